@@ -1,0 +1,1 @@
+"""Goemans–Williamson without the randomness: one deterministic cut (Theorem 5.2)."""

@@ -1,0 +1,64 @@
+"""Activations, smooth enough for the lemma."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class SmoothReLU(nn.Module):
+    """ReLU_ι(z) = log(1 + e^{ιz}) / ι, within log(2)/ι of ReLU (Section 4).
+
+    Args:
+        sharpness: ι > 0; larger is closer to ReLU and steeper in its second derivative, ι/4.
+    """
+
+    def __init__(self, sharpness: float = 2.0) -> None:
+        super().__init__()
+        self.sharpness = sharpness
+
+    def forward(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return _SmoothReLU.apply(z, self.sharpness)
+
+
+class _SmoothReLU(torch.autograd.Function):
+    """Softplus, its derivative written as a sigmoid: torch's own backward takes twice as long."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, sharpness: float) -> Tensor:
+        ctx.save_for_backward(z)
+        ctx.sharpness = sharpness
+        # softplus keeps e^{ιz} from overflowing; past ιz = 40 its linear branch is exact in float64
+        return nn.functional.softplus(z, beta=sharpness, threshold=40)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (z,) = ctx.saved_tensors
+        return gradient * torch.sigmoid(ctx.sharpness * z), None
+
+
+def rectified_moments(
+    bias: Float[Tensor, ""], deviation: Float[Tensor, ""], order: int
+) -> list[Float[Tensor, ""]]:
+    """E[ReLU(wx + b)^p] for p = 0 … order, x ~ N(0, 1): moments of a truncated Gaussian.
+
+    I₀ = Φ(b/|w|), I₁ = bI₀ + |w|φ(b/|w|), I_p = bI_{p−1} + (p−1)w²I_{p−2}, by parts. Smooth in
+    (w, b) but for w = 0, b ≤ 0; at w = 0 it is ReLU(b)^p with the right derivatives for b ≠ 0.
+
+    Args:
+        bias: b.
+        deviation: w, of either sign.
+        order: the largest p, at least 1.
+    """
+    spread = deviation.abs()
+    # Past 38 deviations Φ is 0 or 1 and φ is 0 in float64; dividing there would make NaNs.
+    spans_zero = bias.abs() < 38 * spread
+    z = bias / torch.where(spans_zero, spread, torch.ones_like(spread))
+    mass = torch.where(spans_zero, torch.special.ndtr(z), (bias > 0).to(z))
+    density = torch.exp(-z.square() / 2) / (2 * torch.pi) ** 0.5
+    edge = torch.where(spans_zero, spread * density, torch.zeros_like(z))
+    moments = [mass, bias * mass + edge]
+    for p in range(2, order + 1):
+        moments.append(bias * moments[-1] + (p - 1) * deviation.square() * moments[-2])
+    return moments

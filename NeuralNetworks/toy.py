@@ -1,0 +1,118 @@
+"""The toy neuron of figures 1 and 2, in closed form."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from derandomization import DerandomizationObjective, PerturbedGradientDescent, descend
+from NeuralNetworks.activations import rectified_moments
+
+CUBIC_MOMENT = 2 * math.sqrt(2 / math.pi)  # c = 2·E[x₊³]
+SEXTIC_MOMENT = 7.5  # E[x₊⁶]
+
+# Curvature near the minimisers stays under 60 and every start below has converged by then.
+LEARNING_RATE = 0.01
+MAX_STEPS = 400
+
+
+class ToyNeuron(DerandomizationObjective):
+    """f(w, b) = E(ReLU³(wx + b) − 1)² + λw², x ~ N(0, 1) (figures 1 and 2).
+
+    Args:
+        weight: w at the start.
+        bias: b at the start.
+        regularization: λ > 0.
+        train_bias: False keeps b where it is, which is figure 1.
+    """
+
+    def __init__(
+        self, weight: float, bias: float, regularization: float, *, train_bias: bool
+    ) -> None:
+        super().__init__(regularization)
+        self.weight = nn.Parameter(torch.tensor(weight, dtype=torch.float64))
+        self._bias = nn.Parameter(torch.tensor(bias, dtype=torch.float64), requires_grad=train_bias)
+
+    def expected_value(self) -> Float[Tensor, ""]:
+        moments = rectified_moments(self._bias, self.weight, 6)
+        return moments[6] - 2 * moments[3] + 1
+
+    def random_weights(self) -> Float[Tensor, ""]:
+        return self.weight
+
+    def bias(self) -> Float[Tensor, ""]:
+        return self._bias
+
+
+def frozen_threshold() -> float:
+    """λ* = (3/4)·c·(c/30)^{1/3} ≈ 0.4501: with b = 0 frozen, w* = 0 exactly from here on.
+
+    At λ* the value at the nonzero minimiser of 7.5w⁶ − cw³ + 1 + λw² comes back up to 1.
+    """
+    return 0.75 * CUBIC_MOMENT * (CUBIC_MOMENT / 30) ** (1 / 3)
+
+
+def frozen_minimizer(regularization: float) -> float:
+    """The global minimiser w* ≥ 0 of 7.5w⁶ − cw³ + 1 + λw², from the roots of its derivative."""
+    roots = np.roots([6 * SEXTIC_MOMENT, 0, 0, -3 * CUBIC_MOMENT, 2 * regularization])
+    real = roots[np.abs(roots.imag) < 1e-9].real
+    candidates = np.append(real[real > 0], 0.0)
+    values = (
+        SEXTIC_MOMENT * candidates**6
+        - CUBIC_MOMENT * candidates**3
+        + regularization * candidates**2
+    )
+    return float(candidates[np.argmin(values)])
+
+
+@dataclass(frozen=True)
+class ToySweep:
+    """Where PGD ends for each λ, ``[regularizations]`` each: with b = 0 frozen, and trained."""
+
+    regularizations: Float[np.ndarray, " regularizations"]
+    frozen_weights: Float[np.ndarray, " regularizations"]
+    trained_weights: Float[np.ndarray, " regularizations"]
+    trained_biases: Float[np.ndarray, " regularizations"]
+
+
+def sweep(
+    regularizations: Float[np.ndarray, " regularizations"], generator: torch.Generator
+) -> ToySweep:
+    """Minimise the toy by PGD for every λ.
+
+    With b frozen w = 0 is a local minimiser for every λ > 0, so PGD starts on both sides of the
+    barrier, at w = 0 and w = 1, and the lower end counts. With b trained one start at w = 1 is
+    enough: the lemma leaves no other second-order point.
+    """
+    frozen, trained = [], []
+    for regularization in regularizations:
+        ends = [
+            _descend(ToyNeuron(start, 0.0, regularization, train_bias=False), generator)
+            for start in (0.0, 1.0)
+        ]
+        frozen.append(min(ends, key=lambda end: float(end().detach())))
+        trained.append(_descend(ToyNeuron(1.0, 0.0, regularization, train_bias=True), generator))
+    return ToySweep(
+        regularizations=regularizations,
+        frozen_weights=np.array([abs(end.weight.item()) for end in frozen]),
+        trained_weights=np.array([abs(end.weight.item()) for end in trained]),
+        trained_biases=np.array([end.bias().item() for end in trained]),
+    )
+
+
+def _descend(neuron: ToyNeuron, generator: torch.Generator) -> ToyNeuron:
+    optimizer = PerturbedGradientDescent(
+        [p for p in neuron.parameters() if p.requires_grad],
+        lr=LEARNING_RATE,
+        momentum=0.9,
+        gradient_threshold=1e-10,
+        perturbation_radius=1e-3,
+        perturbation_interval=100,
+        decrease_threshold=1e-12,
+        generator=generator,
+    )
+    descend(neuron, optimizer, max_steps=MAX_STEPS)
+    return neuron

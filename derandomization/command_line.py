@@ -1,0 +1,45 @@
+"""From the command line to a config, and from bad input to one line."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import tyro
+
+from derandomization.runs import RunConfig
+
+ConfigT = TypeVar("ConfigT", bound=RunConfig)
+
+
+def launch(experiment: Callable[[ConfigT], None], config_type: type[ConfigT]) -> None:
+    """Parse the command line into a config and run; bad input ends in one line and exit code 2."""
+    try:
+        experiment(_parse(config_type))
+    except (ValueError, FloatingPointError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _parse(config_type: type[ConfigT]) -> ConfigT:
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(config_type)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise ValueError(_first_sentence(complaint.getvalue())) from None
+
+
+def _first_sentence(box: str) -> str:
+    """The message inside tyro's framed report: its lines up to the first inner rule."""
+    words: list[str] = []
+    for line in box.splitlines():
+        inner = line.strip("│ ")
+        if inner.startswith("─"):
+            break
+        if not inner.startswith(("╭", "╰")):
+            words.append(inner)
+    return " ".join(words)

@@ -1,0 +1,102 @@
+"""E over x ~ N(0, I_d) as points and weights: exact quadrature, or a fresh batch per call."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from derandomization.checks import require_at_least, require_between
+
+MAX_QUADRATURE_DIMENSION = 3
+# Nodes this light lie six deviations out and move an O(1) risk by 1e-7; most of a grid is such.
+NEGLIGIBLE_WEIGHT = 1e-10
+
+
+class Expectation(nn.Module, ABC):
+    """E[h(x)] ≈ Σ_k weights_k · h(points_k), x ~ N(0, I_d).
+
+    A module, so that its tensors move with the objective that owns it.
+    """
+
+    @abstractmethod
+    def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
+        """The points and their weights, which sum to one."""
+
+
+class GaussHermite(Expectation):
+    """Tensor-product Gauss–Hermite rule: exact for polynomials of degree < 2n along an n-node axis.
+
+    Args:
+        num_nodes: nodes on each axis; their count is d, 1 to 3. Beyond, the tensor product is too
+            large: use ``MonteCarlo``.
+        basis: orthonormal rows (d×d) along which the axes are laid; the standard ones by default.
+            Axes laid along and across a teacher's subspace keep every reflection of the
+            complement: W_⊥ = 0 is stationary for the rule exactly as it is for the Gaussian.
+
+    Raises:
+        ValueError: more than 3 axes, or fewer than 2 nodes on one.
+    """
+
+    def __init__(
+        self,
+        num_nodes: Sequence[int],
+        basis: Float[Tensor, "dimension dimension"] | None = None,
+    ) -> None:
+        super().__init__()
+        require_between("dimension of a quadrature", len(num_nodes), 1, MAX_QUADRATURE_DIMENSION)
+        axes, masses = [], []
+        for count in num_nodes:
+            nodes, weights = np.polynomial.hermite_e.hermegauss(
+                require_at_least("num_nodes", count, 2)
+            )
+            axes.append(nodes)
+            masses.append(weights / weights.sum())
+        grid = np.array(list(product(*axes)))
+        mass = np.array([np.prod(combination) for combination in product(*masses)])
+        kept = mass > NEGLIGIBLE_WEIGHT
+        points = torch.from_numpy(grid[kept])
+        if basis is not None:
+            points = points @ basis.to(points)
+        self.points: Tensor
+        self.weights: Tensor
+        self.register_buffer("points", points)
+        self.register_buffer("weights", torch.from_numpy(mass[kept] / mass[kept].sum()))
+
+    def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
+        return self.points, self.weights
+
+
+class MonteCarlo(Expectation):
+    """A fresh batch of standard normal points at every call: unbiased, any dimension.
+
+    Args:
+        dimension: d ≥ 1.
+        num_samples: points per batch.
+        generator: source of the draws; owned by the caller, so a run can be repeated.
+
+    Raises:
+        ValueError: a dimension or a batch below 1.
+    """
+
+    def __init__(self, dimension: int, num_samples: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.dimension = require_at_least("dimension", dimension, 1)
+        self.num_samples = require_at_least("num_samples", num_samples, 1)
+        self.generator = generator
+        self.weights: Tensor
+        self.register_buffer("weights", torch.full((num_samples,), 1 / num_samples).double())
+
+    def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
+        # Drawn on the generator's own device: the same seed gives the same points everywhere.
+        points = torch.randn(
+            self.num_samples,
+            self.dimension,
+            dtype=self.weights.dtype,
+            device=self.generator.device,
+            generator=self.generator,
+        )
+        return points.to(self.weights.device), self.weights

@@ -1,0 +1,60 @@
+"""The one abstraction: Eq. 1 of the paper as a torch module."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from derandomization.checks import require_positive
+
+
+class DerandomizationObjective(nn.Module, ABC):
+    """f(W, b; θ) = E_x[g_θ(Wx + b)] + λ‖W‖_F², x ~ N(0, I) (Eq. 1).
+
+    A subclass says what the expectation is and which of its parameters are W and b; every
+    parameter is an ``nn.Parameter``. ``descend`` minimises any subclass, ``certify`` certifies it.
+
+    Args:
+        regularization: λ > 0, the weight of ‖W‖_F². Dimensionless, on the scale of g.
+
+    Raises:
+        ValueError: if λ is not positive and finite.
+
+    References:
+        Tsikouras, Pantis, Mitliagkas, Tzamos, *A Derandomization Framework for Structure
+        Discovery*, ICLR 2026 (arXiv 2510.19382), Eq. 1 and Lemma 3.1.
+    """
+
+    def __init__(self, regularization: float) -> None:
+        super().__init__()
+        self.regularization = require_positive("regularization", regularization)
+
+    @abstractmethod
+    def expected_value(self) -> Float[Tensor, ""]:
+        """E_x[g_θ(Wx + b)]: exact wherever a formula exists, an unbiased estimate elsewhere."""
+
+    @abstractmethod
+    def random_weights(self) -> Float[Tensor, "..."]:
+        """W, what the lemma drives to zero, as a *linear isometric* image of the parameters.
+
+        Linear: the same map applied to a gradient gives the gradient in W. Isometric: where the
+        parameters hold fewer numbers than W, the norm returned is still ‖W‖_F.
+        """
+
+    @abstractmethod
+    def bias(self) -> Float[Tensor, "..."]:
+        """b, the parameter to which the random part Wx is added."""
+
+    def hessian_lipschitz(self) -> float | None:
+        """K, a Lipschitz constant of ∇²g valid everywhere; None where no formula is known."""
+        return None
+
+    def forward(self) -> Float[Tensor, ""]:
+        """f: the expected value plus λ‖W‖_F²."""
+        return self.expected_value() + self.regularization * self.random_weights().square().sum()
+
+    @torch.no_grad()
+    def weight_norm(self) -> float:
+        """‖W‖_F now."""
+        return float(self.random_weights().norm())

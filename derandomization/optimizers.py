@@ -1,0 +1,232 @@
+"""Algorithm 1: perturbed gradient descent, as a ``torch.optim.Optimizer``."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
+
+from derandomization.checks import require_at_least, require_between, require_positive
+
+
+class PerturbedGradientDescent(Optimizer):
+    """x ← x − η∇f(x); where ‖∇f‖ is small, x ← x + ξ with ξ uniform in a ball (Algorithm 1).
+
+    A perturbation is made when the gradient norm is at most ``gradient_threshold`` and none was
+    made in the last ``perturbation_interval`` steps. If f has not dropped by
+    ``decrease_threshold`` when the interval is over, the point before the perturbation is
+    restored and ``terminated`` becomes True: with high probability it is second-order stationary.
+
+    A step costs one closure, two when it perturbs, plus O(parameters).
+
+    Args:
+        params: parameters or groups; ``lr``, ``momentum`` and ``nesterov`` may differ by group.
+            The perturbation is over all parameters jointly: its options come from the first group.
+        lr: η > 0.
+        gradient_threshold: g_thres ≥ 0, on the scale of ‖∇f‖₂ over all parameters.
+        perturbation_radius: r > 0, Euclidean, in the units of the parameters.
+        perturbation_interval: t_thres ≥ 1, in steps.
+        decrease_threshold: f_thres, in the units of f; ``-math.inf`` never terminates, which is
+            what a noisy f needs.
+        momentum: 0 ≤ β < 1, heavy ball, or Nesterov's with ``nesterov``.
+        generator: source of the noise; torch's default one if None.
+
+    Raises:
+        ValueError: an argument out of its range.
+
+    References:
+        Jin, Ge, Netrapalli, Kakade, Jordan, *How to Escape Saddle Points Efficiently*, ICML 2017,
+        Algorithm 2 (the noise and the termination rule) and Algorithm 1 (its parameters).
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float,
+        *,
+        gradient_threshold: float,
+        perturbation_radius: float,
+        perturbation_interval: int,
+        decrease_threshold: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        require_positive("lr", lr)
+        require_between("gradient_threshold", gradient_threshold, 0, math.inf)
+        require_positive("perturbation_radius", perturbation_radius)
+        require_at_least("perturbation_interval", perturbation_interval, 1)
+        require_between("momentum", momentum, 0, math.nextafter(1, 0))
+        options = {
+            "lr": lr,
+            "gradient_threshold": gradient_threshold,
+            "perturbation_radius": perturbation_radius,
+            "perturbation_interval": perturbation_interval,
+            "decrease_threshold": decrease_threshold,
+            "momentum": momentum,
+            "nesterov": nesterov,
+        }
+        super().__init__(params, options)
+        self.generator = generator
+        self.num_steps = 0
+        self.perturbation_steps: list[int] = []
+        self.anchor_value = math.inf
+        self.terminated = False
+
+    @classmethod
+    def from_theory(
+        cls,
+        params: Iterable[Any],
+        *,
+        smoothness: float,
+        hessian_lipschitz: float,
+        accuracy: float,
+        failure_probability: float,
+        value_gap: float,
+        constant: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Self:
+        """The parameters for which Jin et al. prove an ε-second-order point (their Algorithm 1).
+
+        Args:
+            params: the parameters; d is their number.
+            smoothness: ℓ, the Lipschitz constant of ∇f.
+            hessian_lipschitz: ϱ, the Lipschitz constant of ∇²f.
+            accuracy: ε, the gradient norm wanted.
+            failure_probability: δ in (0, 1).
+            value_gap: Δ_f ≥ f(x₀) − min f.
+            constant: c, an absolute constant the proof wants small.
+            generator: source of the noise.
+        """
+        params = list(params)
+        tensors = (
+            [p for g in params for p in g["params"]] if isinstance(params[0], dict) else params
+        )
+        dimension = sum(p.numel() for p in tensors)
+        for name, value in (
+            ("smoothness", smoothness),
+            ("hessian_lipschitz", hessian_lipschitz),
+            ("accuracy", accuracy),
+            ("value_gap", value_gap),
+            ("constant", constant),
+        ):
+            require_positive(name, value)
+        require_between("failure_probability", failure_probability, 1e-300, 1)
+        odds = dimension * smoothness * value_gap / (constant * accuracy**2 * failure_probability)
+        chi = 3 * max(math.log(odds), 4)
+        return cls(
+            params,
+            lr=constant / smoothness,
+            gradient_threshold=math.sqrt(constant) / chi**2 * accuracy,
+            perturbation_radius=math.sqrt(constant) / chi**2 * accuracy / smoothness,
+            perturbation_interval=math.ceil(
+                chi / constant**2 * smoothness / math.sqrt(hessian_lipschitz * accuracy)
+            ),
+            decrease_threshold=constant / chi**3 * math.sqrt(accuracy**3 / hessian_lipschitz),
+            generator=generator,
+        )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
+        """One step; returns f where the step began. Does nothing once ``terminated``.
+
+        Args:
+            closure: clears the gradients, evaluates f, calls ``backward`` and returns f.
+        """
+        with torch.enable_grad():
+            value = closure()
+        if self.terminated:
+            return value
+        options = self.param_groups[0]
+        interval = options["perturbation_interval"]
+        waited = self.num_steps - self.perturbation_steps[-1] if self.perturbation_steps else None
+        if waited == interval:
+            decrease = self.anchor_value - float(value)
+            if decrease < options["decrease_threshold"]:
+                self._restore_anchor()
+                return value
+        if waited is None or waited > interval:
+            gradients = [p.grad for p in self._parameters() if p.grad is not None]
+            if float(get_total_norm(gradients)) <= options["gradient_threshold"]:
+                self._perturb(float(value))
+                with torch.enable_grad():
+                    closure()
+        self._descend()
+        self.num_steps += 1
+        return value
+
+    def _parameters(self) -> list[Tensor]:
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def _perturb(self, value: float) -> None:
+        """Remember the point and its value, then move uniformly within the ball around it."""
+        parameters = self._parameters()
+        noise = [
+            torch.randn(
+                p.shape,
+                dtype=p.dtype,
+                device=self.generator.device if self.generator else p.device,
+                generator=self.generator,
+            ).to(p.device)
+            for p in parameters
+        ]
+        dimension = sum(p.numel() for p in parameters)
+        uniform = float(torch.rand((), generator=self.generator, dtype=torch.float64))
+        length = self.param_groups[0]["perturbation_radius"] * uniform ** (1 / dimension)
+        scale = length / float(get_total_norm(noise))
+        for parameter, direction in zip(parameters, noise, strict=True):
+            self.state[parameter]["anchor"] = parameter.clone()
+            parameter.add_(direction, alpha=scale)
+        self.anchor_value = value
+        self.perturbation_steps.append(self.num_steps)
+
+    def _restore_anchor(self) -> None:
+        for parameter in self._parameters():
+            parameter.copy_(self.state[parameter]["anchor"])
+        self.terminated = True
+
+    def _descend(self) -> None:
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            directions = [p.grad for p in parameters]
+            if group["momentum"]:
+                directions = self._with_momentum(parameters, directions, group)
+            torch._foreach_add_(parameters, directions, alpha=-group["lr"])
+
+    def _with_momentum(
+        self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]
+    ) -> list[Tensor]:
+        """v ← βv + ∇f; the direction is v (heavy ball) or ∇f + βv (Nesterov)."""
+        for parameter in parameters:
+            if "velocity" not in self.state[parameter]:
+                self.state[parameter]["velocity"] = torch.zeros_like(parameter)
+        velocities = [self.state[p]["velocity"] for p in parameters]
+        torch._foreach_mul_(velocities, group["momentum"])
+        torch._foreach_add_(velocities, gradients)
+        if not group["nesterov"]:
+            return velocities
+        return list(torch._foreach_add(gradients, velocities, alpha=group["momentum"]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a resumed run needs, the generator's state included."""
+        return {
+            **super().state_dict(),
+            "num_steps": self.num_steps,
+            "perturbation_steps": list(self.perturbation_steps),
+            "anchor_value": self.anchor_value,
+            "terminated": self.terminated,
+            "generator": self.generator.get_state() if self.generator else None,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` returned."""
+        super().load_state_dict({key: state_dict[key] for key in ("state", "param_groups")})
+        self.num_steps = state_dict["num_steps"]
+        self.perturbation_steps = list(state_dict["perturbation_steps"])
+        self.anchor_value = state_dict["anchor_value"]
+        self.terminated = state_dict["terminated"]
+        if self.generator is not None and state_dict["generator"] is not None:
+            self.generator.set_state(state_dict["generator"])

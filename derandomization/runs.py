@@ -1,0 +1,231 @@
+"""A run: its settings, its device, its folder, its claims, and what it leaves behind."""
+
+import contextlib
+import json
+import math
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from derandomization.checks import require_between
+from derandomization.descent import ProgressCallback
+from derandomization.figures import save
+
+REFRESH_SECONDS = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """The fields every experiment shares."""
+
+    seed: int = 0
+    """Seed of every random choice of the run."""
+    output_dir: Path
+    """Folder for results.json, history.npz and the figures; made if missing."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where tensors live; auto takes a GPU if there is one."""
+    quiet: bool = False
+    """Print errors only."""
+
+    def __post_init__(self) -> None:
+        require_between("seed", self.seed, 0, 2**63 - 1)
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device is cuda: torch finds no GPU here; use auto or cpu")
+
+    def torch_device(self) -> torch.device:
+        """The device the run computes on."""
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the paper beside what was measured; ``holds`` is None for open questions."""
+
+    id: str
+    statement: str
+    paper: float | str | None
+    measured: float | str | None
+    holds: bool | None
+
+
+class Run:
+    """Collects results, claims, arrays and figures, and writes them when the experiment is over.
+
+    Args:
+        experiment: the folder's name, e.g. "MAXCUT".
+        config: the experiment's settings, recorded as they are.
+
+    Raises:
+        ValueError: the output folder can't be written.
+    """
+
+    def __init__(self, experiment: str, config: RunConfig) -> None:
+        self.experiment = experiment
+        self.config = config
+        self.folder = config.output_dir
+        self.results: dict[str, Any] = {}
+        self.claims: list[Claim] = []
+        self.arrays: dict[str, np.ndarray] = {}
+        self._figures: list[tuple[str, Figure]] = []
+        self._console = Console(quiet=config.quiet)
+        self._started = time.perf_counter()
+        _require_writable(self.folder)
+
+    def claim(
+        self,
+        id: str,
+        statement: str,
+        *,
+        paper: float | str | None,
+        measured: float | str | None,
+        holds: bool | None,
+    ) -> None:
+        """Add a claim to the closing table and to results.json."""
+        self.claims.append(Claim(id, statement, paper, measured, holds))
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """Keep a figure, to be saved as ``name.png`` and ``name.pdf``."""
+        self._figures.append((name, figure))
+
+    @contextlib.contextmanager
+    def progress(self, description: str, max_steps: int) -> Iterator[ProgressCallback | None]:
+        """A progress bar with f and ‖W‖, as a callback for ``descend``; None when quiet."""
+        if self.config.quiet:
+            yield None
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("step {task.completed}/{task.total}"),
+            TextColumn("f {task.fields[value]:.6g}  ‖W‖ {task.fields[norm]:.3g}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self._console) as bar:
+            task = bar.add_task(description, total=max_steps, value=math.nan, norm=math.nan)
+            refreshed = 0.0
+
+            def report(step: int, value: float, weight_norm: float) -> None:
+                nonlocal refreshed
+                if (now := time.perf_counter()) - refreshed > REFRESH_SECONDS:
+                    refreshed = now
+                    bar.update(task, completed=step + 1, value=value, norm=weight_norm)
+
+            yield report
+
+    def finish(self) -> None:
+        """Write figures, history.npz and results.json, then print the closing table."""
+        figures = [save(figure, self.folder, name) for name, figure in self._figures]
+        self.write("history.npz", self._save_arrays)
+        record = {
+            "experiment": self.experiment,
+            "version": version("derandomization"),
+            "config": asdict(self.config),
+            "environment": _environment(self.config.torch_device()),
+            "wall_seconds": time.perf_counter() - self._started,
+            "results": self.results,
+            "claims": [asdict(claim) for claim in self.claims],
+            "figures": figures,
+        }
+        text = json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        self.write("results.json", lambda path: path.write_text(text, encoding="utf-8"))
+        self._print_claims()
+
+    def write(self, name: str, writer: Callable[[Path], Any]) -> None:
+        """Write a file whole or not at all: to a temporary name, then renamed.
+
+        The temporary name keeps the suffix, which ``numpy`` would otherwise add.
+        """
+        temporary = self.folder / f".{os.getpid()}.{name}"
+        try:
+            writer(temporary)
+            temporary.replace(self.folder / name)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def say(self, line: str) -> None:
+        """Print a line, unless quiet."""
+        self._console.print(line, highlight=False)
+
+    def _save_arrays(self, path: Path) -> None:
+        arrays: dict[str, Any] = dict(self.arrays)
+        np.savez_compressed(path, **arrays)
+
+    def _print_claims(self) -> None:
+        table = Table(title=self.experiment, title_justify="left")
+        for heading in ("claim", "statement", "paper", "measured", "holds"):
+            table.add_column(heading)
+        words = {True: "[green]yes[/]", False: "[red]no[/]", None: "open"}
+        for claim in self.claims:
+            table.add_row(
+                claim.id,
+                claim.statement,
+                _readable(claim.paper),
+                _readable(claim.measured),
+                words[claim.holds],
+            )
+        self._console.print(table)
+        self.say(f"{self.folder}: results.json, history.npz and {len(self._figures)} figures")
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        raise ValueError(
+            f"output_dir is {folder}: it can't be written ({problem.strerror})"
+        ) from None
+
+
+def _environment(device: torch.device) -> dict[str, Any]:
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "platform": platform.platform(),
+        "git_commit": commit.stdout.strip(),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Numbers, strings, lists and dicts only; what is not finite becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _readable(value: float | str | None) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else f"{value:.4g}"
