@@ -14,9 +14,12 @@ from NeuralNetworks.activations import rectified_moments
 CUBIC_MOMENT = 2 * math.sqrt(2 / math.pi)  # c = 2·E[x₊³]
 SEXTIC_MOMENT = 7.5  # E[x₊⁶]
 
-# Curvature near the minimisers stays under 60 and every start below has converged by then.
-LEARNING_RATE = 0.01
-MAX_STEPS = 400
+# From w = 0.5, beyond the barrier of every λ < λ*, curvature stays below 60: this step is stable
+# and every descent terminates on its own within about 200 steps.
+START = 0.5
+LEARNING_RATE = 0.03
+MOMENTUM = 0.7
+MAX_STEPS = 500
 
 
 class ToyNeuron(DerandomizationObjective):
@@ -84,17 +87,17 @@ def sweep(
     """Minimise the toy by PGD for every λ.
 
     With b frozen w = 0 is a local minimiser for every λ > 0, so PGD starts on both sides of the
-    barrier, at w = 0 and w = 1, and the lower end counts. With b trained one start at w = 1 is
-    enough: the lemma leaves no other second-order point.
+    barrier, at w = 0 and w = 0.5, and the lower end counts. With b trained the start at w = 0.5
+    is enough: the lemma leaves no second-order point with w ≠ 0.
     """
     frozen, trained = [], []
     for regularization in regularizations:
         ends = [
             _descend(ToyNeuron(start, 0.0, regularization, train_bias=False), generator)
-            for start in (0.0, 1.0)
+            for start in (0.0, START)
         ]
         frozen.append(min(ends, key=lambda end: float(end().detach())))
-        trained.append(_descend(ToyNeuron(1.0, 0.0, regularization, train_bias=True), generator))
+        trained.append(_descend(ToyNeuron(START, 0.0, regularization, train_bias=True), generator))
     return ToySweep(
         regularizations=regularizations,
         frozen_weights=np.array([abs(end.weight.item()) for end in frozen]),
@@ -107,10 +110,10 @@ def _descend(neuron: ToyNeuron, generator: torch.Generator) -> ToyNeuron:
     optimizer = PerturbedGradientDescent(
         [p for p in neuron.parameters() if p.requires_grad],
         lr=LEARNING_RATE,
-        momentum=0.9,
-        gradient_threshold=1e-10,
+        momentum=MOMENTUM,
+        gradient_threshold=1e-8,
         perturbation_radius=1e-3,
-        perturbation_interval=100,
+        perturbation_interval=30,
         decrease_threshold=1e-12,
         generator=generator,
     )

@@ -30,7 +30,8 @@ def _parse(config_type: type[ConfigT]) -> ConfigT:
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise ValueError(_first_sentence(complaint.getvalue())) from None
+        sentence = _first_sentence(complaint.getvalue())
+        raise ValueError(sentence.removeprefix(f"Error parsing {config_type.__name__}: ")) from None
 
 
 def _first_sentence(box: str) -> str:

@@ -76,8 +76,8 @@ def descend(
 
     Args:
         objective: f; its parameters are changed in place.
-        optimizer: a ``torch.optim.Optimizer`` over the objective's parameters; one with a true ``terminated`` attribute
-            (``PerturbedGradientDescent``) ends the loop early.
+        optimizer: a ``torch.optim.Optimizer`` over the objective's parameters; one that sets
+            ``terminated`` (``PerturbedGradientDescent``) ends the loop early.
         max_steps: the most steps to make, at least 1.
         observe: called before every step, its numbers become ``History.observations``.
         snapshot_steps: steps before which the parameters are copied; the end is always copied.

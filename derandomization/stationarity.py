@@ -14,6 +14,8 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from derandomization.eigenvalues import Eigenvalue, smallest_eigenvalue
 from derandomization.objective import DerandomizationObjective
 
+# Curvature matters beside 2λ: to this fraction of it, and the rest is charged to the bounds.
+CURVATURE_TOLERANCE = 1e-3
 LIPSCHITZ_ITERATIONS = 12
 LIPSCHITZ_STARTS = 2
 
@@ -73,8 +75,8 @@ class Hessian:
         )
         return parameters_to_vector(p.contiguous() for p in products)
 
-    def smallest_eigenvalue(self, *, seed: int = 0) -> Eigenvalue:
-        """λ_min(∇²f) by Lanczos."""
+    def smallest_eigenvalue(self, *, tolerance: float, seed: int = 0) -> Eigenvalue:
+        """λ_min(∇²f) by Lanczos, to a residual of ``tolerance``."""
         size = self.gradient.numel()
 
         def matvec(vector: np.ndarray) -> np.ndarray:
@@ -82,7 +84,7 @@ class Hessian:
             return self.product(flat.to(self.gradient)).cpu().numpy()
 
         operator = spla.LinearOperator((size, size), matvec=matvec, dtype=np.float64)
-        return smallest_eigenvalue(operator, seed=seed)
+        return smallest_eigenvalue(operator, tolerance=tolerance, seed=seed)
 
 
 def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificate:
@@ -99,7 +101,7 @@ def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificat
     _require_exact(objective)
     hessian = Hessian(objective, _trainable(objective))
     gradient_norm = float(hessian.gradient.detach().norm())
-    curvature = hessian.smallest_eigenvalue(seed=seed)
+    curvature = hessian.smallest_eigenvalue(tolerance=_tolerance(objective), seed=seed)
     sharp_bound = _sharp_weight_bound(objective, hessian.gradient.detach(), seed)
     weight_norm = objective.weight_norm()
     proven = objective.hessian_lipschitz()
@@ -177,7 +179,9 @@ def _sharp_weight_bound(
 ) -> float | None:
     if not objective.bias().requires_grad:
         return None  # a frozen bias may sit where ∂²f/∂b² is as negative as it likes
-    curvature = Hessian(objective, [objective.bias()]).smallest_eigenvalue(seed=seed)
+    curvature = Hessian(objective, [objective.bias()]).smallest_eigenvalue(
+        tolerance=_tolerance(objective), seed=seed
+    )
     margin = 2 * objective.regularization + curvature.lower_end
     return float(random_gradient(objective, gradient).norm()) / margin if margin > 0 else None
 
@@ -210,6 +214,10 @@ def _estimate_hessian_lipschitz(objective: DerandomizationObjective, seed: int) 
                 break
     vector_to_parameters(centre, parameters)
     return largest
+
+
+def _tolerance(objective: DerandomizationObjective) -> float:
+    return CURVATURE_TOLERANCE * 2 * objective.regularization
 
 
 def _float64_copy(objective: DerandomizationObjective) -> DerandomizationObjective:

@@ -1,0 +1,130 @@
+"""Figures 1 to 3 from arrays."""
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from derandomization.figures import BLUE, GREEN, GREY, ORANGE, RED, label, new_figure
+
+# More rows than this only blacken the plane.
+MAX_TRAJECTORIES = 250
+# Below this a norm is rounding error of the projection; the axis would show nothing else.
+SMALLEST_NORM = 1e-13
+
+
+def frozen_bias_figure(
+    regularizations: Float[np.ndarray, " regularizations"],
+    weights: Float[np.ndarray, " regularizations"],
+    curve: tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]],
+    threshold: float,
+) -> Figure:
+    """Figure 1: the global minimiser w* against λ with b = 0 frozen, λ* marked.
+
+    Args:
+        regularizations: λ of each descent.
+        weights: |w| where it ended.
+        curve: λ and w* in closed form.
+        threshold: λ*.
+    """
+    figure, (axes,) = new_figure()
+    axes.plot(*curve, color=BLUE, label="closed form")
+    axes.plot(regularizations, weights, "o", color=ORANGE, label="PGD, better of two starts")
+    axes.axvline(threshold, color=GREY, linestyle="--", label=f"λ* = {threshold:.4f}")
+    label(
+        axes,
+        x="regularization λ",
+        y="global minimiser |w*|",
+        title="Frozen bias: w* = 0 only from λ* on",
+    )
+    return figure
+
+
+def trained_bias_figure(
+    regularizations: Float[np.ndarray, " regularizations"],
+    weights: Float[np.ndarray, " regularizations"],
+    biases: Float[np.ndarray, " regularizations"],
+    frozen_curve: tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]],
+) -> Figure:
+    """Figure 2: where PGD ends against λ with b trained.
+
+    Args:
+        regularizations: λ of each descent.
+        weights: |w| where it ended.
+        biases: b where it ended.
+        frozen_curve: figure 1's λ and w*, for comparison.
+    """
+    figure, (axes,) = new_figure()
+    axes.plot(*frozen_curve, color=GREY, linestyle=":", label="|w*|, frozen bias (figure 1)")
+    axes.plot(regularizations, weights, "o-", color=BLUE, label="|w*|, trained bias")
+    axes.plot(regularizations, biases, "s-", color=GREEN, label="b*, trained bias")
+    label(
+        axes,
+        x="regularization λ",
+        y="minimiser",
+        title="Trained bias: w* = 0 and b* = 1 at every λ > 0",
+    )
+    return figure
+
+
+def collapse_figure(
+    trajectories: Float[np.ndarray, "snapshots width 2"],
+    line: Float[np.ndarray, "2"],
+    axis_names: tuple[str, str],
+) -> Figure:
+    """Figure 3: every row of the first layer travels to the teacher's line.
+
+    Args:
+        trajectories: two coordinates of each row of W at each snapshot.
+        line: the teacher's direction in these coordinates.
+        axis_names: of the two coordinates.
+    """
+    figure, (axes,) = new_figure(width=5.6, height=5.2)
+    paths = trajectories[:, :MAX_TRAJECTORIES].transpose(1, 0, 2)
+    reach = 1.05 * np.abs(trajectories).max()
+    axes.add_collection(LineCollection(list(paths), colors=GREY, linewidths=0.5, alpha=0.35))
+    axes.axline((0, 0), (float(line[0]), float(line[1])), color=GREEN, label="span(u), the teacher")
+    axes.plot(*paths[:, 0].T, ".", color=BLUE, markersize=4, label="rows of W at the start")
+    axes.plot(*paths[:, -1].T, ".", color=RED, markersize=5, label="rows of W at the end")
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-reach, reach)
+    axes.set_aspect("equal")
+    label(
+        axes,
+        x=axis_names[0],
+        y=axis_names[1],
+        title=f"The first layer collapses onto the teacher ({len(paths)} rows shown)",
+    )
+    return figure
+
+
+def weight_norm_figure(
+    weight_norm: Float[np.ndarray, " records"],
+    total_weight_norm: Float[np.ndarray, " records"],
+    bound: tuple[np.ndarray, Float[np.ndarray, " snapshots"]],
+    weight_bound: float | None,
+) -> Figure:
+    """‖W_⊥‖_F by step, below the sharp bound along the way and Lemma 3.1's bound at the end.
+
+    Args:
+        weight_norm: ‖W_⊥‖_F before each step.
+        total_weight_norm: ‖W‖_F before each step.
+        bound: steps and the sharp bound there, NaN where it is silent.
+        weight_bound: the lemma's bound at the end, if it speaks.
+    """
+    figure, (axes,) = new_figure()
+    steps = np.arange(len(weight_norm))
+    axes.semilogy(steps, total_weight_norm, color=GREY, label="‖W‖")
+    axes.semilogy(steps, np.maximum(weight_norm, SMALLEST_NORM), color=BLUE, label="‖W⊥‖")
+    axes.semilogy(
+        bound[0],
+        np.maximum(bound[1], SMALLEST_NORM),
+        "o",
+        color=ORANGE,
+        fillstyle="none",
+        label="sharp bound (Stein)",
+    )
+    if weight_bound is not None:
+        axes.semilogy(steps[-1], weight_bound, "v", color=RED, label="Lemma 3.1's bound at the end")
+    label(axes, x="step", y="Frobenius norm", title="The irrelevant weights vanish")
+    return figure
