@@ -10,7 +10,7 @@ from derandomization.checks import require_at_least, require_positive
 from derandomization.command_line import launch
 from derandomization.expectations import MAX_QUADRATURE_DIMENSION
 from derandomization.runs import Run, RunConfig
-from derandomization.stationarity import sharp_bounds_along
+from derandomization.trace import trace_norm
 from NeuralNetworks import plot, toy
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.train import SETTINGS, Estimator, Training, train
@@ -166,7 +166,7 @@ def _collapse(run: Run, config: Config, teacher: Teacher, training: Training) ->
 
 def _draw(run: Run, teacher: Teacher, training: Training) -> None:
     """Figure 3 in the plane of u and one irrelevant direction, and the norms behind it."""
-    history, certificate = training.history, training.certificate
+    history = training.history
     weights = np.stack([s["student.weight"].numpy() for s in history.snapshots.values()])
     directions = teacher.directions.cpu()
     if weights.shape[-1] == 2:
@@ -175,24 +175,17 @@ def _draw(run: Run, teacher: Teacher, training: Training) -> None:
         plane = complete_basis(directions)[:2].numpy()
         weights, line, names = weights @ plane.T, np.array([1.0, 0.0]), ("w·u", "w·u⊥")
     run.figure("figure3_collapse", plot.collapse_figure(weights, line, names))
-    bounds = (np.array([]), np.array([]))
-    if training.exact_objective is not None:
-        bounds = sharp_bounds_along(training.exact_objective, history.snapshots)
+    trace = trace_norm(history, training.exact_objective, training.certificate)
     run.figure(
         "figure3_weight_norm",
-        plot.weight_norm_figure(
-            history.weight_norm,
-            history.observations["total_weight_norm"],
-            bounds,
-            certificate.weight_bound if certificate else None,
-        ),
+        plot.weight_norm_figure(trace, history.observations["total_weight_norm"]),
     )
     run.arrays |= history.arrays()
     run.arrays |= {
         "snapshot_steps": np.array(list(history.snapshots)),
         "snapshot_weights": weights,
-        "sharp_bound_steps": bounds[0],
-        "sharp_bound": bounds[1],
+        "sharp_bound_steps": trace.bound_steps,
+        "sharp_bound": trace.sharp_bound,
     }
 
 

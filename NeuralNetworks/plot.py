@@ -5,12 +5,20 @@ from jaxtyping import Float
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from derandomization.figures import BLUE, GREEN, GREY, ORANGE, RED, label, new_figure
+from derandomization.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    draw_norm,
+    label,
+    new_figure,
+)
+from derandomization.trace import NormTrace
 
 # More rows than this only blacken the plane.
 MAX_TRAJECTORIES = 250
-# Below this a norm is rounding error of the projection; the axis would show nothing else.
-SMALLEST_NORM = 1e-13
 
 
 def frozen_bias_figure(
@@ -99,32 +107,16 @@ def collapse_figure(
 
 
 def weight_norm_figure(
-    weight_norm: Float[np.ndarray, " records"],
-    total_weight_norm: Float[np.ndarray, " records"],
-    bound: tuple[np.ndarray, Float[np.ndarray, " snapshots"]],
-    weight_bound: float | None,
+    trace: NormTrace, total_weight_norm: Float[np.ndarray, " records"]
 ) -> Figure:
-    """‖W_⊥‖_F by step, below the sharp bound along the way and Lemma 3.1's bound at the end.
+    """‖W_⊥‖_F by step with its bounds, beside ‖W‖_F.
 
     Args:
-        weight_norm: ‖W_⊥‖_F before each step.
+        trace: of ‖W_⊥‖_F.
         total_weight_norm: ‖W‖_F before each step.
-        bound: steps and the sharp bound there, NaN where it is silent.
-        weight_bound: the lemma's bound at the end, if it speaks.
     """
-    figure, (axes,) = new_figure()
-    steps = np.arange(len(weight_norm))
-    axes.semilogy(steps, total_weight_norm, color=GREY, label="‖W‖")
-    axes.semilogy(steps, np.maximum(weight_norm, SMALLEST_NORM), color=BLUE, label="‖W⊥‖")
-    axes.semilogy(
-        bound[0],
-        np.maximum(bound[1], SMALLEST_NORM),
-        "o",
-        color=ORANGE,
-        fillstyle="none",
-        label="sharp bound (Stein)",
-    )
-    if weight_bound is not None:
-        axes.semilogy(steps[-1], weight_bound, "v", color=RED, label="Lemma 3.1's bound at the end")
+    figure, (axes,) = new_figure(width=6.2, height=4.0)
+    axes.semilogy(total_weight_norm, color=GREY, label="‖W‖")
+    draw_norm(axes, trace, "‖W⊥‖")
     label(axes, x="step", y="Frobenius norm", title="The irrelevant weights vanish")
     return figure

@@ -56,7 +56,7 @@ GRADIENT_THRESHOLD = 1e-6  # the paper's
 # of ‖W‖ to which W_⊥ is to vanish.
 PERTURBATION_RADIUS = 1e-5
 PERTURBATION_INTERVAL = 200
-NUM_SNAPSHOTS = 16
+NUM_SNAPSHOTS = 40
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def smallest_eigenvalue(
     if size <= DENSE_SIZE:
         dense = operator @ np.eye(size)
         dense = (dense + dense.T) / 2
-        rounding = size * np.finfo(float).eps * float(np.linalg.norm(dense))
+        rounding = size * float(np.finfo(float).eps * np.linalg.norm(dense))
         return Eigenvalue(float(np.linalg.eigvalsh(dense)[0]), rounding)
     start = np.random.default_rng(seed).standard_normal(size)
     try:

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from derandomization.trace import NormTrace
 
 # Okabe–Ito: told apart in colour blindness and in grey.
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
@@ -15,6 +18,9 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
     "#CC79A7",
     "#666666",
 )
+
+# Below this a norm in float64 is rounding; the axis would show nothing else.
+SMALLEST_NORM = 1e-13
 
 
 def new_figure(
@@ -29,6 +35,28 @@ def new_figure(
         axes.grid(True, color="#E4E4E4", linewidth=0.7)
         axes.set_axisbelow(True)
     return figure, panels
+
+
+def draw_norm(axes: Axes, trace: NormTrace, name: str) -> None:
+    """‖W‖_F by step on a log scale, its bounds, and a line at every perturbation."""
+    steps = np.arange(len(trace.weight_norm))
+    visible = np.maximum(trace.weight_norm, SMALLEST_NORM)
+    axes.semilogy(steps, visible, color=BLUE, label=name)
+    axes.semilogy(
+        trace.bound_steps,
+        np.maximum(trace.sharp_bound, SMALLEST_NORM),
+        "o",
+        color=ORANGE,
+        fillstyle="none",
+        label="sharp bound (Stein's identity)",
+    )
+    if trace.lemma_bound is not None:
+        axes.semilogy(
+            steps[-1], trace.lemma_bound, "v", color=RED, label="Lemma 3.1's bound at the end"
+        )
+    for i, step in enumerate(trace.perturbation_steps):
+        mark = "perturbation" if i == 0 else None
+        axes.axvline(step, color=GREY, linestyle=":", linewidth=0.9, label=mark)
 
 
 def label(axes: Axes, *, x: str, y: str, title: str = "") -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,7 +88,7 @@ class PerturbedGradientDescent(Optimizer):
         value_gap: float,
         constant: float = 1.0,
         generator: torch.Generator | None = None,
-    ) -> Self:
+    ) -> "PerturbedGradientDescent":
         """The parameters for which Jin et al. prove an ε-second-order point (their Algorithm 1).
 
         Args:

@@ -139,7 +139,8 @@ def lemma_bound(rho: float, hessian_lipschitz: float, regularization: float) -> 
 def sharp_weight_bound(objective: DerandomizationObjective, *, seed: int = 0) -> float | None:
     """‖∂f/∂W‖_F / (2λ + λ_min(∂²f/∂b²)) where the objective stands, None if not positive.
 
-    It holds at every point: ∂f/∂W = (∂²f/∂b² + 2λI) W by Stein's lemma (proof of Lemma 3.1).
+    It holds at every point: ∂f/∂W = (∂²f/∂b² + 2λI) W by Stein's lemma (proof of Lemma 3.1). The
+    rounding of the parameters is added.
     """
     objective = _float64_copy(objective)
     gradients = torch.autograd.grad(objective(), _trainable(objective), materialize_grads=True)
@@ -183,7 +184,12 @@ def _sharp_weight_bound(
         tolerance=_tolerance(objective), seed=seed
     )
     margin = 2 * objective.regularization + curvature.lower_end
-    return float(random_gradient(objective, gradient).norm()) / margin if margin > 0 else None
+    if margin <= 0:
+        return None
+    # Near W = 0 the bound is as tight as W itself is known: to the rounding of the parameters.
+    parameters = parameters_to_vector(_trainable(objective)).detach()
+    rounding = torch.finfo(parameters.dtype).eps * float(parameters.norm())
+    return float(random_gradient(objective, gradient).norm()) / margin + rounding
 
 
 def _estimate_hessian_lipschitz(objective: DerandomizationObjective, seed: int) -> float:

@@ -1,0 +1,175 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import multivariate_normal
+from torch.autograd import gradcheck, gradgradcheck
+
+from derandomization.stationarity import Hessian, sharp_weight_bound
+from MAXCUT.baselines import hyperplane_expectation
+from MAXCUT.expected_cut import ExpectedCut, SampledCut, bivariate_normal_cdf
+from MAXCUT.utilities import EdgeList
+
+finite = st.floats(-4, 4, allow_nan=False)
+correlations = st.floats(-0.99, 0.99, allow_nan=False)
+
+
+def small_graph() -> EdgeList:
+    ends = np.array([[0, 1], [1, 2], [2, 3], [0, 3], [0, 2]])
+    return EdgeList(4, ends, np.array([1.0, 2.0, -0.5, 1.5, 1.0]))
+
+
+def objective_at_random(seed: int, smoothing: float = 0.3) -> ExpectedCut:
+    rng = np.random.default_rng(seed)
+    objective = ExpectedCut(
+        small_graph(), rng.standard_normal((4, 2)), smoothing=smoothing, regularization=0.02
+    )
+    with torch.no_grad():
+        objective.mean.copy_(torch.from_numpy(rng.standard_normal(4)))
+    return objective
+
+
+@settings(max_examples=100, deadline=None)
+@given(a=finite, b=finite, r=correlations)
+def test_bivariate_cdf_equals_scipys(a: float, b: float, r: float) -> None:
+    ours = bivariate_normal_cdf(*(torch.tensor(x, dtype=torch.float64) for x in (a, b, r)))
+    scipys = multivariate_normal(cov=[[1, r], [r, 1]]).cdf([a, b])
+    assert float(ours) == pytest.approx(scipys, abs=1e-7)
+
+
+def test_bivariate_cdf_at_the_origin_is_sheppards_formula() -> None:
+    r = torch.linspace(-0.999, 0.999, 101, dtype=torch.float64)
+    zero = torch.zeros_like(r)
+    expected = 0.25 + torch.asin(r) / (2 * math.pi)
+    torch.testing.assert_close(bivariate_normal_cdf(zero, zero, r), expected, atol=1e-14, rtol=0)
+
+
+def test_bivariate_cdf_has_the_derivatives_of_its_value() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = (2 * torch.randn(6, generator=generator, dtype=torch.float64) for _ in range(2))
+    r = 1.8 * torch.rand(6, generator=generator, dtype=torch.float64) - 0.9
+    inputs = tuple(x.requires_grad_() for x in (a, b, r))
+    assert gradcheck(bivariate_normal_cdf, inputs)
+    assert gradgradcheck(bivariate_normal_cdf, inputs)
+
+
+def test_expected_cut_equals_brute_force_sampling() -> None:
+    graph, objective = small_graph(), objective_at_random(1)
+    rng = np.random.default_rng(2)
+    draws = 400_000
+    z = rng.standard_normal((draws, 2))
+    noise = 0.3 * rng.standard_normal((draws, 4))
+    y = z @ objective.vectors.detach().numpy().T + objective.mean.detach().numpy() + noise
+    cuts = graph.cut_value(np.where(y > 0, 1.0, -1.0))
+    error = cuts.std() / math.sqrt(draws)
+    assert abs(float(objective.expected_cut().detach()) - cuts.mean()) < 4 * error
+
+
+def test_at_zero_mean_it_tends_to_the_hyperplane_expectation() -> None:
+    vectors = np.random.default_rng(0).standard_normal((4, 3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    graph = small_graph()
+    objective = ExpectedCut(graph, vectors, smoothing=1e-3, regularization=0.1)
+    exact = hyperplane_expectation(graph, vectors)
+    assert float(objective.expected_cut().detach()) == pytest.approx(exact, abs=1e-4)
+
+
+def test_value_is_minus_the_scaled_cut_plus_the_penalty() -> None:
+    objective = objective_at_random(3)
+    cut = float(objective.expected_cut().detach())
+    penalty = 0.02 * float(objective.vectors.detach().square().sum())
+    assert float(objective().detach()) == pytest.approx(-4 / 6 * cut + penalty)
+
+
+def test_mean_is_stationary_at_zero_a_saddle() -> None:
+    objective = objective_at_random(4)
+    with torch.no_grad():
+        objective.mean.zero_()
+    objective().backward()
+    assert float(objective.mean.grad.norm()) < 1e-14
+    assert float(objective.vectors.grad.norm()) > 1e-3
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), smoothing=st.floats(0.1, 2.0))
+def test_steins_identity_ties_the_gradient_to_the_hessian(seed: int, smoothing: float) -> None:
+    objective = objective_at_random(seed, smoothing)
+    objective().backward()
+    hessian = Hessian(objective, [objective.mean])
+    dense = torch.stack([hessian.product(e) for e in torch.eye(4, dtype=torch.float64)])
+    identity = (dense + 2 * 0.02 * torch.eye(4, dtype=torch.float64)) @ objective.vectors
+    torch.testing.assert_close(objective.vectors.grad, identity.detach(), atol=1e-9, rtol=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_sharp_bound_holds_wherever_it_speaks(seed: int) -> None:
+    objective = objective_at_random(seed, smoothing=1.5)
+    bound = sharp_weight_bound(objective)
+    assert bound is None or objective.weight_norm() <= bound
+
+
+def test_sharp_bound_speaks_far_from_the_kink() -> None:
+    objective = objective_at_random(0)
+    with torch.no_grad():
+        objective.mean.copy_(torch.tensor([5.0, -5.0, 5.0, -5.0]))
+        objective.vectors.mul_(0.1)
+    bound = sharp_weight_bound(objective)
+    assert bound is not None
+    assert objective.weight_norm() <= bound < 1.01 * objective.weight_norm()
+
+
+def test_hessian_lipschitz_constant_bounds_every_third_derivative() -> None:
+    objective = objective_at_random(0, smoothing=0.5)
+    bound = objective.hessian_lipschitz()
+    ends, weights = objective.ends, objective.weights
+    generator = torch.Generator().manual_seed(0)
+
+    def smooth_cut(y: torch.Tensor) -> torch.Tensor:
+        side = 2 * torch.special.ndtr(y / 0.5) - 1
+        return -objective.scale * weights @ (1 - side[ends[0]] * side[ends[1]]) / 2
+
+    largest = 0.0
+    for _ in range(200):
+        y = torch.randn(4, generator=generator, dtype=torch.float64) * 0.5
+        u = torch.randn(4, generator=generator, dtype=torch.float64)
+        u /= u.norm()
+        step = 1e-4
+        ahead, behind = (
+            torch.autograd.functional.hessian(smooth_cut, y + sign * step * u) for sign in (1, -1)
+        )
+        change = (ahead - behind) / (2 * step)
+        largest = max(largest, float(torch.linalg.matrix_norm(change, 2)))
+    assert 0.05 * bound < largest <= bound
+
+
+def test_score_function_gradient_is_unbiased() -> None:
+    exact = objective_at_random(5, smoothing=0.8)
+    sampled = SampledCut(
+        small_graph(),
+        exact.vectors.detach().numpy(),
+        smoothing=0.8,
+        regularization=0.02,
+        num_samples=200,
+        generator=torch.Generator().manual_seed(0),
+    )
+    with torch.no_grad():
+        sampled.mean.copy_(exact.mean)
+    expected = torch.cat([g.flatten() for g in torch.autograd.grad(exact(), exact.parameters())])
+    estimates = torch.stack(
+        [
+            torch.cat([g.flatten() for g in torch.autograd.grad(sampled(), sampled.parameters())])
+            for _ in range(1_000)
+        ]
+    )
+    errors = estimates.std(dim=0) / math.sqrt(len(estimates))
+    assert bool(((estimates.mean(dim=0) - expected).abs() < 4.5 * errors).all())
+
+
+def test_a_graph_without_weight_is_refused() -> None:
+    empty = EdgeList(3, np.empty((0, 2), dtype=np.int64), np.empty(0))
+    with pytest.raises(ValueError, match="number of edges is 0: it must be at least 1"):
+        ExpectedCut(empty, np.eye(3), smoothing=0.1, regularization=0.1)

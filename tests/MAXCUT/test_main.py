@@ -1,0 +1,108 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import MAXCUT.main
+from MAXCUT.main import Config, main
+
+SCRIPT = MAXCUT.main.__file__
+FIELDS = {
+    "cut_value",
+    "optimum",
+    "upper_bound",
+    "proven_ratio",
+    "sdp_value",
+    "expected_cut_start",
+    "goemans_williamson_mean",
+    "goemans_williamson_best",
+    "relative_random_weights",
+    "certificate",
+    "num_vertices",
+    "num_edges",
+    "seconds",
+}
+
+
+def results_of(config: Config) -> dict:
+    main(config)
+    record = json.loads((config.output_dir / "results.json").read_text())
+    assert set(record["results"]) >= FIELDS
+    return record
+
+
+def test_default_run_reproduces_figures_4_and_5(tmp_path: Path) -> None:
+    record = results_of(Config(output_dir=tmp_path, quiet=True))
+    numbers = record["results"]
+    assert numbers["cut_value"] == numbers["optimum"] == 41
+    assert numbers["num_edges"] == 62
+    assert numbers["expected_cut_start"] == pytest.approx(39.38, abs=0.05)
+    assert numbers["relative_random_weights"] <= 1e-3
+    assert numbers["optimum"] <= numbers["upper_bound"]
+    assert numbers["proven_ratio"] == numbers["cut_value"] / numbers["upper_bound"]
+    assert {claim["id"] for claim in record["claims"]} == {"F4", "T5.2", "F5", "L3.1"}
+    assert all(claim["holds"] for claim in record["claims"])
+    for name in record["figures"]:
+        assert (tmp_path / name).stat().st_size > 10_000
+        assert (tmp_path / name).with_suffix(".pdf").exists()
+    lines = (tmp_path / "partition.csv").read_text().splitlines()
+    assert len(lines) == 16
+    with np.load(tmp_path / "history.npz") as history:
+        assert history["cut_value"][-1] == 41
+        assert len(history["cut_value"]) == numbers["steps"] + 1
+
+
+def test_same_seed_gives_the_same_results(tmp_path: Path) -> None:
+    first, second = (
+        results_of(Config(output_dir=tmp_path / name, graph_size=9, seed=5, steps=50, quiet=True))[
+            "results"
+        ]
+        for name in ("a", "b")
+    )
+    first.pop("seconds")
+    second.pop("seconds")
+    assert first == second
+
+
+def test_large_graph_has_no_enumerated_optimum(tmp_path: Path) -> None:
+    config = Config(output_dir=tmp_path, graph_size=40, edge_probability=0.2, quiet=True)
+    numbers = results_of(config)["results"]
+    assert numbers["optimum"] is None
+    assert 0.9 < numbers["proven_ratio"] <= 1
+    assert numbers["cut_value"] >= numbers["expected_cut_start"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"graph_size": 1}, "graph_size is 1: it must be at least 2"),
+        ({"edge_probability": 2.0}, "edge_probability is 2.0: it must lie between 0 and 1"),
+        ({"edge_probability": float("nan")}, "edge_probability is nan"),
+        ({"steps": 0}, "steps is 0: it must be at least 1"),
+    ],
+)
+def test_settings_out_of_range_are_named(options: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Config(**options)
+
+
+def test_bad_input_is_one_line_exit_2_and_no_folder(tmp_path: Path) -> None:
+    for arguments, words in (
+        (["--edge-probability", "2"], "edge_probability is 2.0: it must lie between 0 and 1"),
+        (["--edge-probability", "0"], "the graph drawn has no edge to cut"),
+    ):
+        folder = tmp_path / "out"
+        finished = subprocess.run(
+            [sys.executable, SCRIPT, *arguments, "--output-dir", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert finished.returncode == 2
+        assert finished.stderr.startswith("error: ")
+        assert words in finished.stderr
+        assert finished.stderr.count("\n") == 1
+        assert not folder.exists()

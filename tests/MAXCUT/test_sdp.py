@@ -1,0 +1,78 @@
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from MAXCUT.sdp import dual_bound, solve_sdp
+from MAXCUT.utilities import EdgeList, maximum_cut, random_graph
+
+
+def random_signed_graph(n: int, seed: int) -> EdgeList:
+    rng = np.random.default_rng(seed)
+    pairs = np.array([(i, j) for i in range(n) for j in range(i + 1, n)])
+    ends = pairs[rng.random(len(pairs)) < 0.5]
+    return EdgeList(n, ends, rng.standard_normal(len(ends)))
+
+
+def test_odd_cycle_reaches_its_known_sdp_value() -> None:
+    # The optimum places neighbours at angle π − π/n: value n(1 + cos(π/n))/2.
+    n = 5
+    solution = solve_sdp(EdgeList.from_networkx(nx.cycle_graph(n)), np.random.default_rng(0))
+    assert solution.value == pytest.approx(n * (1 + np.cos(np.pi / n)) / 2, abs=1e-6)
+
+
+def test_bipartite_graph_is_cut_whole_and_rank_one() -> None:
+    graph = EdgeList.from_networkx(nx.complete_bipartite_graph(5, 7))
+    solution = solve_sdp(graph, np.random.default_rng(0))
+    assert solution.value == pytest.approx(35, rel=1e-9)
+    assert solution.vectors.shape == (12, 1)
+
+
+def test_the_papers_graph_has_sdp_value_42_73() -> None:
+    graph = EdgeList.from_networkx(random_graph(15, 0.6, 42))
+    solution = solve_sdp(graph, np.random.default_rng(0))
+    assert solution.value == pytest.approx(42.7279, abs=1e-3)
+    assert 0 <= solution.upper_bound - solution.value < 1e-4
+
+
+def test_vectors_are_unit_and_give_the_value() -> None:
+    graph = random_signed_graph(40, seed=3)
+    solution = solve_sdp(graph, np.random.default_rng(1))
+    np.testing.assert_allclose(np.linalg.norm(solution.vectors, axis=1), 1, atol=1e-12)
+    i, j = graph.ends.T
+    inner = (solution.vectors[i] * solution.vectors[j]).sum(axis=1)
+    assert solution.value == pytest.approx(graph.weights @ (1 - inner) / 2, abs=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(3, 12), seed=st.integers(0, 10_000), rank=st.integers(1, 4))
+def test_dual_bound_is_never_below_the_optimum_whatever_the_vectors(
+    n: int, seed: int, rank: int
+) -> None:
+    graph = random_signed_graph(n, seed)
+    if len(graph.weights) == 0:
+        return
+    vectors = np.random.default_rng(seed).standard_normal((n, rank))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    optimum = maximum_cut(graph)
+    assert dual_bound(graph, vectors) >= optimum - 1e-12 * abs(optimum)
+    assert solve_sdp(graph, np.random.default_rng(seed)).upper_bound >= optimum - 1e-9
+
+
+def test_dual_bound_closes_the_gap_past_the_dense_size() -> None:
+    graph = random_signed_graph(300, seed=5)
+    solution = solve_sdp(graph, np.random.default_rng(0))
+    dense = np.linalg.eigvalsh(
+        graph.adjacency().toarray()
+        - np.diag((solution.vectors * (graph.adjacency() @ solution.vectors)).sum(axis=1))
+    )
+    assert dense[0] > -1e-3  # second-order optimal: A + diag y is positive semidefinite
+    assert 0 <= solution.upper_bound - solution.value < 1e-3 * solution.value
+
+
+def test_isolated_vertices_and_one_edge() -> None:
+    graph = EdgeList(4, np.array([[1, 2]]), np.array([2.0]))
+    solution = solve_sdp(graph, np.random.default_rng(0))
+    assert solution.value == pytest.approx(2)
+    assert solution.upper_bound == pytest.approx(2, abs=1e-6)
