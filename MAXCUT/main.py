@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from derandomization.checks import require_at_least, require_between
 from derandomization.command_line import launch
@@ -78,7 +77,7 @@ def main(config: Config) -> None:
         cut = derandomize(
             graph,
             solution,
-            generator=torch.Generator().manual_seed(config.seed),
+            generator=config.generator(),
             estimator=config.estimator,
             max_steps=max_steps,
             device=config.torch_device(),
@@ -128,7 +127,7 @@ def _record(
 
 
 def _claim(run: Run, config: Config, cut: DerandomizedCut) -> None:
-    numbers, certificate = run.results, cut.certificate
+    numbers = run.results
     optimum = numbers["optimum"]
     if config.is_paper_graph():
         run.claim(
@@ -163,18 +162,7 @@ def _claim(run: Run, config: Config, cut: DerandomizedCut) -> None:
         measured=numbers["relative_random_weights"],
         holds=numbers["relative_random_weights"] <= vanished,
     )
-    for name, bound in (
-        (f"‖V‖ within Lemma 3.1's bound at ρ = {certificate.rho:.2g}", certificate.weight_bound),
-        ("‖V‖ within the lemma's sharp form", certificate.sharp_weight_bound),
-    ):
-        if bound is not None:
-            run.claim(
-                "L3.1",
-                name,
-                paper=bound,
-                measured=certificate.weight_norm,
-                holds=certificate.weight_norm <= bound,
-            )
+    run.claim_bounds(cut.certificate, "‖V‖")
 
 
 def _draw(run: Run, graph: EdgeList, cut: DerandomizedCut) -> None:

@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from derandomization.checks import require_at_least, require_positive
 from derandomization.command_line import launch
@@ -59,8 +58,8 @@ class Config(RunConfig):
 def main(config: Config) -> None:
     """Run figures 1 to 3 and write everything to ``config.output_dir``."""
     run = Run("NeuralNetworks", config)
-    generator = torch.Generator().manual_seed(config.seed)
-    _toy_neuron(run, generator)
+    generator = config.generator()
+    _toy_neuron(run, config)
     teacher = Teacher(config.dimension)
     student = Student(
         config.dimension,
@@ -84,10 +83,10 @@ def main(config: Config) -> None:
     run.finish()
 
 
-def _toy_neuron(run: Run, generator: torch.Generator) -> None:
+def _toy_neuron(run: Run, config: Config) -> None:
     """Figures 1 and 2 and their claims."""
     threshold = toy.frozen_threshold()
-    ends = toy.sweep(TOY_REGULARIZATIONS, generator)
+    ends = toy.sweep(TOY_REGULARIZATIONS, config.generator())
     curve_x = np.sort(np.append(np.linspace(0.01, 0.8, 400), [threshold - 1e-9, threshold + 1e-9]))
     curve = (curve_x, np.array([toy.frozen_minimizer(value) for value in curve_x]))
     expected = np.array([toy.frozen_minimizer(value) for value in TOY_REGULARIZATIONS])
@@ -145,22 +144,8 @@ def _collapse(run: Run, config: Config, teacher: Teacher, training: Training) ->
         measured=relative,
         holds=relative <= COLLAPSED[config.estimator],
     )
-    if certificate and certificate.weight_bound is not None:
-        run.claim(
-            "T4.1",
-            f"‖W⊥‖ within the bound at ρ = {certificate.rho:.2g}",
-            paper=certificate.weight_bound,
-            measured=certificate.weight_norm,
-            holds=certificate.weight_norm <= certificate.weight_bound,
-        )
-    if certificate and certificate.sharp_weight_bound is not None:
-        run.claim(
-            "L3.1",
-            "‖W⊥‖ within the lemma's sharp form",
-            paper=certificate.sharp_weight_bound,
-            measured=certificate.weight_norm,
-            holds=certificate.weight_norm <= certificate.sharp_weight_bound,
-        )
+    if certificate:
+        run.claim_bounds(certificate, "‖W⊥‖", theorem="T4.1")
     _draw(run, teacher, training)
 
 

@@ -96,18 +96,14 @@ def train(
         ValueError: exact estimation asked for in more than 3 dimensions.
     """
     settings = SETTINGS[estimator]
-    dimension = student.weight.shape[1]
-    quadrature = None
-    if dimension <= MAX_QUADRATURE_DIMENSION:
-        nodes = (NODES_ALONG,) + (NODES_ACROSS,) * (dimension - 1)
-        quadrature = GaussHermite(nodes, basis=complete_basis(teacher.directions.cpu()))
+    quadrature = _quadrature(teacher)
     expectation: Expectation | None = quadrature
     if estimator == "sampled":
-        expectation = MonteCarlo(dimension, BATCH_SIZE, generator)
+        expectation = MonteCarlo(student.weight.shape[1], BATCH_SIZE, generator)
     if expectation is None:
         raise ValueError(
-            f"dimension is {dimension}: exact quadrature reaches {MAX_QUADRATURE_DIMENSION}; "
-            "use estimator sampled"
+            f"dimension is {student.weight.shape[1]}: exact quadrature reaches "
+            f"{MAX_QUADRATURE_DIMENSION}; use estimator sampled"
         )
     objective = PopulationRisk(student, teacher, expectation, regularization).to(device)
     max_steps = max_steps or settings.max_steps
@@ -125,6 +121,15 @@ def train(
     with torch.no_grad():
         risk = float((exact or objective).risk())
     return Training(history, risk, certify(exact) if exact else None, exact)
+
+
+def _quadrature(teacher: Teacher) -> GaussHermite | None:
+    """The exact expectation, laid along the teacher; None in more dimensions than it reaches."""
+    indices, dimension = teacher.directions.shape
+    if dimension > MAX_QUADRATURE_DIMENSION:
+        return None
+    nodes = (NODES_ALONG,) * indices + (NODES_ACROSS,) * (dimension - indices)
+    return GaussHermite(nodes, basis=complete_basis(teacher.directions.cpu()))
 
 
 def _optimizer(

@@ -34,13 +34,13 @@ def _parse(config_type: type[ConfigT]) -> ConfigT:
         raise ValueError(sentence.removeprefix(f"Error parsing {config_type.__name__}: ")) from None
 
 
-def _first_sentence(box: str) -> str:
-    """The message inside tyro's framed report: its lines up to the first inner rule."""
-    words: list[str] = []
-    for line in box.splitlines():
+def _first_sentence(report: str) -> str:
+    """The message inside tyro's report: framed where stdout is UTF-8, ruled by dashes elsewhere."""
+    parts: list[list[str]] = [[]]
+    for line in report.splitlines():
         inner = line.strip("│ ")
-        if inner.startswith("─"):
-            break
-        if not inner.startswith(("╭", "╰")):
-            words.append(inner)
-    return " ".join(words)
+        if inner.startswith("╭") or (inner and not inner.strip("─-")):
+            parts.append([])
+        elif inner and not inner.startswith("╰"):
+            parts[-1].append(inner)
+    return " ".join(parts[1])

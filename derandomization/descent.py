@@ -4,12 +4,12 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
 
 from derandomization.checks import require_at_least
 from derandomization.memory import keep_freed_memory
@@ -65,7 +65,7 @@ def log_spaced_steps(max_steps: int, count: int) -> frozenset[int]:
 
 def descend(
     objective: DerandomizationObjective,
-    optimizer: Any,
+    optimizer: Optimizer,
     *,
     max_steps: int,
     observe: Callable[[], Mapping[str, float]] | None = None,
@@ -89,53 +89,82 @@ def descend(
     """
     require_at_least("max_steps", max_steps, 1)
     keep_freed_memory()
-    parameters = [p for p in objective.parameters() if p.requires_grad]
-    rows: list[dict[str, float]] = []
-    snapshots: dict[int, dict[str, Tensor]] = {}
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = objective()
-        value.backward()
-        return value
-
-    def record(value: float, weight_norm: float, observed: Mapping[str, float]) -> None:
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the objective became {value} at step {len(rows)}: lower the learning rate"
-            )
-        gradient_norm = float(get_total_norm([p.grad for p in parameters if p.grad is not None]))
-        rows.append(
-            {"value": value, "gradient_norm": gradient_norm, "weight_norm": weight_norm, **observed}
-        )
-
-    def snapshot(step: int) -> None:
-        snapshots[step] = {n: p.detach().cpu().clone() for n, p in objective.named_parameters()}
-
+    recorder = _Recorder(objective, optimizer, observe)
     started = time.perf_counter()
     for step in range(max_steps):
         if step in snapshot_steps:
-            snapshot(step)
-        weight_norm = objective.weight_norm()
-        observed = observe() if observe else {}
-        value = float(optimizer.step(closure).detach())
+            recorder.snapshot()
+        before = recorder.measure()
+        optimizer.step(recorder.closure)  # type: ignore[arg-type]
         if getattr(optimizer, "terminated", False):
             break
-        record(value, weight_norm, observed)
+        recorder.record(before)
         if progress:
-            progress(step, value, weight_norm)
-    record(float(closure().detach()), objective.weight_norm(), observe() if observe else {})
-    snapshot(len(rows) - 1)
-    seconds = time.perf_counter() - started
+            progress(step, recorder.rows[-1]["value"], before["weight_norm"])
+    recorder.record_end()
+    return recorder.history(time.perf_counter() - started)
 
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return History(
-        value=columns.pop("value"),
-        gradient_norm=columns.pop("gradient_norm"),
-        weight_norm=columns.pop("weight_norm"),
-        observations=columns,
-        snapshots=snapshots,
-        perturbation_steps=np.array(getattr(optimizer, "perturbation_steps", []), dtype=np.int64),
-        terminated=getattr(optimizer, "terminated", False),
-        seconds=seconds,
-    )
+
+class _Recorder:
+    """Evaluates f for the optimizer and keeps what the history is made of."""
+
+    def __init__(
+        self,
+        objective: DerandomizationObjective,
+        optimizer: Optimizer,
+        observe: Callable[[], Mapping[str, float]] | None,
+    ) -> None:
+        self._objective = objective
+        self._optimizer = optimizer
+        self._observe = observe
+        self._parameters = [p for p in objective.parameters() if p.requires_grad]
+        self._evaluations: list[dict[str, float]] = []
+        self._snapshots: dict[int, dict[str, Tensor]] = {}
+        self.rows: list[dict[str, float]] = []
+
+    def closure(self) -> Tensor:
+        self._optimizer.zero_grad()
+        value = self._objective()
+        value.backward()
+        norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+        self._evaluations.append({"value": float(value.detach()), "gradient_norm": float(norm)})
+        return value.detach()
+
+    def measure(self) -> dict[str, float]:
+        observed = self._observe() if self._observe else {}
+        return {"weight_norm": self._objective.weight_norm(), **observed}
+
+    def record(self, before: Mapping[str, float]) -> None:
+        # A step may evaluate f again where it perturbed to; the first time is the point before.
+        row = {**self._evaluations[0], **before}
+        self._evaluations.clear()
+        if not math.isfinite(row["value"]):
+            raise FloatingPointError(
+                f"the objective became {row['value']} at step {len(self.rows)}: "
+                "lower the learning rate"
+            )
+        self.rows.append(row)
+
+    def record_end(self) -> None:
+        self._evaluations.clear()
+        self.closure()
+        self.snapshot()
+        self.record(self.measure())
+
+    def snapshot(self) -> None:
+        named = self._objective.named_parameters()
+        self._snapshots[len(self.rows)] = {n: p.detach().cpu().clone() for n, p in named}
+
+    def history(self, seconds: float) -> History:
+        columns = {name: np.array([row[name] for row in self.rows]) for name in self.rows[0]}
+        perturbed = getattr(self._optimizer, "perturbation_steps", [])
+        return History(
+            value=columns.pop("value"),
+            gradient_norm=columns.pop("gradient_norm"),
+            weight_norm=columns.pop("weight_norm"),
+            observations=columns,
+            snapshots=self._snapshots,
+            perturbation_steps=np.array(perturbed, dtype=np.int64),
+            terminated=getattr(self._optimizer, "terminated", False),
+            seconds=seconds,
+        )

@@ -45,6 +45,8 @@ def smallest_eigenvalue(
         rounding = size * float(np.finfo(float).eps * np.linalg.norm(dense))
         return Eigenvalue(float(np.linalg.eigvalsh(dense)[0]), rounding)
     start = np.random.default_rng(seed).standard_normal(size)
+    if not np.any(operator @ start):
+        return Eigenvalue(0.0, 0.0)  # the zero operator, on which ARPACK can't start
     try:
         radius = float(
             np.abs(

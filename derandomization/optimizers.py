@@ -59,7 +59,9 @@ class PerturbedGradientDescent(Optimizer):
         require_between("gradient_threshold", gradient_threshold, 0, math.inf)
         require_positive("perturbation_radius", perturbation_radius)
         require_at_least("perturbation_interval", perturbation_interval, 1)
-        require_between("momentum", momentum, 0, math.nextafter(1, 0))
+        require_between("decrease_threshold", decrease_threshold, -math.inf, math.inf)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum is {momentum}: it must be at least 0 and below 1")
         options = {
             "lr": lr,
             "gradient_threshold": gradient_threshold,
@@ -114,7 +116,10 @@ class PerturbedGradientDescent(Optimizer):
             ("constant", constant),
         ):
             require_positive(name, value)
-        require_between("failure_probability", failure_probability, 1e-300, 1)
+        if not 0 < failure_probability < 1:
+            raise ValueError(
+                f"failure_probability is {failure_probability}: it must lie between 0 and 1"
+            )
         odds = dimension * smoothness * value_gap / (constant * accuracy**2 * failure_probability)
         chi = 3 * max(math.log(odds), 4)
         return cls(
@@ -137,7 +142,7 @@ class PerturbedGradientDescent(Optimizer):
             closure: clears the gradients, evaluates f, calls ``backward`` and returns f.
         """
         with torch.enable_grad():
-            value = closure()
+            value = closure().detach()
         if self.terminated:
             return value
         options = self.param_groups[0]
@@ -174,7 +179,8 @@ class PerturbedGradientDescent(Optimizer):
             for p in parameters
         ]
         dimension = sum(p.numel() for p in parameters)
-        uniform = float(torch.rand((), generator=self.generator, dtype=torch.float64))
+        device = self.generator.device if self.generator else None
+        uniform = float(torch.rand((), generator=self.generator, device=device))
         length = self.param_groups[0]["perturbation_radius"] * uniform ** (1 / dimension)
         scale = length / float(get_total_norm(noise))
         for parameter, direction in zip(parameters, noise, strict=True):

@@ -24,6 +24,7 @@ from rich.table import Table
 from derandomization.checks import require_between
 from derandomization.descent import ProgressCallback
 from derandomization.figures import save
+from derandomization.stationarity import Certificate
 
 REFRESH_SECONDS = 0.1
 
@@ -45,6 +46,10 @@ class RunConfig:
         require_between("seed", self.seed, 0, 2**63 - 1)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device is cuda: torch finds no GPU here; use auto or cpu")
+
+    def generator(self) -> torch.Generator:
+        """A fresh source of randomness, seeded."""
+        return torch.Generator().manual_seed(self.seed)
 
     def torch_device(self) -> torch.device:
         """The device the run computes on."""
@@ -99,6 +104,26 @@ class Run:
         """Add a claim to the closing table and to results.json."""
         self.claims.append(Claim(id, statement, paper, measured, holds))
 
+    def claim_bounds(self, certificate: Certificate, weights: str, theorem: str = "L3.1") -> None:
+        """Claim ‖W‖_F within the lemma's bound (as ``theorem``) and within its sharp form (L3.1).
+
+        Args:
+            certificate: of where the descent ended.
+            weights: how the experiment writes ‖W‖_F.
+            theorem: id of the theorem whose bound this is.
+        """
+        for id, name, bound in (
+            (theorem, f"the bound at ρ = {certificate.rho:.2g}", certificate.weight_bound),
+            ("L3.1", "the lemma's sharp form", certificate.sharp_weight_bound),
+        ):
+            self.claim(
+                id,
+                f"{name} is silent here" if bound is None else f"{weights} within {name}",
+                paper=bound,
+                measured=certificate.weight_norm,
+                holds=None if bound is None else certificate.weight_norm <= bound,
+            )
+
     def figure(self, name: str, figure: Figure) -> None:
         """Keep a figure, to be saved as ``name.png`` and ``name.pdf``."""
         self._figures.append((name, figure))
@@ -119,14 +144,17 @@ class Run:
         with Progress(*columns, console=self._console) as bar:
             task = bar.add_task(description, total=max_steps, value=math.nan, norm=math.nan)
             refreshed = 0.0
+            latest: dict[str, Any] = {}
 
             def report(step: int, value: float, weight_norm: float) -> None:
                 nonlocal refreshed
+                latest.update(completed=step + 1, value=value, norm=weight_norm)
                 if (now := time.perf_counter()) - refreshed > REFRESH_SECONDS:
                     refreshed = now
-                    bar.update(task, completed=step + 1, value=value, norm=weight_norm)
+                    bar.update(task, **latest)
 
             yield report
+            bar.update(task, **latest, total=latest.get("completed"))
 
     def finish(self) -> None:
         """Write figures, history.npz and results.json, then print the closing table."""
@@ -195,21 +223,29 @@ def _require_writable(folder: Path) -> None:
 
 
 def _environment(device: torch.device) -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),
-        "git_commit": commit.stdout.strip(),
+        "git_commit": _git_commit(),
     }
+
+
+def _git_commit() -> str:
+    """The commit this code is at; empty outside a checkout or without git."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return ""
+    return found.stdout.strip()
 
 
 def _plain(value: Any) -> Any:
@@ -220,6 +256,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -141,8 +141,12 @@ def sharp_weight_bound(objective: DerandomizationObjective, *, seed: int = 0) ->
 
     It holds at every point: ∂f/∂W = (∂²f/∂b² + 2λI) W by Stein's lemma (proof of Lemma 3.1). The
     rounding of the parameters is added.
+
+    Raises:
+        ValueError: the objective is sampled, or Lanczos does not converge.
     """
     objective = _float64_copy(objective)
+    _require_exact(objective)
     gradients = torch.autograd.grad(objective(), _trainable(objective), materialize_grads=True)
     return _sharp_weight_bound(objective, parameters_to_vector(gradients), seed)
 

@@ -66,6 +66,6 @@ def test_plain_descent_stays_at_zero_mean_where_pgd_leaves() -> None:
 
 def test_sampled_descent_finds_a_good_cut_of_the_papers_graph() -> None:
     graph = EdgeList.from_networkx(random_graph(15, 0.6, 42))
-    cut = cut_of(graph, 0, estimator="sampled", max_steps=1_500)
+    cut = cut_of(graph, 0, estimator="sampled", max_steps=2_500)
     assert cut.cut_value >= 39
-    assert cut.history.weight_norm[-1] < 0.7 * cut.history.weight_norm[0]
+    assert cut.history.weight_norm[-1] < 0.1 * cut.history.weight_norm[0]

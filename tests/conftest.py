@@ -1,0 +1,19 @@
+"""Shapes and types are checked while the tests run: jaxtyping's hook, with beartype behind it.
+
+An ``int`` passes where a ``float`` is annotated, as PEP 484 and mypy have it and beartype by
+default has not. jaxtyping's own pytest flag can't say so: in 0.3 it splits its list of packages
+at the first comma only, once the type checker's name carries an argument.
+"""
+
+import os
+
+# Before torch loads, and for the scripts the tests start: on problems this small two threads only
+# wait for each other, up to twenty times longer on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from jaxtyping import install_import_hook
+
+install_import_hook(
+    ["derandomization", "NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss"],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)
