@@ -35,7 +35,7 @@ class Config(RunConfig):
     regularization: float = 1e-5
     """Weight λ > 0 of ‖W‖²; the paper's is 1e-5."""
     steps: int | None = None
-    """Most descent steps; default 2400 exact, 10000 (the paper's) sampled."""
+    """Most descent steps; default 2000 exact, 10000 (the paper's) sampled."""
     train_output_layer: bool = False
     """Train the output weights a beside W and b; the paper keeps them fixed in figure 3."""
     estimator: Estimator = "exact"

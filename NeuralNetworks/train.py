@@ -39,10 +39,11 @@ NODES_ALONG = 64
 NODES_ACROSS = 8
 
 # The collapse goes as exp(−2λ·lr/(1−β)·t): at λ = 1e-5 and h = 1000 this step reaches 1e-6 of
-# the start in about 550 steps, and the rest brings ‖∇f‖ down to where Lemma 3.1 speaks.
-# Twice the step overshoots at the random start and ends in a worse minimum.
+# the start in about 250 steps. The rest leaves shallow saddles, curvature −1e-5, until ‖∇f‖ is
+# where Lemma 3.1 speaks; a third of the step takes twice as long, four thirds fare no better.
+# From there on slow valleys give at most 6e-7 in the interval, an escape from a saddle more.
 EXACT = DescentSettings(
-    max_steps=2_400, learning_rate_per_unit=0.1, momentum=0.9, decrease_threshold=1e-7
+    max_steps=2_000, learning_rate_per_unit=0.3, momentum=0.9, decrease_threshold=1e-6
 )
 # The paper's run: plain steps on fresh batches, where no decrease can be told from noise.
 SAMPLED = DescentSettings(

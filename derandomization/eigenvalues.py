@@ -44,23 +44,27 @@ def smallest_eigenvalue(
         dense = (dense + dense.T) / 2
         rounding = size * float(np.finfo(float).eps * np.linalg.norm(dense))
         return Eigenvalue(float(np.linalg.eigvalsh(dense)[0]), rounding)
-    start = np.random.default_rng(seed).standard_normal(size)
+    rng = np.random.default_rng(seed)
+    start = rng.standard_normal(size)
     if not np.any(operator @ start):
         return Eigenvalue(0.0, 0.0)  # the zero operator, on which ARPACK can't start
     try:
-        radius = float(
-            np.abs(
-                spla.eigsh(
-                    operator, k=1, which="LM", v0=start, tol=1e-2, return_eigenvectors=False
-                )[0]
-            )
+        # ARPACK draws a new vector where it meets an invariant subspace: from ``rng``, to repeat.
+        largest = spla.eigsh(
+            operator, k=1, which="LM", v0=start, tol=1e-2, return_eigenvectors=False, rng=rng
         )
-        shift = 1.1 * radius or 1.0
+        shift = 1.1 * float(np.abs(largest[0]))
         flipped = spla.LinearOperator(
             operator.shape, matvec=lambda v: shift * v - operator @ v, dtype=np.float64
         )
         _, vectors = spla.eigsh(
-            flipped, k=1, which="LA", v0=start, tol=tolerance / shift, ncv=LANCZOS_VECTORS
+            flipped,
+            k=1,
+            which="LA",
+            v0=start,
+            tol=tolerance / shift,
+            ncv=LANCZOS_VECTORS,
+            rng=rng,
         )
     except spla.ArpackNoConvergence as failure:
         raise ValueError(
