@@ -8,21 +8,20 @@ import numpy as np
 from derandomization.checks import require_at_least
 from derandomization.command_line import launch
 from derandomization.runs import Run, RunConfig
-from derandomization.stationarity import sharp_bounds_along
+from derandomization.threads import single_thread
+from derandomization.trace import trace_norm
 from JohnsonLindenstrauss import plot
-from JohnsonLindenstrauss.model import (
-    ExpectedDistortion,
+from JohnsonLindenstrauss.baselines import (
     GaussianBaselines,
-    cube_points,
     gaussian_baselines,
     guaranteed_distortion,
 )
+from JohnsonLindenstrauss.model import ExpectedDistortion, cube_points
 from JohnsonLindenstrauss.train import (
     SETTINGS,
     Estimator,
     Training,
     plain_descent,
-    single_thread,
     train,
 )
 
@@ -157,7 +156,7 @@ def _draw(run: Run, training: Training, baselines: GaussianBaselines) -> None:
     """Figures 6 and 7, and the arrays behind them."""
     history, objective = training.history, training.exact_objective
     variance = history.weight_norm**2 / objective.mean.numel()
-    bounds = sharp_bounds_along(objective, history.snapshots)
+    trace = trace_norm(history, objective, training.certificate)
     run.figure(
         "figure6_distortion",
         plot.distortion_figure(
@@ -169,19 +168,13 @@ def _draw(run: Run, training: Training, baselines: GaussianBaselines) -> None:
     )
     run.figure(
         "figure7_variance",
-        plot.variance_figure(
-            variance,
-            history.weight_norm,
-            history.perturbation_steps,
-            bounds,
-            training.certificate.weight_bound,
-        ),
+        plot.variance_figure(variance, trace),
     )
     run.arrays |= history.arrays() | {f"random_{n}": a for n, a in asdict(baselines).items()}
     run.arrays |= {
         "variance": variance,
-        "sharp_bound_steps": bounds[0],
-        "sharp_bound": bounds[1],
+        "sharp_bound_steps": trace.bound_steps,
+        "sharp_bound": trace.sharp_bound,
     }
 
 

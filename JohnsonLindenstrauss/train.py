@@ -1,8 +1,6 @@
 """Learning an embedding by perturbed gradient descent, from the random one."""
 
-import contextlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +16,7 @@ from derandomization import (
     descend,
 )
 from derandomization.descent import ProgressCallback
+from derandomization.threads import single_thread
 from JohnsonLindenstrauss.model import (
     ExpectedDistortion,
     GaussianEmbedding,
@@ -82,21 +81,6 @@ class Training:
     history: History
     exact_objective: ExpectedDistortion
     certificate: Certificate
-
-
-@contextlib.contextmanager
-def single_thread() -> Iterator[None]:
-    """Keep torch on one thread within.
-
-    Products this small gain a tenth from a second one, and wait for it where its core is busy:
-    figure 6 descends in 1.1 s on one thread and 1.0 s on two alone, in 2 s and 5 s beside others.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @single_thread()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -19,8 +20,8 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
     "#666666",
 )
 
-# Below this a norm in float64 is rounding; the axis would show nothing else.
-SMALLEST_NORM = 1e-13
+# A log axis wants a number above zero, and beside 1 float64 knows none smaller.
+SMALLEST_NORM = 1e-16
 
 
 def new_figure(
@@ -54,9 +55,14 @@ def draw_norm(axes: Axes, trace: NormTrace, name: str) -> None:
         axes.semilogy(
             steps[-1], trace.lemma_bound, "v", color=RED, label="Lemma 3.1's bound at the end"
         )
-    for i, step in enumerate(trace.perturbation_steps):
-        mark = "perturbation" if i == 0 else None
-        axes.axvline(step, color=GREY, linestyle=":", linewidth=0.9, label=mark)
+    mark_perturbations(axes, trace.perturbation_steps)
+
+
+def mark_perturbations(axes: Axes, steps: Int[np.ndarray, " perturbations"]) -> None:
+    """A dotted line at every step at which noise was added."""
+    for i, step in enumerate(steps):
+        name = "perturbation, undone if f does not fall" if i == 0 else None
+        axes.axvline(step, color=GREY, linestyle=":", linewidth=0.9, label=name)
 
 
 def label(axes: Axes, *, x: str, y: str, title: str = "") -> None:

@@ -81,7 +81,7 @@ class PerturbedGradientDescent(Optimizer):
     @classmethod
     def from_theory(
         cls,
-        params: Iterable[Any],
+        params: Iterable[Tensor],
         *,
         smoothness: float,
         hessian_lipschitz: float,
@@ -104,10 +104,7 @@ class PerturbedGradientDescent(Optimizer):
             generator: source of the noise.
         """
         params = list(params)
-        tensors = (
-            [p for g in params for p in g["params"]] if isinstance(params[0], dict) else params
-        )
-        dimension = sum(p.numel() for p in tensors)
+        dimension = sum(p.numel() for p in params)
         for name, value in (
             ("smoothness", smoothness),
             ("hessian_lipschitz", hessian_lipschitz),

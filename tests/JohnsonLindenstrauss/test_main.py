@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from JohnsonLindenstrauss import main as experiment
+from JohnsonLindenstrauss.baselines import guaranteed_distortion
 from JohnsonLindenstrauss.main import Config, main
-from JohnsonLindenstrauss.model import cube_points, guaranteed_distortion, max_distortion
+from JohnsonLindenstrauss.model import cube_points, max_distortion
 
 SCRIPT = Path(experiment.__file__)
 SMALL = {"num_points": 10, "dimension": 20, "num_components": 5, "seed": 3}

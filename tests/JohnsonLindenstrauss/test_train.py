@@ -8,7 +8,7 @@ from torch import Tensor
 from derandomization import certify
 from derandomization.stationarity import sharp_bounds_along
 from JohnsonLindenstrauss.model import cube_points, max_distortion
-from JohnsonLindenstrauss.train import Training, plain_descent, single_thread, train
+from JohnsonLindenstrauss.train import Training, plain_descent, train
 
 POINTS, DIMENSION, COMPONENTS = 10, 20, 5
 
@@ -108,18 +108,3 @@ def test_one_seed_gives_one_run(estimator: str) -> None:
     assert torch.equal(first.exact_objective.mean, again.exact_objective.mean)
     assert first.certificate == again.certificate
     assert not torch.equal(first.exact_objective.mean, other.exact_objective.mean)
-
-
-def test_a_single_thread_is_given_back_whatever_happens() -> None:
-    @single_thread()
-    def fail() -> None:
-        raise RuntimeError(f"{torch.get_num_threads()} thread")
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(before + 1)
-    try:
-        with pytest.raises(RuntimeError, match=r"^1 thread$"):
-            fail()
-        assert torch.get_num_threads() == before + 1
-    finally:
-        torch.set_num_threads(before)

@@ -67,7 +67,7 @@ def test_norms_below_rounding_are_drawn_at_its_level_and_silent_bounds_not_at_al
 
 def test_every_perturbation_is_a_line_and_only_the_first_is_in_the_legend() -> None:
     drawn = drawn_norm(0.25)
-    assert [x for x, _ in drawn["perturbation"]] == [1, 1]
+    assert [x for x, _ in drawn["perturbation, undone if f does not fall"]] == [1, 1]
     assert [x for name, line in drawn.items() if name.startswith("_") for x, _ in line] == [2, 2]
 
 
