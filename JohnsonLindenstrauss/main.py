@@ -8,7 +8,6 @@ import numpy as np
 from derandomization.checks import require_at_least
 from derandomization.command_line import launch
 from derandomization.runs import Run, RunConfig
-from derandomization.threads import single_thread
 from derandomization.trace import trace_norm
 from JohnsonLindenstrauss import plot
 from JohnsonLindenstrauss.baselines import (
@@ -62,7 +61,6 @@ class Config(RunConfig):
             require_at_least("steps", self.steps, 1)
 
 
-@single_thread()
 def main(config: Config) -> None:
     """Run figures 6 and 7 and write everything to ``config.output_dir``."""
     run = Run("JohnsonLindenstrauss", config)

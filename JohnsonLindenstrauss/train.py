@@ -16,7 +16,6 @@ from derandomization import (
     descend,
 )
 from derandomization.descent import ProgressCallback
-from derandomization.threads import single_thread
 from JohnsonLindenstrauss.model import (
     ExpectedDistortion,
     GaussianEmbedding,
@@ -83,7 +82,6 @@ class Training:
     certificate: Certificate
 
 
-@single_thread()
 def train(
     points: Float[Tensor, "points dimension"],
     num_components: int,
@@ -137,7 +135,6 @@ def train(
     return Training(history, exact, certify(exact))
 
 
-@single_thread()
 def plain_descent(
     points: Float[Tensor, "points dimension"], num_components: int
 ) -> ExpectedDistortion:

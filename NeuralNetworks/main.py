@@ -14,7 +14,7 @@ from NeuralNetworks import plot, toy
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.train import SETTINGS, Estimator, Training, train
 
-TOY_REGULARIZATIONS = np.array([0.05, 0.15, 0.25, 0.35, 0.44, 0.46, 0.55, 0.7])
+TOY_REGULARIZATIONS = np.array([0.05, 0.2, 0.35, 0.44, 0.46, 0.7])
 TOY_ZERO = 1e-6  # PGD's toy minimisers are this close to where they belong, or the claim fails
 COLLAPSED = {"exact": 1e-6, "sampled": 0.1}  # ‖W_⊥‖/‖W‖ that counts as collapsed: F3
 

@@ -1,11 +1,5 @@
 """One lemma: minimising E_x[g(Wx + b)] + λ‖W‖² to second order drives W, the randomness, to 0."""
 
-import os
-
-# Read by torch's thread pool when it loads. Threads that wait by spinning keep the others off
-# their cores: with one core taken by another process a step of figure 3 takes 28 ms, so 3 ms.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 from derandomization.descent import History, descend, log_spaced_steps
 from derandomization.expectations import Expectation, GaussHermite, MonteCarlo
 from derandomization.objective import DerandomizationObjective

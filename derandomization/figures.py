@@ -71,7 +71,7 @@ def label(axes: Axes, *, x: str, y: str, title: str = "") -> None:
     axes.set_ylabel(y)
     axes.set_title(title, loc="left", fontsize=11)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=8.5)
+        axes.legend(fontsize=8.5, framealpha=0.9, edgecolor="none")
 
 
 def save(figure: Figure, folder: Path, name: str) -> str:

@@ -10,7 +10,7 @@ from derandomization.objective import DerandomizationObjective
 from derandomization.stationarity import Certificate, sharp_bounds_along
 
 # Snapshots at which the sharp bound is evaluated: enough to see it, a Lanczos run each.
-NUM_BOUNDS = 14
+NUM_BOUNDS = 10
 
 
 @dataclass(frozen=True)

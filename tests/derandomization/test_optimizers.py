@@ -187,10 +187,9 @@ def test_from_theory_computes_the_formulas_of_jin_et_al() -> None:
     assert waits <= options["perturbation_interval"] < waits + 1
 
 
-def test_from_theory_never_takes_chi_below_twelve_and_counts_grouped_parameters() -> None:
-    params = tensors([0.0], [0.0])
+def test_from_theory_never_takes_chi_below_twelve() -> None:
     optimizer = PerturbedGradientDescent.from_theory(
-        [{"params": [params[0]]}, {"params": [params[1]]}],
+        tensors([0.0], [0.0]),
         smoothness=1.0,
         hessian_lipschitz=1.0,
         accuracy=1.0,
