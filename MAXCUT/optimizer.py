@@ -54,10 +54,11 @@ SETTINGS = {"exact": EXACT, "sampled": SAMPLED}
 REGULARIZATION = 0.01  # collapses V in a few hundred steps; at 0.04 quality begins to suffer
 NUM_SAMPLES = 100
 # ‖∇f‖ per √vertex at an SDP solution is 0.07: the saddle at μ = 0 is left at once, and from then
-# on noise is added every interval, in which V shrinks far below it again.
+# on noise is added every interval, in which V shrinks far below it again: by β^(interval/2),
+# enough for ρ to fall where Lemma 3.1 speaks.
 GRADIENT_THRESHOLD = 0.1
 PERTURBATION_RADIUS = 1e-2
-PERTURBATION_INTERVAL = 200
+PERTURBATION_INTERVAL = 250
 NUM_SNAPSHOTS = 16
 
 
