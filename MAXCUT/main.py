@@ -152,7 +152,8 @@ def _claim(run: Run, config: Config, cut: DerandomizedCut) -> None:
         "never below the expectation it started from",
         paper=numbers["expected_cut_start"],
         measured=cut.cut_value,
-        holds=cut.cut_value >= numbers["expected_cut_start"],
+        # Where every hyperplane cuts the optimum the two are equal, but for rounding.
+        holds=cut.cut_value >= numbers["expected_cut_start"] * (1 - 1e-12),
     )
     vanished = VANISHED[config.estimator]
     run.claim(

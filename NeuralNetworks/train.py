@@ -33,7 +33,7 @@ class DescentSettings:
     decrease_threshold: float
 
 
-# Along the teacher 64 nodes give the risk to 4e-7, where 24 leave 2e-5; across it 8 are enough
+# Along the teacher 64 nodes give the risk to 1e-7, where 24 leave 2e-5; across it 8 are enough
 # while W_⊥ is on its way to 0, where any number is exact.
 NODES_ALONG = 64
 NODES_ACROSS = 8

@@ -4,7 +4,7 @@ import contextlib
 import io
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import torch
 import tyro
@@ -25,8 +25,17 @@ def launch(experiment: Callable[[ConfigT], None], config_type: type[ConfigT]) ->
     try:
         experiment(_parse(config_type))
     except (ValueError, FloatingPointError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _fail(str(problem))
+    except (MemoryError, RuntimeError) as problem:
+        # torch has no exception of its own for a CPU that runs out of memory.
+        if isinstance(problem, RuntimeError) and "memory" not in str(problem):
+            raise
+        _fail("these settings need more memory than this machine has: use smaller sizes")
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 
 def _parse(config_type: type[ConfigT]) -> ConfigT:

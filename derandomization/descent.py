@@ -141,7 +141,7 @@ class _Recorder:
         if not math.isfinite(row["value"]):
             raise FloatingPointError(
                 f"the objective became {row['value']} at step {len(self.rows)}: "
-                "lower the learning rate"
+                "lower the regularization or the learning rate"
             )
         self.rows.append(row)
 

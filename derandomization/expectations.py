@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from derandomization.checks import require_at_least, require_between
 
 MAX_QUADRATURE_DIMENSION = 3
-# Nodes this light lie six deviations out and move an O(1) risk by 1e-7; most of a grid is such.
-NEGLIGIBLE_WEIGHT = 1e-10
+# Nodes of an axis this light lie six deviations out and move an O(1) risk by less than 1e-7.
+NEGLIGIBLE_WEIGHT = 1e-8
 
 
 class Expectation(nn.Module, ABC):
@@ -48,26 +48,31 @@ class GaussHermite(Expectation):
     ) -> None:
         super().__init__()
         require_between("dimension of a quadrature", len(num_nodes), 1, MAX_QUADRATURE_DIMENSION)
-        axes, masses = [], []
-        for count in num_nodes:
-            nodes, weights = np.polynomial.hermite_e.hermegauss(
-                require_at_least("num_nodes", count, 2)
-            )
-            axes.append(nodes)
-            masses.append(weights / weights.sum())
-        grid = np.array(list(product(*axes)))
-        mass = np.array([np.prod(combination) for combination in product(*masses)])
-        kept = mass > NEGLIGIBLE_WEIGHT
-        points = torch.from_numpy(grid[kept])
+        axes = [_axis(require_at_least("num_nodes", count, 2)) for count in num_nodes]
+        points = torch.tensor(list(product(*(nodes for nodes, _ in axes))), dtype=torch.float64)
+        weights = np.array([np.prod(each) for each in product(*(mass for _, mass in axes))])
         if basis is not None:
             points = points @ basis.to(points)
         self.points: Tensor
         self.weights: Tensor
         self.register_buffer("points", points)
-        self.register_buffer("weights", torch.from_numpy(mass[kept] / mass[kept].sum()))
+        self.register_buffer("weights", torch.from_numpy(weights))
 
     def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
         return self.points, self.weights
+
+
+def _axis(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """One axis without its negligible nodes, scaled back to E[1] = E[x²] = 1.
+
+    Stein's identity near W = 0 rests on E[xxᵀ] = I, given the other axes too: so nodes are dropped
+    axis by axis, not by their weight in the product.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
+    weights = weights / weights.sum()
+    kept = weights > NEGLIGIBLE_WEIGHT
+    nodes, weights = nodes[kept], weights[kept] / weights[kept].sum()
+    return nodes / np.sqrt(weights @ nodes**2), weights
 
 
 class MonteCarlo(Expectation):

@@ -39,7 +39,7 @@ class PerturbedGradientDescent(Optimizer):
 
     References:
         Jin, Ge, Netrapalli, Kakade, Jordan, *How to Escape Saddle Points Efficiently*, ICML 2017,
-        Algorithm 2 (the noise and the termination rule) and Algorithm 1 (its parameters).
+        Algorithm 2: the parameters, the noise and the termination rule.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class PerturbedGradientDescent(Optimizer):
         constant: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> "PerturbedGradientDescent":
-        """The parameters for which Jin et al. prove an ε-second-order point (their Algorithm 1).
+        """The parameters for which Jin et al. prove an ε-second-order point (their Algorithm 2).
 
         Args:
             params: the parameters; d is their number.

@@ -90,7 +90,7 @@ class Run:
         self._figures: list[tuple[str, Figure]] = []
         self._console = Console(quiet=config.quiet)
         self._started = time.perf_counter()
-        _require_writable(self.folder)
+        _require_writable(self.folder)  # before hours of work, but leaving nothing behind
 
     def claim(
         self,
@@ -158,7 +158,11 @@ class Run:
 
     def finish(self) -> None:
         """Write figures, history.npz and results.json, then print the closing table."""
-        figures = [save(figure, self.folder, name) for name, figure in self._figures]
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            figures = [save(figure, self.folder, name) for name, figure in self._figures]
+        except OSError as problem:
+            raise _unwritable(self.folder, problem) from None
         self.write("history.npz", self._save_arrays)
         record = {
             "experiment": self.experiment,
@@ -181,10 +185,14 @@ class Run:
         """
         temporary = self.folder / f".{os.getpid()}.{name}"
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             writer(temporary)
             temporary.replace(self.folder / name)
+        except OSError as problem:
+            raise _unwritable(self.folder / name, problem) from None
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def say(self, line: str) -> None:
         """Print a line, unless quiet."""
@@ -212,14 +220,22 @@ class Run:
 
 
 def _require_writable(folder: Path) -> None:
+    """Make the folder, write into it, and remove again whatever was not there before."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as problem:
-        raise ValueError(
-            f"output_dir is {folder}: it can't be written ({problem.strerror})"
-        ) from None
+        raise _unwritable(folder, problem) from None
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def _unwritable(path: Path, problem: OSError) -> ValueError:
+    return ValueError(f"output_dir is {path}: it can't be written ({problem.strerror})")
 
 
 def _environment(device: torch.device) -> dict[str, Any]:

@@ -28,7 +28,8 @@ class Certificate:
         gradient_norm: ‖∇f‖₂ over all parameters.
         min_curvature: λ_min(∇²f) over all parameters.
         min_curvature_residual: an exact eigenvalue lies within this of ``min_curvature``.
-        hessian_lipschitz: K.
+        hessian_lipschitz: K: where proven, of ∇²g everywhere; where estimated, of ∇²f near this
+            point. The lemma holds with either, but ρ depends on which.
         hessian_lipschitz_is_estimate: True if K was estimated near this point, False if proven.
         rho: the smallest ρ for which the point is a ρ-SOSP (Def. 2.2), the residual counted
             against it.
@@ -139,8 +140,8 @@ def lemma_bound(rho: float, hessian_lipschitz: float, regularization: float) -> 
 def sharp_weight_bound(objective: DerandomizationObjective, *, seed: int = 0) -> float | None:
     """‖∂f/∂W‖_F / (2λ + λ_min(∂²f/∂b²)) where the objective stands, None if not positive.
 
-    It holds at every point: ∂f/∂W = (∂²f/∂b² + 2λI) W by Stein's lemma (proof of Lemma 3.1). The
-    rounding of the parameters is added.
+    It holds at every point: ∂f/∂W = (∂²f/∂b² + 2λI) W by Stein's lemma (proof of Lemma 3.1).
+    Rounding is added.
 
     Raises:
         ValueError: the objective is sampled, or Lanczos does not converge.
@@ -190,9 +191,12 @@ def _sharp_weight_bound(
     margin = 2 * objective.regularization + curvature.lower_end
     if margin <= 0:
         return None
-    # Near W = 0 the bound is as tight as W itself is known: to the rounding of the parameters.
+    # Near W = 0 the bound is as tight as both its sides are known: W to the rounding of the
+    # parameters, its gradient to the rounding of terms the size of f.
     parameters = parameters_to_vector(_trainable(objective)).detach()
-    rounding = torch.finfo(parameters.dtype).eps * float(parameters.norm())
+    with torch.no_grad():
+        sizes = float(parameters.norm()) + abs(float(objective())) / margin
+    rounding = torch.finfo(parameters.dtype).eps * sizes
     return float(random_gradient(objective, gradient).norm()) / margin + rounding
 
 

@@ -153,6 +153,12 @@ def test_what_is_left_undone_does_not_hold_and_what_is_silent_is_not_claimed(
     assert next(claim["holds"] for claim in claims if claim["id"] == "L3.1") is None
 
 
+def test_a_descent_that_never_left_zero_makes_no_claim_hold(tmp_path: Path) -> None:
+    main(Config(**(SMALL | {"steps": 1}), output_dir=tmp_path, quiet=True))
+    holds = {claim["id"]: claim["holds"] for claim in read(tmp_path)["claims"]}
+    assert [holds[id] for id in ("F6", "T5.5", "F7", "FOSP")] == [False] * 4
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -67,6 +67,13 @@ def test_same_seed_gives_the_same_results(tmp_path: Path) -> None:
     assert first == second
 
 
+def test_a_descent_cut_short_makes_no_claim_hold(tmp_path: Path) -> None:
+    record = results_of(Config(output_dir=tmp_path, steps=1, quiet=True))
+    holds = [claim["holds"] for claim in record["claims"] if claim["id"] != "L3.1"]
+    assert holds == [False] * 4  # F4, both parts of T5.2, F5
+    assert [c["holds"] for c in record["claims"] if c["id"] == "L3.1"] == [None, None]
+
+
 def test_large_graph_has_no_enumerated_optimum(tmp_path: Path) -> None:
     config = Config(output_dir=tmp_path, graph_size=40, edge_probability=0.2, quiet=True)
     numbers = results_of(config)["results"]

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import MAXCUT.sdp
+from derandomization.eigenvalues import Eigenvalue
 from MAXCUT.sdp import dual_bound, solve_sdp
 from MAXCUT.utilities import EdgeList, maximum_cut, random_graph
 
@@ -58,6 +60,19 @@ def test_dual_bound_is_never_below_the_optimum_whatever_the_vectors(
     optimum = maximum_cut(graph)
     assert dual_bound(graph, vectors) >= optimum - 1e-12 * abs(optimum)
     assert solve_sdp(graph, np.random.default_rng(seed)).upper_bound >= optimum - 1e-9
+
+
+def test_dual_bound_charges_the_eigenvalue_for_its_residual(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph = random_signed_graph(6, seed=1)
+    vectors = np.ones((6, 1))
+    bounds = {}
+    for residual in (0.0, 0.5):
+        found = Eigenvalue(value=-1.0, residual=residual)
+        monkeypatch.setattr(MAXCUT.sdp, "smallest_eigenvalue", lambda *_, f=found, **__: f)
+        bounds[residual] = dual_bound(graph, vectors)
+    assert bounds[0.5] - bounds[0.0] == pytest.approx(6 * 0.5 / 4)
 
 
 def test_dual_bound_closes_the_gap_past_the_dense_size() -> None:

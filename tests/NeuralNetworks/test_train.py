@@ -106,6 +106,16 @@ def test_exact_in_three_dimensions_collapses_too() -> None:
     assert history.weight_norm[-1] <= 1e-6 * history.observations["total_weight_norm"][-1]
 
 
+@pytest.mark.parametrize(("dimension", "width"), [(2, 1), (2, 2), (3, 2)])
+def test_the_sharp_bound_holds_where_it_is_tight(dimension: int, width: int) -> None:
+    # With few units ∂²f/∂b² is nearly a multiple of I: bound and norm agree to 1e-9, and the
+    # quadrature must keep Stein's identity to that.
+    training, _, _ = run(dimension, width=width, max_steps=600, regularization=1e-3)
+    certificate = training.certificate
+    assert certificate.sharp_weight_bound is not None
+    assert 1e-12 < certificate.weight_norm <= certificate.sharp_weight_bound
+
+
 def test_exact_in_four_dimensions_is_refused_in_one_line() -> None:
     with pytest.raises(ValueError, match=r"^dimension is 4: exact quadrature reaches 3; use .*$"):
         run(4, width=3, max_steps=1)

@@ -144,6 +144,15 @@ def test_at_a_minimum_it_terminates_and_restores_the_point_before_the_noise() ->
     assert (path[7:] == [1.0, 0.0]).all()
 
 
+def test_after_the_noise_the_step_is_taken_by_the_gradient_where_the_noise_led() -> None:
+    params = tensors([0.0, 0.0, 0.0])
+    optimizer = perturbed(params, lr=1.0)
+    # On ‖x‖²/2 a step of 1 returns to 0 from anywhere, but only by the gradient there.
+    run(optimizer, lambda x: x[0].square().sum() / 2, params, 1)
+    assert optimizer.perturbation_steps == [0]
+    assert torch.equal(params[0].detach(), torch.zeros(3, dtype=torch.float64))
+
+
 def test_a_decrease_of_exactly_the_threshold_lets_it_go_on() -> None:
     for threshold, terminated in [(0.0, False), (1e-300, True)]:
         params = tensors([0.0])

@@ -11,6 +11,7 @@ import torch
 
 from derandomization.figures import new_figure
 from derandomization.runs import Run, RunConfig
+from derandomization.stationarity import Certificate
 
 ENVIRONMENT = {"python", "torch", "device", "threads", "platform", "git_commit"}
 RECORD = {
@@ -155,6 +156,24 @@ def test_a_quiet_run_prints_nothing_and_has_no_progress(
     run.claim("X", "statement", paper=1, measured=1, holds=True)
     run.finish()
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_norm_above_its_bounds_refutes_them_and_a_silent_bound_is_open(tmp_path: Path) -> None:
+    run = Run("Test", RunConfig(output_dir=tmp_path, quiet=True))
+    certificate = Certificate(
+        gradient_norm=0.1,
+        min_curvature=0.0,
+        min_curvature_residual=0.0,
+        hessian_lipschitz=1.0,
+        hessian_lipschitz_is_estimate=False,
+        rho=0.1,
+        weight_bound=0.5,
+        sharp_weight_bound=None,
+        weight_norm=0.6,
+    )
+    run.claim_bounds(certificate, "‖W‖", theorem="T4.1")
+    assert [(claim.id, claim.holds) for claim in run.claims] == [("T4.1", False), ("L3.1", None)]
+    assert not certificate.lemma_holds
 
 
 def test_a_run_prints_each_claim_beside_what_the_paper_says(

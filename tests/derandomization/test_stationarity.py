@@ -22,7 +22,9 @@ from derandomization import (
     descend,
     sharp_weight_bound,
 )
+from derandomization.eigenvalues import Eigenvalue
 from derandomization.stationarity import (
+    Hessian,
     lemma_bound,
     random_gradient,
     sharp_bounds_along,
@@ -224,6 +226,35 @@ def test_rho_is_the_smallest_that_satisfies_the_definition(
     assert is_sosp(rho * (1 + 1e-12) + 1e-300)
     if rho > 1e-300:
         assert not is_sosp(rho * (1 - 1e-9))
+
+
+def test_at_a_saddle_rho_is_what_the_negative_curvature_asks_for(cosine_saddle: Build) -> None:
+    certificate = certify(cosine_saddle())
+    assert certificate.gradient_norm < 1e-12
+    assert certificate.min_curvature < -0.1
+    expected = certificate.min_curvature**2 / certificate.hessian_lipschitz
+    assert certificate.rho == pytest.approx(expected, rel=1e-9)
+    assert certificate.weight_bound is None
+
+
+def test_the_residual_of_an_eigenvalue_counts_against_every_bound(
+    cosine_objective: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = cosine_objective([[0.3], [0.2]], [1.0, 2.0])
+    found = []
+    for residual in (0.0, 0.05):
+        answer = Eigenvalue(value=-0.1, residual=residual)
+        monkeypatch.setattr(Hessian, "smallest_eigenvalue", lambda *_, a=answer, **__: a)
+        found.append(certify(objective))
+    exact, uncertain = found
+    lipschitz = exact.hessian_lipschitz
+    assert exact.rho == max(exact.gradient_norm, 0.1**2 / lipschitz)
+    assert uncertain.rho == max(exact.gradient_norm, 0.15000000000000002**2 / lipschitz)
+    margin = 2 * objective.regularization - 0.1
+    assert exact.sharp_weight_bound is not None
+    assert uncertain.sharp_weight_bound is not None
+    ratio = uncertain.sharp_weight_bound / exact.sharp_weight_bound
+    assert ratio == pytest.approx(margin / (margin - 0.05), rel=1e-9)
 
 
 def test_with_a_constant_hessian_no_rho_excuses_negative_curvature() -> None:
