@@ -13,6 +13,7 @@ from derandomization.figures import (
     SMALLEST_NORM,
     draw_norm,
     label,
+    legend_below,
     mark_perturbations,
     new_figure,
 )
@@ -39,12 +40,13 @@ def distortion_figure(
         x="step",
         y="largest distortion max |‖Mu‖² − 1|",
         title="One learned embedding against Gaussian ones",
+        legend=False,
     )
     _draw_baseline(axes, single, ORANGE, "single Gaussian draws")
     axes.semilogy(np.maximum(distortion, SMALLEST_NORM), color=BLUE, label="M")
     _draw_baseline(axes, worst_of_20, PURPLE, "worst of 20 (published baseline)")
     mark_perturbations(axes, perturbation_steps)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8.5)
+    legend_below(figure, columns=2)
     return figure
 
 
@@ -59,7 +61,8 @@ def variance_figure(variance: Float[np.ndarray, " records"], trace: NormTrace) -
     left.semilogy(np.maximum(variance, SMALLEST_NORM**2), color=GREEN)
     draw_norm(right, trace, "‖W‖ = σ√(kd)")
     label(left, x="step", y="variance σ²", title="The variance vanishes")
-    label(right, x="step", y="Frobenius norm", title="The lemma bounds it")
+    label(right, x="step", y="Frobenius norm", title="The lemma bounds it", legend=False)
+    legend_below(figure, columns=4)
     return figure
 
 

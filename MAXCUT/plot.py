@@ -15,6 +15,7 @@ from derandomization.figures import (
     RED,
     draw_norm,
     label,
+    legend_below,
     new_figure,
 )
 from derandomization.trace import NormTrace
@@ -44,7 +45,8 @@ def cut_value_figure(
     shown = [*levels.values(), *expected_cuts, *cut_values[1:]]
     margin = 0.05 * (max(shown) - min(shown))
     axes.set_ylim(min(shown) - margin, max(shown) + margin)
-    label(axes, x="step", y="weight cut", title="The random cut becomes one deterministic cut")
+    title = "The random cut becomes one deterministic cut"
+    label(axes, x="step", y="weight cut", title=title, legend=False)
     axes.legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
 
@@ -59,5 +61,6 @@ def deviation_figure(largest_deviation: Float[np.ndarray, " records"], trace: No
     figure, (axes,) = new_figure(width=6.2, height=4.0)
     axes.semilogy(largest_deviation, color=GREEN, label="largest σ")
     draw_norm(axes, trace, "‖V‖")
-    label(axes, x="step", y="deviation", title="The randomness vanishes")
+    label(axes, x="step", y="deviation", title="The randomness vanishes", legend=False)
+    legend_below(figure, columns=2)
     return figure

@@ -13,6 +13,7 @@ from derandomization.figures import (
     RED,
     draw_norm,
     label,
+    legend_below,
     new_figure,
 )
 from derandomization.trace import NormTrace
@@ -118,5 +119,6 @@ def weight_norm_figure(
     figure, (axes,) = new_figure(width=6.2, height=4.0)
     axes.semilogy(total_weight_norm, color=GREY, label="‖W‖")
     draw_norm(axes, trace, "‖W⊥‖")
-    label(axes, x="step", y="Frobenius norm", title="The irrelevant weights vanish")
+    label(axes, x="step", y="Frobenius norm", title="The irrelevant weights vanish", legend=False)
+    legend_below(figure, columns=2)
     return figure

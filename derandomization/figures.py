@@ -65,12 +65,17 @@ def mark_perturbations(axes: Axes, steps: Int[np.ndarray, " perturbations"]) -> 
         axes.axvline(step, color=GREY, linestyle=":", linewidth=0.9, label=name)
 
 
-def label(axes: Axes, *, x: str, y: str, title: str = "") -> None:
-    """Name the axes, set the title to the left, and draw the legend if anything has a label."""
+def legend_below(figure: Figure, columns: int) -> None:
+    """One legend under all panels, where it can hide nothing."""
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5)
+
+
+def label(axes: Axes, *, x: str, y: str, title: str = "", legend: bool = True) -> None:
+    """Name the axes, set the title to the left, and draw a legend of what has a label."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.set_title(title, loc="left", fontsize=11)
-    if axes.get_legend_handles_labels()[0]:
+    if legend and axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8.5, framealpha=0.9, edgecolor="none")
 
 
