@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from derandomization import DerandomizationObjective
 from derandomization.checks import require_at_least, require_between
+from derandomization.noise import standard_normal
 
 BATCH_SIZE = 20  # draws per step of the published code
 
@@ -176,12 +177,6 @@ def gaussian_images(
         num_draws: how many Z.
         generator: of the draws, which are made on its device: one seed, one result everywhere.
     """
-    rows = torch.randn(
-        num_draws * num_components,
-        coordinates.shape[1],
-        generator=generator,
-        device=generator.device,
-        dtype=coordinates.dtype,
-    )
-    images = rows.to(coordinates.device) @ coordinates.T
+    shape = (num_draws * num_components, coordinates.shape[1])
+    images = standard_normal(*shape, generator=generator, like=coordinates) @ coordinates.T
     return images.view(num_draws, num_components, -1).transpose(1, 2)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from derandomization import DerandomizationObjective
 from derandomization.checks import require_at_least, require_positive
+from derandomization.noise import standard_normal
 from MAXCUT.utilities import EdgeList
 
 NUM_NODES = 20
@@ -173,14 +174,7 @@ class SampledCut(ExpectedCut):
         return cuts.mean() + score - score.detach()
 
     def _normal(self, size: int) -> Float[Tensor, "samples size"]:
-        drawn = torch.randn(
-            self.num_samples,
-            size,
-            dtype=self.mean.dtype,
-            device=self.generator.device,
-            generator=self.generator,
-        )
-        return drawn.to(self.mean.device)
+        return standard_normal(self.num_samples, size, generator=self.generator, like=self.mean)
 
 
 def _density(x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from derandomization.checks import require_at_least, require_between
+from derandomization.noise import standard_normal
 
 MAX_QUADRATURE_DIMENSION = 3
 # Nodes of an axis this light lie six deviations out and move an O(1) risk by less than 1e-7.
@@ -96,12 +97,6 @@ class MonteCarlo(Expectation):
         self.register_buffer("weights", torch.full((num_samples,), 1 / num_samples).double())
 
     def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
-        # Drawn on the generator's own device: the same seed gives the same points everywhere.
-        points = torch.randn(
-            self.num_samples,
-            self.dimension,
-            dtype=self.weights.dtype,
-            device=self.generator.device,
-            generator=self.generator,
-        )
-        return points.to(self.weights.device), self.weights
+        shape = (self.num_samples, self.dimension)
+        points = standard_normal(*shape, generator=self.generator, like=self.weights)
+        return points, self.weights

@@ -79,8 +79,6 @@ def label(axes: Axes, *, x: str, y: str, title: str = "", legend: bool = True) -
         axes.legend(fontsize=8.5, framealpha=0.9, edgecolor="none")
 
 
-def save(figure: Figure, folder: Path, name: str) -> str:
-    """Write ``name.png`` and ``name.pdf`` into ``folder``; returns the PNG's file name."""
-    figure.savefig(folder / f"{name}.png", dpi=160)
-    figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
-    return f"{name}.png"
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as its path's suffix says; a PDF without its date, so that it repeats."""
+    figure.savefig(path, dpi=160, metadata={"CreationDate": None} if path.suffix == ".pdf" else {})

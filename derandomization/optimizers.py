@@ -10,6 +10,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from derandomization.checks import require_at_least, require_between, require_positive
+from derandomization.noise import standard_normal
 
 
 class PerturbedGradientDescent(Optimizer):
@@ -166,15 +167,7 @@ class PerturbedGradientDescent(Optimizer):
     def _perturb(self, value: float) -> None:
         """Remember the point and its value, then move uniformly within the ball around it."""
         parameters = self._parameters()
-        noise = [
-            torch.randn(
-                p.shape,
-                dtype=p.dtype,
-                device=self.generator.device if self.generator else p.device,
-                generator=self.generator,
-            ).to(p.device)
-            for p in parameters
-        ]
+        noise = [standard_normal(*p.shape, generator=self.generator, like=p) for p in parameters]
         dimension = sum(p.numel() for p in parameters)
         device = self.generator.device if self.generator else None
         uniform = float(torch.rand((), generator=self.generator, device=device))

@@ -1,6 +1,7 @@
 """A run: its settings, its device, its folder, its claims, and what it leaves behind."""
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -158,11 +159,9 @@ class Run:
 
     def finish(self) -> None:
         """Write figures, history.npz and results.json, then print the closing table."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            figures = [save(figure, self.folder, name) for name, figure in self._figures]
-        except OSError as problem:
-            raise _unwritable(self.folder, problem) from None
+        for name, figure in self._figures:
+            for suffix in (".png", ".pdf"):
+                self.write(name + suffix, functools.partial(save, figure))
         self.write("history.npz", self._save_arrays)
         record = {
             "experiment": self.experiment,
@@ -172,7 +171,7 @@ class Run:
             "wall_seconds": time.perf_counter() - self._started,
             "results": self.results,
             "claims": [asdict(claim) for claim in self.claims],
-            "figures": figures,
+            "figures": [f"{name}.png" for name, _ in self._figures],
         }
         text = json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         self.write("results.json", lambda path: path.write_text(text, encoding="utf-8"))
@@ -181,7 +180,7 @@ class Run:
     def write(self, name: str, writer: Callable[[Path], Any]) -> None:
         """Write a file whole or not at all: to a temporary name, then renamed.
 
-        The temporary name keeps the suffix, which ``numpy`` would otherwise add.
+        The temporary name keeps the suffix, by which numpy and matplotlib know the format.
         """
         temporary = self.folder / f".{os.getpid()}.{name}"
         try:
