@@ -69,7 +69,7 @@ def main(config: Config) -> None:
     points = points.to(config.torch_device())
     baselines = gaussian_baselines(points, config.num_components, generator)
     max_steps = config.steps or SETTINGS[config.estimator].max_steps
-    with run.progress("figures 6 and 7", max_steps) as progress:
+    with run.descent("figures 6 and 7", max_steps) as progress:
         training = train(
             points,
             config.num_components,

@@ -73,7 +73,7 @@ def main(config: Config) -> None:
     solution = solve_sdp(graph, rng)
     hyperplanes = hyperplane_cuts(graph, solution.vectors, NUM_HYPERPLANES, rng)
     max_steps = config.steps or SETTINGS[config.estimator].max_steps
-    with run.progress("figures 4-5", max_steps) as progress:
+    with run.descent("figures 4-5", max_steps) as progress:
         cut = derandomize(
             graph,
             solution,

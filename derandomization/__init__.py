@@ -1,19 +1,30 @@
 """One lemma: minimising E_x[g(Wx + b)] + λ‖W‖² to second order drives W, the randomness, to 0."""
 
 from derandomization.descent import History, descend, log_spaced_steps
-from derandomization.expectations import Expectation, GaussHermite, MonteCarlo
+from derandomization.expectations import (
+    Antithetic,
+    Expectation,
+    GaussHermite,
+    MonteCarlo,
+    QuasiMonteCarlo,
+    SimplexAcross,
+)
 from derandomization.objective import DerandomizationObjective
-from derandomization.optimizers import PerturbedGradientDescent
+from derandomization.optimizers import HessianDescent, PerturbedGradientDescent
 from derandomization.stationarity import Certificate, certify, sharp_weight_bound
 
 __all__ = [
+    "Antithetic",
     "Certificate",
     "DerandomizationObjective",
     "Expectation",
     "GaussHermite",
+    "HessianDescent",
     "History",
     "MonteCarlo",
     "PerturbedGradientDescent",
+    "QuasiMonteCarlo",
+    "SimplexAcross",
     "certify",
     "descend",
     "log_spaced_steps",

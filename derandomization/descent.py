@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -57,6 +58,22 @@ class History:
         }
 
 
+class Diverged(FloatingPointError):  # noqa: N818 - it says what happened
+    """f is no longer finite.
+
+    Attributes:
+        history: what was measured up to there; its last row is the first that is not finite.
+    """
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it travel back from another process, message and history."""
+        return type(self), (str(self), self.history)
+
+
 def log_spaced_steps(max_steps: int, count: int) -> frozenset[int]:
     """At most ``count`` distinct steps from 0 to ``max_steps``, evenly spaced in log(1 + step)."""
     spaced = np.expm1(np.linspace(0, math.log1p(max_steps), count))
@@ -85,12 +102,11 @@ def descend(
 
     Raises:
         ValueError: ``max_steps`` below 1.
-        FloatingPointError: f is no longer finite; names the step.
+        Diverged: f is no longer finite; names the step and holds the history up to there.
     """
     require_at_least("max_steps", max_steps, 1)
     keep_freed_memory()
     recorder = _Recorder(objective, optimizer, observe)
-    started = time.perf_counter()
     for step in range(max_steps):
         if step in snapshot_steps:
             recorder.snapshot()
@@ -102,7 +118,7 @@ def descend(
         if progress:
             progress(step, recorder.rows[-1]["value"], before["weight_norm"])
     recorder.record_end()
-    return recorder.history(time.perf_counter() - started)
+    return recorder.history()
 
 
 class _Recorder:
@@ -121,6 +137,7 @@ class _Recorder:
         self._evaluations: list[dict[str, float]] = []
         self._snapshots: dict[int, dict[str, Tensor]] = {}
         self.rows: list[dict[str, float]] = []
+        self._started = time.perf_counter()
 
     def closure(self) -> Tensor:
         self._optimizer.zero_grad()
@@ -138,12 +155,19 @@ class _Recorder:
         # A step may evaluate f again where it perturbed to; the first time is the point before.
         row = {**self._evaluations[0], **before}
         self._evaluations.clear()
-        if not math.isfinite(row["value"]):
-            raise FloatingPointError(
-                f"the objective became {row['value']} at step {len(self.rows)}: "
-                "lower the regularization or the learning rate"
-            )
         self.rows.append(row)
+        if not math.isfinite(row["value"]):
+            raise Diverged(self._complaint(row["value"]), self.history())
+
+    def _complaint(self, value: float) -> str:
+        if len(self.rows) == 1:
+            return f"the objective is {value} at step 0, where the descent starts: check the loss"
+        rate = self._optimizer.param_groups[0].get("lr")
+        now = "" if rate is None else f", now {rate:g}"
+        return (
+            f"the objective became {value} at step {len(self.rows) - 1}: "
+            f"lower the learning rate{now}"
+        )
 
     def record_end(self) -> None:
         self._evaluations.clear()
@@ -155,7 +179,7 @@ class _Recorder:
         named = self._objective.named_parameters()
         self._snapshots[len(self.rows)] = {n: p.detach().cpu().clone() for n, p in named}
 
-    def history(self, seconds: float) -> History:
+    def history(self) -> History:
         columns = {name: np.array([row[name] for row in self.rows]) for name in self.rows[0]}
         perturbed = getattr(self._optimizer, "perturbation_steps", [])
         return History(
@@ -166,5 +190,5 @@ class _Recorder:
             snapshots=self._snapshots,
             perturbation_steps=np.array(perturbed, dtype=np.int64),
             terminated=getattr(self._optimizer, "terminated", False),
-            seconds=seconds,
+            seconds=time.perf_counter() - self._started,
         )

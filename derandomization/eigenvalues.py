@@ -1,21 +1,36 @@
 """The smallest eigenvalue of a symmetric operator, with the error it was found to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse.linalg as spla
+from jaxtyping import Float
 
 # Up to this size n products and a dense solve cost no more than Lanczos, and miss nothing.
 DENSE_SIZE = 128
 LANCZOS_VECTORS = 40  # twice ARPACK's default: fewer restarts where eigenvalues cluster at zero
 
 
+class LanczosError(ValueError):
+    """Lanczos did not converge to the tolerance asked for."""
+
+
 @dataclass(frozen=True)
 class Eigenvalue:
-    """An approximate eigenvalue; an exact one lies within ``residual`` of ``value``."""
+    """An approximate eigenvalue; an exact one lies within ``residual`` of ``value``.
+
+    Attributes:
+        value: vᵀAv.
+        residual: ‖Av − value·v‖, and the rounding that may hide in it.
+        vector: v, of unit length.
+    """
 
     value: float
     residual: float
+    vector: Float[np.ndarray, " size"] = field(
+        default_factory=lambda: np.empty(0), compare=False, repr=False
+    )
 
     @property
     def lower_end(self) -> float:
@@ -31,8 +46,7 @@ def smallest_eigenvalue(
 ) -> Eigenvalue:
     """λ_min of a symmetric operator: dense when small, else Lanczos from a seeded start.
 
-    Lanczos runs on σI − A with σ above A's spectral radius, where ARPACK's relative tolerance
-    becomes an absolute one: λ_min itself may be zero. Cost: one product a Lanczos step.
+    Cost: one product a Lanczos step, or ``size`` products when dense; one more for the residual.
 
     Args:
         operator: symmetric, anything that multiplies a numpy vector.
@@ -42,18 +56,40 @@ def smallest_eigenvalue(
             probability one over its start, and its residual tells how closely.
 
     Raises:
-        ValueError: Lanczos did not converge; says how far it came.
+        LanczosError: Lanczos did not converge; says how far it came. A ValueError.
     """
     size = operator.shape[0]
     if size <= dense_size:
-        dense = operator @ np.eye(size)
-        dense = (dense + dense.T) / 2
-        rounding = size * float(np.finfo(float).eps * np.linalg.norm(dense))
-        return Eigenvalue(float(np.linalg.eigvalsh(dense)[0]), rounding)
+        vector, scale = _by_dense_solve(operator)
+    else:
+        vector, scale = _by_lanczos(operator, tolerance, seed)
+    image = operator @ vector
+    value = float(vector @ image)
+    rounding = size * float(np.finfo(float).eps) * scale
+    return Eigenvalue(value, float(np.linalg.norm(image - value * vector)) + rounding, vector)
+
+
+def _by_dense_solve(operator: spla.LinearOperator) -> tuple[np.ndarray, float]:
+    """The unit eigenvector, and the size of the operator that rounding is relative to."""
+    dense = operator @ np.eye(operator.shape[0])
+    dense = (dense + dense.T) / 2
+    _, vectors = scipy.linalg.eigh(dense, subset_by_index=(0, 0))
+    return vectors[:, 0] / np.linalg.norm(vectors[:, 0]), float(np.linalg.norm(dense))
+
+
+def _by_lanczos(
+    operator: spla.LinearOperator, tolerance: float, seed: int
+) -> tuple[np.ndarray, float]:
+    """The same by Lanczos on σI − A, with σ above A's spectral radius.
+
+    There ARPACK's relative tolerance becomes an absolute one: λ_min itself may be zero.
+    """
+    size = operator.shape[0]
     rng = np.random.default_rng(seed)
     start = rng.standard_normal(size)
-    if not np.any(operator @ start):
-        return Eigenvalue(0.0, 0.0)  # the zero operator, on which ARPACK can't start
+    start /= np.linalg.norm(start)
+    if not np.any(operator @ start):  # the zero operator, on which ARPACK can't start
+        return start, 0.0
     try:
         # ARPACK draws a new vector where it meets an invariant subspace: from ``rng``, to repeat.
         largest = spla.eigsh(
@@ -73,12 +109,8 @@ def smallest_eigenvalue(
             rng=rng,
         )
     except spla.ArpackNoConvergence as failure:
-        raise ValueError(
+        raise LanczosError(
             f"Lanczos found no smallest eigenvalue of a {size}×{size} operator to "
             f"{tolerance:g}: {failure}"
         ) from failure
-    vector = vectors[:, 0] / np.linalg.norm(vectors[:, 0])
-    image = operator @ vector
-    value = float(vector @ image)
-    rounding = size * float(np.finfo(float).eps) * shift
-    return Eigenvalue(value, float(np.linalg.norm(image - value * vector)) + rounding)
+    return vectors[:, 0] / np.linalg.norm(vectors[:, 0]), shift

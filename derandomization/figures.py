@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
+from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -82,3 +83,8 @@ def label(axes: Axes, *, x: str, y: str, title: str = "", legend: bool = True) -
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as its path's suffix says; a PDF without its date, so that it repeats."""
     figure.savefig(path, dpi=160, metadata={"CreationDate": None} if path.suffix == ".pdf" else {})
+
+
+def save_animation(animation: FuncAnimation, path: Path) -> None:
+    """Write an animation as a GIF, eight frames a second."""
+    animation.save(path, writer=PillowWriter(fps=8), dpi=70)

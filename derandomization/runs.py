@@ -5,11 +5,9 @@ import functools
 import json
 import math
 import os
-import platform
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,14 +15,16 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from derandomization.checks import require_between
-from derandomization.descent import ProgressCallback
-from derandomization.figures import save
+from derandomization.descent import Diverged, ProgressCallback
+from derandomization.figures import save, save_animation
+from derandomization.records import environment, plain, readable
 from derandomization.stationarity import Certificate
 
 REFRESH_SECONDS = 0.1
@@ -89,6 +89,7 @@ class Run:
         self.claims: list[Claim] = []
         self.arrays: dict[str, np.ndarray] = {}
         self._figures: list[tuple[str, Figure]] = []
+        self._animations: list[tuple[str, FuncAnimation]] = []
         self._console = Console(quiet=config.quiet)
         self._started = time.perf_counter()
         _require_writable(self.folder)  # before hours of work, but leaving nothing behind
@@ -129,9 +130,28 @@ class Run:
         """Keep a figure, to be saved as ``name.png`` and ``name.pdf``."""
         self._figures.append((name, figure))
 
+    def animation(self, name: str, animation: FuncAnimation) -> None:
+        """Keep an animation, to be saved as ``name.gif``."""
+        self._animations.append((name, animation))
+
     @contextlib.contextmanager
-    def progress(self, description: str, max_steps: int) -> Iterator[ProgressCallback | None]:
-        """A progress bar with f and ‖W‖, as a callback for ``descend``; None when quiet."""
+    def descent(self, description: str, max_steps: int) -> Iterator[ProgressCallback | None]:
+        """Where a descent runs: under a progress bar with f and ‖W‖, and losing nothing.
+
+        Gives the callback for ``descend``, None when quiet. If the descent diverges, what it
+        measured is written before the error goes on.
+        """
+        try:
+            with self._progress(description, max_steps) as report:
+                yield report
+        except Diverged as stop:
+            self.arrays |= stop.history.arrays()
+            self.results |= {"diverged_at_step": stop.history.num_steps, "error": str(stop)}
+            self.finish()
+            raise
+
+    @contextlib.contextmanager
+    def _progress(self, description: str, max_steps: int) -> Iterator[ProgressCallback | None]:
         if self.config.quiet:
             yield None
             return
@@ -157,23 +177,37 @@ class Run:
             yield report
             bar.update(task, **latest, total=latest.get("completed"))
 
+    @contextlib.contextmanager
+    def counter(self, total: int) -> Iterator[Callable[[], Any]]:
+        """A progress bar over ``total`` runs; gives what to call when one is done."""
+        columns = (TextColumn("run {task.completed}/{task.total}"), BarColumn())
+        clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        with Progress(*columns, *clocks, console=self._console) as bar:
+            task = bar.add_task("", total=total)
+            yield lambda: bar.advance(task)
+
     def finish(self) -> None:
         """Write figures, history.npz and results.json, then print the closing table."""
         for name, figure in self._figures:
             for suffix in (".png", ".pdf"):
                 self.write(name + suffix, functools.partial(save, figure))
+        for name, animation in self._animations:
+            self.write(f"{name}.gif", functools.partial(save_animation, animation))
         self.write("history.npz", self._save_arrays)
         record = {
             "experiment": self.experiment,
             "version": version("derandomization"),
             "config": asdict(self.config),
-            "environment": _environment(self.config.torch_device()),
+            "environment": environment(self.config.torch_device()),
             "wall_seconds": time.perf_counter() - self._started,
             "results": self.results,
             "claims": [asdict(claim) for claim in self.claims],
-            "figures": [f"{name}.png" for name, _ in self._figures],
+            "figures": [
+                *(f"{name}.png" for name, _ in self._figures),
+                *(f"{name}.gif" for name, _ in self._animations),
+            ],
         }
-        text = json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         self.write("results.json", lambda path: path.write_text(text, encoding="utf-8"))
         self._print_claims()
 
@@ -197,6 +231,10 @@ class Run:
         """Print a line, unless quiet."""
         self._console.print(line, highlight=False)
 
+    def show(self, table: Table) -> None:
+        """Print a table, unless quiet."""
+        self._console.print(table)
+
     def _save_arrays(self, path: Path) -> None:
         arrays: dict[str, Any] = dict(self.arrays)
         np.savez_compressed(path, **arrays)
@@ -210,11 +248,11 @@ class Run:
             table.add_row(
                 claim.id,
                 claim.statement,
-                _readable(claim.paper),
-                _readable(claim.measured),
+                readable(claim.paper),
+                readable(claim.measured),
                 words[claim.holds],
             )
-        self._console.print(table)
+        self.show(table)
         self.say(f"{self.folder}: results.json, history.npz and {len(self._figures)} figures")
 
 
@@ -235,50 +273,3 @@ def _require_writable(folder: Path) -> None:
 
 def _unwritable(path: Path, problem: OSError) -> ValueError:
     return ValueError(f"output_dir is {path}: it can't be written ({problem.strerror})")
-
-
-def _environment(device: torch.device) -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "platform": platform.platform(),
-        "git_commit": _git_commit(),
-    }
-
-
-def _git_commit() -> str:
-    """The commit this code is at; empty outside a checkout or without git."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        return ""
-    return found.stdout.strip()
-
-
-def _plain(value: Any) -> Any:
-    """Numbers, strings, lists and dicts only; what is not finite becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _readable(value: float | str | None) -> str:
-    if value is None:
-        return "–"
-    return value if isinstance(value, str) else f"{value:.4g}"

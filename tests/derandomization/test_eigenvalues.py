@@ -6,7 +6,12 @@ import scipy.sparse.linalg as spla
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derandomization.eigenvalues import DENSE_SIZE, Eigenvalue, smallest_eigenvalue
+from derandomization.eigenvalues import (
+    DENSE_SIZE,
+    Eigenvalue,
+    LanczosError,
+    smallest_eigenvalue,
+)
 
 DENSE, LANCZOS = 30, DENSE_SIZE + 60
 TOLERANCE = 1e-6
@@ -82,6 +87,72 @@ def test_the_same_seed_gives_the_same_bits_and_the_residual_shrinks_with_the_tol
     assert found(matrix, tolerance=1e-9).residual <= 2e-9
 
 
+@pytest.mark.parametrize("size", [1, DENSE, DENSE_SIZE, DENSE_SIZE + 1])
+def test_the_vector_is_of_unit_length_and_an_eigenvector_to_the_residual(size: int) -> None:
+    matrix = with_spectrum(np.linspace(-1, 3, size) if size > 1 else np.array([-1.0]))
+    result = found(matrix)
+    assert result.vector.shape == (size,)
+    assert np.linalg.norm(result.vector) == pytest.approx(1, rel=1e-14)
+    error = np.linalg.norm(matrix @ result.vector - result.value * result.vector)
+    assert error <= result.residual
+    assert result.vector @ matrix @ result.vector == pytest.approx(-1, abs=2 * TOLERANCE)
+
+
+@pytest.mark.parametrize("size", [DENSE, LANCZOS])
+def test_every_unit_vector_is_an_eigenvector_of_zero(size: int) -> None:
+    result = found(np.zeros((size, size)))
+    assert (result.value, result.residual) == (0.0, 0.0)
+    assert np.linalg.norm(result.vector) == pytest.approx(1, rel=1e-14)
+
+
+def test_what_a_product_is_off_by_counts_in_the_residual() -> None:
+    # Products that are not quite linear, as those by differences are: the last vector's is off.
+    matrix, error = with_spectrum(np.linspace(-1, 3, DENSE)), np.full(DENSE, 1e-3)
+    axes = np.eye(DENSE).tolist()
+    operator = spla.LinearOperator(
+        (DENSE, DENSE), lambda v: matrix @ v + (0 if v.ravel().tolist() in axes else error)
+    )
+    result = smallest_eigenvalue(operator, tolerance=TOLERANCE)
+    assert result.value != pytest.approx(-1, abs=1e-9)
+    assert abs(result.value + 1) <= result.residual + abs(error @ result.vector)
+    assert result.residual == pytest.approx(
+        np.linalg.norm(error - (error @ result.vector) * result.vector), rel=1e-6
+    )
+
+
+def test_a_dense_solve_sees_the_symmetric_part_and_says_how_far_off_the_rest_is() -> None:
+    result = found(np.array([[0.0, 2.0], [0.0, 0.0]]))
+    assert result.value == pytest.approx(-1, abs=1e-12)
+    assert result.residual == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("size", [DENSE, LANCZOS])
+def test_the_residual_is_never_less_than_rounding(size: int) -> None:
+    rounding = size * np.finfo(float).eps * 2
+    assert rounding <= found(2 * np.eye(size)).residual <= size * rounding + TOLERANCE
+
+
+def test_a_dense_solve_multiplies_by_unit_vectors_one_a_dimension_and_one_more() -> None:
+    def counted(size: int) -> list[float]:
+        norms = []
+        matrix = with_spectrum(np.linspace(-1, 3, size))
+        operator = spla.LinearOperator(
+            (size, size), lambda v: (norms.append(np.linalg.norm(v)), matrix @ v)[1], dtype=float
+        )
+        smallest_eigenvalue(operator, tolerance=TOLERANCE)
+        np.testing.assert_allclose(norms, 1, rtol=1e-12)
+        return norms
+
+    assert len(counted(DENSE_SIZE)) == DENSE_SIZE + 1
+    assert len(counted(DENSE_SIZE + 1)) != DENSE_SIZE + 2
+
+
+def test_an_eigenvalue_is_compared_and_shown_without_its_vector() -> None:
+    plain, with_vector = Eigenvalue(1.5, 0.25), Eigenvalue(1.5, 0.25, np.ones(3))
+    assert plain == with_vector
+    assert repr(with_vector) == "Eigenvalue(value=1.5, residual=0.25)"
+
+
 def test_lower_end_subtracts_the_residual() -> None:
     assert Eigenvalue(value=1.5, residual=0.25).lower_end == 1.25
 
@@ -91,5 +162,6 @@ def test_lanczos_that_does_not_converge_is_a_value_error(monkeypatch: pytest.Mon
         raise spla.ArpackNoConvergence("No convergence (99 iterations)", np.array([]), np.array([]))
 
     monkeypatch.setattr(spla, "eigsh", give_up)
-    with pytest.raises(ValueError, match=f"{LANCZOS}×{LANCZOS} operator to 1e-06: .*99 iter"):
+    with pytest.raises(LanczosError, match=f"{LANCZOS}×{LANCZOS} operator to 1e-06: .*99 iter"):
         found(np.eye(LANCZOS))
+    assert issubclass(LanczosError, ValueError)

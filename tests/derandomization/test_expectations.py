@@ -1,16 +1,18 @@
-"""GaussHermite and MonteCarlo against the moments of the normal distribution."""
+"""Quadrature and samples against the moments of the normal distribution."""
 
 import itertools
 import math
+import types
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from torch import Tensor
 
-from derandomization import GaussHermite, MonteCarlo
+from derandomization import Expectation, GaussHermite, MonteCarlo, QuasiMonteCarlo
 
 
 def normal_moment(power: int) -> int:
@@ -25,6 +27,10 @@ def rotation(dimension: int, seed: int = 0) -> Tensor:
 
 def sampled(dimension: int, count: int, seed: int = 0) -> MonteCarlo:
     return MonteCarlo(dimension, count, torch.Generator().manual_seed(seed))
+
+
+def quasi_random(dimension: int, count: int, seed: int = 0) -> QuasiMonteCarlo:
+    return QuasiMonteCarlo(dimension, count, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("nodes", [(2,), (5,), (9,), (2, 3), (6, 5), (2, 3, 4), (4, 4, 4)])
@@ -145,3 +151,75 @@ def test_a_quadrature_out_of_range_says_so(nodes: list[int], message: str) -> No
 def test_a_sample_out_of_range_says_so(dimension: int, count: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sampled(dimension, count)
+
+
+def test_a_quasi_random_batch_continues_the_sequence_and_repeats_with_its_generator() -> None:
+    first, second = quasi_random(3, 32, seed=7), quasi_random(3, 32, seed=7)
+    draws = [first()[0] for _ in range(3)]
+    for draw in draws:
+        assert torch.equal(draw, second()[0])
+    assert len(torch.cat(draws).unique(dim=0)) == 96
+    assert not torch.equal(quasi_random(3, 32, seed=8)()[0], draws[0])
+    generator = torch.Generator().manual_seed(7)
+    two = [QuasiMonteCarlo(3, 32, generator)()[0] for _ in range(2)]
+    assert not torch.equal(*two)  # the generator moves on, so two sequences differ
+    assert torch.equal(two[0], draws[0])
+
+
+def test_quasi_random_draws_leave_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    quasi_random(2, 8)()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_batches_together_fill_every_axis_evenly() -> None:
+    estimator = quasi_random(2, 32, seed=3)
+    points = torch.cat([estimator()[0] for _ in range(8)])
+    cells = (256 * torch.special.ndtr(points)).long()
+    for axis in cells.T:  # one point in each of 256 intervals: the property of a Sobol net
+        assert sorted(axis.tolist()) == list(range(256))
+
+
+@pytest.mark.parametrize("powers", [(1, 0), (2, 0), (1, 1), (2, 2), (4, 0), (0, 3)])
+def test_a_quasi_random_batch_is_unbiased_and_has_less_noise(powers: tuple[int, int]) -> None:
+    exponents = torch.tensor(powers)
+
+    def means(estimators: list[Expectation]) -> Tensor:
+        batches = [estimator() for estimator in estimators]
+        return torch.stack([w @ (x**exponents).prod(dim=1) for x, w in batches])
+
+    found = means([quasi_random(2, 32, seed=seed) for seed in range(300)])
+    exact = normal_moment(powers[0]) * normal_moment(powers[1])
+    assert abs(float(found.mean()) - exact) < 4 * float(found.std()) / math.sqrt(300)
+    independent = means([sampled(2, 32, seed=seed) for seed in range(300)])
+    assert found.std() < 0.85 * independent.std()
+
+
+def test_the_ends_of_the_sequence_are_finite_and_opposite() -> None:
+    estimator = quasi_random(1, 2)
+    ends = torch.tensor([[0.0], [1 - 2.0**-30]], dtype=torch.float64)
+    estimator.engine = types.SimpleNamespace(draw=lambda count, dtype: ends[:count].to(dtype))
+    (low,), (high,) = estimator()[0].tolist()
+    assert low == -high == pytest.approx(stats.norm.ppf(2.0**-31), rel=1e-12)
+
+
+def test_quasi_random_points_reach_a_thousand_dimensions() -> None:
+    points, weights = quasi_random(1000, 64)()
+    assert points.shape == (64, 1000)
+    assert torch.isfinite(points).all()
+    assert weights.tolist() == [1 / 64] * 64
+    norms = points.square().sum(dim=1)  # chi-square with 1000 degrees of freedom
+    assert abs(float(norms.mean()) - 1000) < 4 * math.sqrt(2000 / 64)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "count", "message"),
+    [
+        (0, 5, "dimension is 0: it must lie between 1 and 21201"),
+        (21202, 5, "dimension is 21202"),
+        (2, 0, "num_samples is 0: it must be at least 1"),
+    ],
+)
+def test_a_sequence_out_of_range_says_so(dimension: int, count: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        quasi_random(dimension, count)

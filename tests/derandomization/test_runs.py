@@ -2,13 +2,17 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rich.table import Table
 
+from derandomization import DerandomizationObjective, descend
+from derandomization.descent import Diverged
 from derandomization.figures import new_figure
 from derandomization.runs import Run, RunConfig
 from derandomization.stationarity import Certificate
@@ -77,18 +81,6 @@ def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     assert (record["claims"][0]["paper"], record["claims"][0]["measured"]) == (None, None)
 
 
-def test_numpy_numbers_are_written_as_numbers(tmp_path: Path) -> None:
-    run = quiet_run(tmp_path)
-    run.results |= {
-        "single": np.float32(0.5),
-        "double": np.float64(math.nan),
-        "count": np.int64(3),
-        "flag": np.bool_(True),
-    }
-    expected = {"single": 0.5, "double": None, "count": 3, "flag": True}
-    assert finished(run)["results"] == expected
-
-
 def test_figures_are_saved_as_png_and_pdf_and_arrays_as_npz(tmp_path: Path) -> None:
     run = quiet_run(tmp_path)
     figure, (axes,) = new_figure()
@@ -131,13 +123,6 @@ def test_the_temporary_file_lies_in_the_same_folder_and_keeps_the_suffix(tmp_pat
     assert np.array_equal(np.load(tmp_path / "embedding.npy"), np.eye(2))
 
 
-def test_results_are_written_where_git_is_not_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    assert finished(quiet_run(tmp_path / "out"))["environment"]["git_commit"] == ""
-
-
 @pytest.mark.parametrize("below", ["", "deeper"])
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, below: str) -> None:
     blocked = tmp_path / "file"
@@ -150,8 +135,11 @@ def test_a_quiet_run_prints_nothing_and_has_no_progress(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = quiet_run(tmp_path)
-    with run.progress("figure", 10) as report:
+    with run.descent("figure", 10) as report:
         assert report is None
+    with run.counter(3) as advance:
+        advance()
+    run.show(Table("a table"))
     run.say("a line")
     run.claim("X", "statement", paper=1, measured=1, holds=True)
     run.finish()
@@ -184,7 +172,7 @@ def test_a_run_prints_each_claim_beside_what_the_paper_says(
     run.claim("F1", "threshold", paper=0.45, measured=0.450123, holds=True)
     run.claim("F9", "broken", paper=1, measured=2, holds=False)
     run.claim("NG", "unsettled", paper=None, measured="as seen", holds=None)
-    with run.progress("descent", 10) as report:
+    with run.descent("descent", 10) as report:
         report(3, 0.125, 2.5)
     run.finish()
     lines = capsys.readouterr().out.splitlines()
@@ -193,6 +181,66 @@ def test_a_run_prints_each_claim_beside_what_the_paper_says(
     assert rows["F9"][-2] == "no"
     assert rows["NG"][-2] == "open"
     assert any("step 4/4" in line and "f 0.125" in line and "2.5" in line for line in lines)
+
+
+def test_a_descent_that_diverges_leaves_what_it_measured_and_goes_on(
+    tmp_path: Path, cubic_objective: Callable[..., DerandomizationObjective]
+) -> None:
+    objective = cubic_objective(0.3, -1.0, 0.1, 1.0)
+    run = quiet_run(tmp_path)
+    run.arrays["before"] = np.arange(2)
+    run.results["kept"] = 5
+    run.claim("F1", "made before", paper=1, measured=1, holds=True)
+    with pytest.raises(Diverged, match="lower the learning rate") as error:  # noqa: SIM117
+        with run.descent("figure", 100) as progress:
+            descend(
+                objective,
+                torch.optim.SGD(objective.parameters(), lr=1.0),
+                max_steps=100,
+                observe=lambda: {"corner": 0.5},
+                progress=progress,
+            )
+    history = error.value.history
+    record = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert record["results"] == {
+        "kept": 5,
+        "diverged_at_step": history.num_steps,
+        "error": str(error.value),
+    }
+    assert f"at step {history.num_steps}:" in str(error.value)
+    assert [claim["id"] for claim in record["claims"]] == ["F1"]
+    with np.load(tmp_path / "history.npz") as stored:
+        assert set(stored) == {"before", *history.arrays()}
+        for name, array in history.arrays().items():
+            np.testing.assert_array_equal(stored[name], array)
+        assert not np.isfinite(stored["value"][-1])
+
+
+@pytest.mark.parametrize("problem", [ValueError("other"), KeyboardInterrupt()])
+def test_any_other_end_of_a_descent_writes_nothing(problem: BaseException, tmp_path: Path) -> None:
+    run = quiet_run(tmp_path / "out")
+    with pytest.raises(type(problem)), run.descent("figure", 10):
+        raise problem
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bar_counts_the_runs_of_a_study_up_to_their_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    run = Run("Example", Config(output_dir=tmp_path, device="cpu"))
+    with run.counter(7) as advance:
+        for _ in range(5):
+            advance()
+    assert "run 5/7" in capsys.readouterr().out
+
+
+def test_a_table_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run("Example", Config(output_dir=tmp_path, device="cpu"))
+    table = Table("setting", "risk")
+    table.add_row("λ = 1", "0.5 [0.4, 0.6]")
+    run.show(table)
+    assert "λ = 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])

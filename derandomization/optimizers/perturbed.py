@@ -12,6 +12,8 @@ from torch.optim import Optimizer
 from derandomization.checks import require_at_least, require_between, require_positive
 from derandomization.noise import standard_normal
 
+ROUNDING = 1e-10  # a rise of f by less than this part of it may be rounding
+
 
 class PerturbedGradientDescent(Optimizer):
     """x ← x − η∇f(x); where ‖∇f‖ is small, x ← x + ξ with ξ uniform in a ball (Algorithm 1).
@@ -33,6 +35,9 @@ class PerturbedGradientDescent(Optimizer):
         decrease_threshold: f_thres, in the units of f; ``-math.inf`` never terminates, which is
             what a noisy f needs.
         momentum: 0 ≤ β < 1, heavy ball, or Nesterov's with ``nesterov``.
+        restart: whether a rise of f makes the optimizer forget its velocity, and halve every ``lr``
+            where f rises again in the very next step: what keeps a constant step stable while the
+            curvature grows. Only for an f that is evaluated exactly.
         generator: source of the noise; torch's default one if None.
 
     Raises:
@@ -54,6 +59,7 @@ class PerturbedGradientDescent(Optimizer):
         decrease_threshold: float,
         momentum: float = 0.0,
         nesterov: bool = False,
+        restart: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         require_positive("lr", lr)
@@ -71,12 +77,15 @@ class PerturbedGradientDescent(Optimizer):
             "decrease_threshold": decrease_threshold,
             "momentum": momentum,
             "nesterov": nesterov,
+            "restart": restart,
         }
         super().__init__(params, options)
         self.generator = generator
         self.num_steps = 0
         self.perturbation_steps: list[int] = []
         self.anchor_value = math.inf
+        self.last_value = math.inf
+        self.restarted = False
         self.terminated = False
 
     @classmethod
@@ -144,6 +153,8 @@ class PerturbedGradientDescent(Optimizer):
         if self.terminated:
             return value
         options = self.param_groups[0]
+        if options["restart"]:
+            self._restart_if_risen(float(value))
         interval = options["perturbation_interval"]
         waited = self.num_steps - self.perturbation_steps[-1] if self.perturbation_steps else None
         if waited == interval:
@@ -161,6 +172,15 @@ class PerturbedGradientDescent(Optimizer):
         self.num_steps += 1
         return value
 
+    def _restart_if_risen(self, value: float) -> None:
+        risen = value > self.last_value + ROUNDING * abs(self.last_value)
+        if risen:
+            for parameter in self._parameters():
+                self.state[parameter].pop("velocity", None)
+            for group in self.param_groups:
+                group["lr"] *= 0.5 if self.restarted else 1.0
+        self.restarted, self.last_value = risen, value
+
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
 
@@ -177,6 +197,7 @@ class PerturbedGradientDescent(Optimizer):
             self.state[parameter]["anchor"] = parameter.clone()
             parameter.add_(direction, alpha=scale)
         self.anchor_value = value
+        self.last_value = math.inf  # the noise may raise f
         self.perturbation_steps.append(self.num_steps)
 
     def _restore_anchor(self) -> None:
@@ -213,6 +234,8 @@ class PerturbedGradientDescent(Optimizer):
             "num_steps": self.num_steps,
             "perturbation_steps": list(self.perturbation_steps),
             "anchor_value": self.anchor_value,
+            "last_value": self.last_value,
+            "restarted": self.restarted,
             "terminated": self.terminated,
             "generator": self.generator.get_state() if self.generator else None,
         }
@@ -223,6 +246,8 @@ class PerturbedGradientDescent(Optimizer):
         self.num_steps = state_dict["num_steps"]
         self.perturbation_steps = list(state_dict["perturbation_steps"])
         self.anchor_value = state_dict["anchor_value"]
+        self.last_value = state_dict["last_value"]
+        self.restarted = state_dict["restarted"]
         self.terminated = state_dict["terminated"]
         if self.generator is not None and state_dict["generator"] is not None:
             self.generator.set_state(state_dict["generator"])

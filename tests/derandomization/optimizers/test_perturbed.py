@@ -12,33 +12,12 @@ from torch import Tensor
 
 from derandomization import PerturbedGradientDescent
 
-Function = Callable[[list[Tensor]], Tensor]
-
-
-def tensors(*values: list[float]) -> list[Tensor]:
-    return [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in values]
+Tensors = Callable[..., list[Tensor]]
+Run = Callable[..., np.ndarray]
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def run(
-    optimizer: torch.optim.Optimizer, function: Function, params: list[Tensor], steps: int
-) -> np.ndarray:
-    """All parameters, flat, after each step."""
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = function(params)
-        value.backward()
-        return value
-
-    path = []
-    for _ in range(steps):
-        optimizer.step(closure)
-        path.append(torch.cat([p.detach().flatten() for p in params]).numpy())
-    return np.array(path)
 
 
 def perturbed(params: list[Tensor], **options: object) -> PerturbedGradientDescent:
@@ -70,7 +49,7 @@ def flat(params: list[Tensor]) -> Tensor:
 
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
 def test_without_perturbation_every_step_is_that_of_torch_sgd(
-    momentum: float, nesterov: bool
+    tensors: Tensors, run: Run, momentum: float, nesterov: bool
 ) -> None:
     start = ([0.5, -0.3, 1.2], [0.7])
     ours, theirs = tensors(*start), tensors(*start)
@@ -86,7 +65,9 @@ def test_without_perturbation_every_step_is_that_of_torch_sgd(
     assert not np.allclose(path[-1], path[0], atol=0.1)
 
 
-def test_noise_is_uniform_in_the_ball_over_all_parameters_jointly() -> None:
+def test_noise_is_uniform_in_the_ball_over_all_parameters_jointly(
+    tensors: Tensors, run: Run
+) -> None:
     radius, draws = 0.3, 3000
     params = tensors([0.0, 0.0], [0.0])
     optimizer = perturbed(
@@ -107,14 +88,16 @@ def test_noise_is_uniform_in_the_ball_over_all_parameters_jointly() -> None:
         assert stats.kstest((coordinate + 1) / 2, "uniform").pvalue > 0.01
 
 
-def test_perturbations_are_more_than_the_interval_apart() -> None:
+def test_perturbations_are_more_than_the_interval_apart(tensors: Tensors, run: Run) -> None:
     params = tensors([0.0])
     optimizer = perturbed(params, perturbation_interval=4, decrease_threshold=-math.inf)
     run(optimizer, flat, params, 16)
     assert optimizer.perturbation_steps == [0, 5, 10, 15]
 
 
-def test_gradient_norm_is_taken_over_all_parameters_before_it_is_compared() -> None:
+def test_gradient_norm_is_taken_over_all_parameters_before_it_is_compared(
+    tensors: Tensors, run: Run
+) -> None:
     def slope(params: list[Tensor]) -> Tensor:  # ∇f = (3, 4): norm 5, each part below 4.5
         return 3 * params[0].sum() + 4 * params[1].sum()
 
@@ -125,7 +108,7 @@ def test_gradient_norm_is_taken_over_all_parameters_before_it_is_compared() -> N
         assert optimizer.perturbation_steps == steps
 
 
-def test_a_step_returns_the_value_where_it_began() -> None:
+def test_a_step_returns_the_value_where_it_began(tensors: Tensors) -> None:
     params = tensors([0.5, -2.0])
     optimizer = perturbed(params)
     before = saddle(params).item()
@@ -134,7 +117,9 @@ def test_a_step_returns_the_value_where_it_began() -> None:
     assert saddle(params).item() < before
 
 
-def test_at_a_minimum_it_terminates_and_restores_the_point_before_the_noise() -> None:
+def test_at_a_minimum_it_terminates_and_restores_the_point_before_the_noise(
+    tensors: Tensors, run: Run
+) -> None:
     params = tensors([1.0, 0.0])
     optimizer = perturbed(params, perturbation_interval=7)
     path = run(optimizer, saddle, params, 12)
@@ -144,7 +129,9 @@ def test_at_a_minimum_it_terminates_and_restores_the_point_before_the_noise() ->
     assert (path[7:] == [1.0, 0.0]).all()
 
 
-def test_after_the_noise_the_step_is_taken_by_the_gradient_where_the_noise_led() -> None:
+def test_after_the_noise_the_step_is_taken_by_the_gradient_where_the_noise_led(
+    tensors: Tensors, run: Run
+) -> None:
     params = tensors([0.0, 0.0, 0.0])
     optimizer = perturbed(params, lr=1.0)
     # On ‖x‖²/2 a step of 1 returns to 0 from anywhere, but only by the gradient there.
@@ -153,7 +140,7 @@ def test_after_the_noise_the_step_is_taken_by_the_gradient_where_the_noise_led()
     assert torch.equal(params[0].detach(), torch.zeros(3, dtype=torch.float64))
 
 
-def test_a_decrease_of_exactly_the_threshold_lets_it_go_on() -> None:
+def test_a_decrease_of_exactly_the_threshold_lets_it_go_on(tensors: Tensors, run: Run) -> None:
     for threshold, terminated in [(0.0, False), (1e-300, True)]:
         params = tensors([0.0])
         optimizer = perturbed(params, perturbation_interval=3, decrease_threshold=threshold)
@@ -161,7 +148,7 @@ def test_a_decrease_of_exactly_the_threshold_lets_it_go_on() -> None:
         assert optimizer.terminated is terminated
 
 
-def test_it_leaves_the_strict_saddle_where_plain_descent_stays() -> None:
+def test_it_leaves_the_strict_saddle_where_plain_descent_stays(tensors: Tensors, run: Run) -> None:
     stuck, params = tensors([0.0, 0.5]), tensors([0.0, 0.5])
     plain = run(torch.optim.SGD(stuck, lr=0.1), saddle, stuck, 1000)
     assert plain[-1, 0] == 0.0
@@ -172,7 +159,7 @@ def test_it_leaves_the_strict_saddle_where_plain_descent_stays() -> None:
     assert saddle(params).item() == pytest.approx(-0.25, abs=1e-12)
 
 
-def test_from_theory_computes_the_formulas_of_jin_et_al() -> None:
+def test_from_theory_computes_the_formulas_of_jin_et_al(tensors: Tensors) -> None:
     d, ell, rho, eps, delta, gap, c = 5, 4.0, 2.0, 0.01, 0.1, 3.0, 0.5
     chi = 3 * math.log(d * ell * gap / (c * eps**2 * delta))
     assert chi > 12
@@ -196,7 +183,7 @@ def test_from_theory_computes_the_formulas_of_jin_et_al() -> None:
     assert waits <= options["perturbation_interval"] < waits + 1
 
 
-def test_from_theory_never_takes_chi_below_twelve() -> None:
+def test_from_theory_never_takes_chi_below_twelve(tensors: Tensors) -> None:
     optimizer = PerturbedGradientDescent.from_theory(
         tensors([0.0], [0.0]),
         smoothness=1.0,
@@ -208,7 +195,9 @@ def test_from_theory_never_takes_chi_below_twelve() -> None:
     assert optimizer.param_groups[0]["gradient_threshold"] == pytest.approx(1 / 144, rel=1e-12)
 
 
-def test_the_theoretical_parameters_lead_from_the_saddle_to_a_minimum() -> None:
+def test_the_theoretical_parameters_lead_from_the_saddle_to_a_minimum(
+    tensors: Tensors, run: Run
+) -> None:
     params = tensors([0.0, 0.0])
     optimizer = PerturbedGradientDescent.from_theory(
         params,
@@ -225,7 +214,7 @@ def test_the_theoretical_parameters_lead_from_the_saddle_to_a_minimum() -> None:
 
 
 @pytest.mark.parametrize("stop", [3, 20, 95])
-def test_a_restored_run_continues_bit_for_bit(stop: int) -> None:
+def test_a_restored_run_continues_bit_for_bit(tensors: Tensors, run: Run, stop: int) -> None:
     options = {"perturbation_interval": 60, "momentum": 0.5, "nesterov": True}
     params = tensors([0.0, 0.3])
     optimizer = perturbed(params, generator=generator(5), **options)
@@ -260,7 +249,7 @@ def test_a_restored_run_continues_bit_for_bit(stop: int) -> None:
         ({"momentum": -0.1}, r"momentum is -0\.1"),
     ],
 )
-def test_an_argument_out_of_range_is_named(options: dict, message: str) -> None:
+def test_an_argument_out_of_range_is_named(tensors: Tensors, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         perturbed(tensors([0.0]), **options)
 
@@ -274,7 +263,9 @@ def test_an_argument_out_of_range_is_named(options: dict, message: str) -> None:
         ({"failure_probability": 1.5}, r"failure_probability is 1\.5"),
     ],
 )
-def test_from_theory_names_an_argument_out_of_range(changed: dict, message: str) -> None:
+def test_from_theory_names_an_argument_out_of_range(
+    tensors: Tensors, changed: dict, message: str
+) -> None:
     theory = {
         "smoothness": 1.0,
         "hessian_lipschitz": 1.0,

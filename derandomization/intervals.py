@@ -1,0 +1,36 @@
+"""A mean over seeds and how well it is known."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.stats
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and its 95% confidence interval; one value alone has no interval (NaN)."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if math.isnan(self.low) or self.low == self.high:
+            return f"{self.mean:.3g}"
+        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def confidence_interval(values: Sequence[float] | np.ndarray) -> Interval:
+    """Student's t interval for the mean of independent values; NaNs among them are left out."""
+    known = np.asarray(values, dtype=float)
+    known = known[~np.isnan(known)]
+    if len(known) == 0:
+        return Interval(math.nan, math.nan, math.nan)
+    mean = float(known.mean())
+    if len(known) == 1:
+        return Interval(mean, math.nan, math.nan)
+    error = float(known.std(ddof=1)) / len(known) ** 0.5
+    reach = float(scipy.stats.t.ppf(0.975, len(known) - 1)) * error
+    return Interval(mean, mean - reach, mean + reach)

@@ -1,0 +1,121 @@
+"""A study: many runs over settings and seeds, one table, one results.json."""
+
+import csv
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from rich.table import Table
+
+from derandomization.checks import require_at_least
+from derandomization.intervals import Interval, confidence_interval
+from derandomization.runs import Run, RunConfig
+from derandomization.sweep import Measurement, spawn_seeds, sweep
+
+SettingT = TypeVar("SettingT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig(RunConfig):
+    """The fields every study shares."""
+
+    seeds: int = 10
+    """Independent repetitions of every setting, all derived from --seed."""
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """Processes to share the work; by default one a core."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least("seeds", self.seeds, 1)
+        require_at_least("workers", self.workers, 1)
+
+
+@dataclass(frozen=True)
+class Row(Generic[SettingT]):
+    """One setting of a study and what was measured there.
+
+    Attributes:
+        setting: the setting.
+        name: how tables and figures call it.
+        measured: by name, one number a seed; NaN where there was nothing to measure.
+    """
+
+    setting: SettingT
+    name: str
+    measured: Mapping[str, np.ndarray]
+
+    def interval(self, quantity: str) -> Interval:
+        """Mean over the seeds and its 95% interval."""
+        return confidence_interval(self.measured[quantity])
+
+    def median(self, quantity: str) -> float:
+        """Median over the seeds: for norms that spread over decades."""
+        return float(np.nanmedian(self.measured[quantity]))
+
+
+def run_study(
+    run: Run,
+    config: StudyConfig,
+    function: Callable[[SettingT, int], Measurement],
+    settings: Mapping[str, SettingT],
+) -> list[Row[SettingT]]:
+    """Measure every setting at every seed, and keep all numbers in the run's results.
+
+    Args:
+        run: where the numbers go.
+        config: seeds and workers.
+        function: ``(setting, seed) -> numbers by name``; importable by its name.
+        settings: the settings by name.
+    """
+    seeds = spawn_seeds(config.seed, config.seeds)
+    with run.counter(len(settings) * len(seeds)) as advance:
+        found = sweep(
+            function, list(settings.values()), seeds, workers=config.workers, progress=advance
+        )
+    pairs = zip(settings.items(), found, strict=True)
+    rows = [Row(setting, name, measured) for (name, setting), measured in pairs]
+    run.results["seeds"] = seeds
+    run.results["rows"] = [_recorded(row) for row in rows]
+    return rows
+
+
+def tabulate(run: Run, rows: Sequence[Row[Any]], columns: Mapping[str, str]) -> None:
+    """Print mean and interval of some quantities, a row a setting, and write them to table.csv.
+
+    Args:
+        run: prints and writes.
+        rows: of the study.
+        columns: heading of each quantity shown.
+    """
+    table = Table(title=run.experiment, title_justify="left")
+    table.add_column("setting")
+    for heading in columns.values():
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(row.name, *(str(row.interval(quantity)) for quantity in columns))
+    run.show(table)
+    run.write("table.csv", lambda path: _write_csv(path, rows))
+
+
+def _recorded(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "setting": row.setting,
+        "measured": {
+            name: {"interval": row.interval(name), "values": values}
+            for name, values in row.measured.items()
+        },
+    }
+
+
+def _write_csv(path: Path, rows: Sequence[Row[Any]]) -> None:
+    """A line for every setting and seed: what spreadsheets and data frames read."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["setting", "repetition", *rows[0].measured])
+        for row in rows:
+            for repetition, numbers in enumerate(zip(*row.measured.values(), strict=True)):
+                writer.writerow([row.name, repetition, *numbers])
