@@ -1,6 +1,7 @@
-"""Activations, smooth enough for the lemma."""
+"""Activations, smooth enough for the lemma: twice differentiable, with a Lipschitz Hessian."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -36,6 +37,41 @@ class _SmoothReLU(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (z,) = ctx.saved_tensors
         return gradient * torch.sigmoid(ctx.sharpness * z), None
+
+
+class Erf(nn.Module):
+    """erf(z), the error function."""
+
+    def forward(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return torch.erf(z)
+
+
+class Quadratic(nn.Module):
+    """z²."""
+
+    def forward(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return z.square()
+
+
+class CubicReLU(nn.Module):
+    """ReLU³(z), the toy neuron's (figures 1 and 2)."""
+
+    def forward(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return torch.relu(z).pow(3)
+
+
+ActivationName = Literal[
+    "smooth-relu", "tanh", "gelu", "erf", "softplus", "quadratic", "cubic-relu"
+]
+ACTIVATIONS: dict[ActivationName, Callable[[], nn.Module]] = {
+    "smooth-relu": SmoothReLU,
+    "tanh": nn.Tanh,
+    "gelu": nn.GELU,
+    "erf": Erf,
+    "softplus": lambda: SmoothReLU(1.0),
+    "quadratic": Quadratic,
+    "cubic-relu": CubicReLU,
+}
 
 
 def rectified_moments(

@@ -1,22 +1,26 @@
 """Figures 1 to 3: structure discovery in the first layer of a neural network."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from derandomization.checks import require_at_least, require_positive
+from derandomization.checks import require_at_least, require_between, require_positive
 from derandomization.command_line import launch
-from derandomization.expectations import MAX_QUADRATURE_DIMENSION
 from derandomization.runs import Run, RunConfig
 from derandomization.trace import trace_norm
 from NeuralNetworks import plot, toy
-from NeuralNetworks.model import Student, Teacher, complete_basis
+from NeuralNetworks.activations import ACTIVATIONS, ActivationName
+from NeuralNetworks.losses import LossName
+from NeuralNetworks.model import Part, Student, Teacher, complete_basis
+from NeuralNetworks.studies import STUDIES
 from NeuralNetworks.train import SETTINGS, Estimator, Training, train
 
 TOY_REGULARIZATIONS = np.array([0.05, 0.2, 0.35, 0.44, 0.46, 0.7])
 TOY_ZERO = 1e-6  # PGD's toy minimisers are this close to where they belong, or the claim fails
-COLLAPSED = {"exact": 1e-6, "sampled": 0.1}  # ‖W_⊥‖/‖W‖ that counts as collapsed: F3
+# ‖W_⊥‖/‖W‖ that counts as collapsed: F3
+COLLAPSED = {"exact": 1e-6, "antithetic": 1e-3, "sampled": 0.1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,30 +33,44 @@ class Config(RunConfig):
     output_dir: Path = Path("results/NeuralNetworks")
     """Folder for results.json, history.npz and the figures; made if missing."""
     dimension: int = 2
-    """Dimension d of the input; exact up to 3, beyond that use --estimator sampled."""
+    """Dimension d of the input."""
+    indices: int = 1
+    """How many directions k of the input the teacher sees."""
+    noise: float = 0.0
+    """Standard deviation σ of the noise on the teacher's labels."""
     width: int = 1000
-    """Hidden units h of the student."""
+    """Units h of each hidden layer of the student."""
+    depth: int = 2
+    """Layers of the student; 2 is one hidden layer."""
+    activation: ActivationName = "smooth-relu"
+    """Activation of the hidden units; smooth-relu is the paper's, with ι = 2."""
+    frozen: tuple[Part, ...] = ("output",)
+    """Parts of the student that are not trained; the paper keeps the output weights fixed. Without
+    a value, everything is trained."""
+    loss: LossName = "squared"
+    """Loss; logistic takes the teacher's signal as log odds of ±1, poisson as a log rate."""
     regularization: float = 1e-5
     """Weight λ > 0 of ‖W‖²; the paper's is 1e-5."""
     steps: int | None = None
     """Most descent steps; default 2000 exact, 10000 (the paper's) sampled."""
-    train_output_layer: bool = False
-    """Train the output weights a beside W and b; the paper keeps them fixed in figure 3."""
+    learning_rate: float | None = None
+    """Step size per hidden unit; by default the estimator's own, less where curvature is high."""
     estimator: Estimator = "exact"
-    """exact: the risk by quadrature; sampled: the paper's fresh batches of 50."""
+    """exact: the risk by a rule that never changes; antithetic: fresh batches, mirrored across the
+    teacher's directions, for any dimension; sampled: the paper's fresh batches of 50."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least("dimension", self.dimension, 2)
+        require_between("indices", self.indices, 1, self.dimension - 1)
+        require_between("noise", self.noise, 0, math.inf)
         require_at_least("width", self.width, 1)
+        require_at_least("depth", self.depth, 2)
         require_positive("regularization", self.regularization)
+        if self.learning_rate is not None:
+            require_positive("learning_rate", self.learning_rate)
         if self.steps is not None:
             require_at_least("steps", self.steps, 1)
-        if self.estimator == "exact" and self.dimension > MAX_QUADRATURE_DIMENSION:
-            raise ValueError(
-                f"dimension is {self.dimension}: the exact estimator reaches "
-                f"{MAX_QUADRATURE_DIMENSION}; use --estimator sampled"
-            )
 
 
 def main(config: Config) -> None:
@@ -60,21 +78,24 @@ def main(config: Config) -> None:
     run = Run("NeuralNetworks", config)
     generator = config.generator()
     _toy_neuron(run, config)
-    teacher = Teacher(config.dimension)
+    teacher = Teacher(config.dimension, config.indices, noise=config.noise)
     student = Student(
         config.dimension,
-        config.width,
+        (config.width,) * (config.depth - 1),
         generator,
-        train_output_layer=config.train_output_layer,
+        activation=ACTIVATIONS[config.activation](),
+        frozen=config.frozen,
     )
     max_steps = config.steps or SETTINGS[config.estimator].max_steps
-    with run.progress("figure 3", max_steps) as progress:
+    with run.descent("figure 3", max_steps) as progress:
         training = train(
             student,
             teacher,
             regularization=config.regularization,
             generator=generator,
+            loss=config.loss,
             estimator=config.estimator,
+            learning_rate=config.learning_rate,
             max_steps=max_steps,
             device=config.torch_device(),
             progress=progress,
@@ -150,29 +171,43 @@ def _collapse(run: Run, config: Config, teacher: Teacher, training: Training) ->
 
 
 def _draw(run: Run, teacher: Teacher, training: Training) -> None:
-    """Figure 3 in the plane of u and one irrelevant direction, and the norms behind it."""
+    """Figure 3, still and moving, the norms and the singular values behind it."""
     history = training.history
+    steps = np.array(list(history.snapshots))
     weights = np.stack([s["student.weight"].numpy() for s in history.snapshots.values()])
-    directions = teacher.directions.cpu()
-    if weights.shape[-1] == 2:
-        line, names = directions[0].numpy(), ("w₁", "w₂")
-    else:
-        plane = complete_basis(directions)[:2].numpy()
-        weights, line, names = weights @ plane.T, np.array([1.0, 0.0]), ("w·u", "w·u⊥")
-    run.figure("figure3_collapse", plot.collapse_figure(weights, line, names))
+    plane, line, names = _plane(teacher)
+    in_plane = weights @ plane.T
+    singular_values = np.linalg.svd(weights, compute_uv=False)
+    run.figure("figure3_collapse", plot.collapse_figure(in_plane, line, names))
+    run.animation("figure3_collapse", plot.collapse_animation(in_plane, steps, line, names))
     trace = trace_norm(history, training.exact_objective, training.certificate)
     run.figure(
         "figure3_weight_norm",
         plot.weight_norm_figure(trace, history.observations["total_weight_norm"]),
     )
+    run.figure(
+        "figure3_singular_values",
+        plot.singular_values_figure(steps, singular_values, len(teacher.directions)),
+    )
     run.arrays |= history.arrays()
     run.arrays |= {
-        "snapshot_steps": np.array(list(history.snapshots)),
-        "snapshot_weights": weights,
+        "snapshot_steps": steps,
+        "snapshot_weights": in_plane,
+        "snapshot_singular_values": singular_values,
         "sharp_bound_steps": trace.bound_steps,
         "sharp_bound": trace.sharp_bound,
     }
 
 
+def _plane(teacher: Teacher) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+    """Two directions to draw in, the teacher's line there and the names of the axes."""
+    directions = teacher.directions.cpu()
+    indices, dimension = directions.shape
+    if (indices, dimension) == (1, 2):
+        return np.eye(2), directions[0].numpy(), ("w₁", "w₂")
+    basis = complete_basis(directions)
+    return basis[[0, indices]].numpy(), np.array([1.0, 0.0]), ("w·u", "w·u⊥")
+
+
 if __name__ == "__main__":
-    launch(main, Config)
+    launch(main, Config, STUDIES)

@@ -1,30 +1,76 @@
-"""Teacher, student, and the population risk that ties them into Eq. 1."""
+"""Teacher and student."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from derandomization import DerandomizationObjective, Expectation
-from derandomization.checks import require_at_least, require_positive
+from derandomization.checks import require_at_least, require_between
 from NeuralNetworks.activations import SmoothReLU
+
+Link = Callable[[Tensor], Tensor]
+Part = Literal["weight", "bias", "hidden", "output"]
+
+
+def additive_tanh(indices: Float[Tensor, "points indices"]) -> Float[Tensor, " points"]:
+    """h(z) = Σ_j tanh(z_j)/√k: for k = 1 the teacher of figure 3, else one that needs every z_j."""
+    return torch.tanh(indices).sum(dim=1) / indices.shape[1] ** 0.5
 
 
 class Teacher(nn.Module):
-    """y = tanh(u·x): a single-index teacher, u = (1, …, 1)/√d (figure 3).
+    """y = h(Ux) + σε: labels that see k directions of x only (Section 4).
 
     Args:
         dimension: d ≥ 1, of the input.
+        indices: k, 1 to d, how many directions it sees.
+        link: h, any smooth function ``[points, k] -> [points]``.
+        noise: σ ≥ 0; if positive, ε ~ N(0, 1) is one coordinate more beside x.
+        directions: U, orthonormal rows k×d; by default (1, …, 1)/√d and what a QR factorisation
+            adds to it.
+
+    Raises:
+        ValueError: an argument out of its range, or rows that are not orthonormal.
     """
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(
+        self,
+        dimension: int,
+        indices: int = 1,
+        *,
+        link: Link = additive_tanh,
+        noise: float = 0.0,
+        directions: Float[Tensor, "indices dimension"] | None = None,
+    ) -> None:
         super().__init__()
         require_at_least("dimension", dimension, 1)
+        require_between("indices", indices, 1, dimension)
+        self.noise = require_between("noise", noise, 0, float("inf"))
+        self.link = link
+        if directions is None:
+            first = torch.full((1, dimension), dimension**-0.5, dtype=torch.float64)
+            directions = complete_basis(first)[:indices].contiguous()
+        require_orthonormal(directions, indices, dimension)
         self.directions: Tensor  # rows of U, orthonormal: the subspace that matters
-        direction = torch.full((1, dimension), dimension**-0.5, dtype=torch.float64)
-        self.register_buffer("directions", direction)
+        self.register_buffer("directions", directions.double())
 
-    def forward(self, x: Float[Tensor, "points dimension"]) -> Float[Tensor, " points"]:
-        return torch.tanh(x @ self.directions[0])
+    @property
+    def sample_dimension(self) -> int:
+        """Of (x, ε), or of x alone where there is no noise."""
+        return self.directions.shape[1] + (self.noise > 0)
+
+    def sample_directions(self) -> Float[Tensor, "relevant sample"]:
+        """What the label sees of (x, ε): U, and ε where there is noise."""
+        if self.noise == 0:
+            return self.directions
+        return torch.block_diag(self.directions, self.directions.new_ones(1, 1))
+
+    def forward(self, sample: Float[Tensor, "points sample"]) -> Float[Tensor, " points"]:
+        """The signal h(Ux) + σε at ``(x, ε)``."""
+        indices, dimension = self.directions.shape
+        signal = self.link((sample[:, :dimension] @ self.directions.T).reshape(-1, indices))
+        return signal + self.noise * sample[:, dimension] if self.noise else signal
 
 
 def complete_basis(
@@ -35,83 +81,93 @@ def complete_basis(
     return torch.cat([directions, rotation.T[len(directions) :]])
 
 
-class Student(nn.Module):
-    """ŷ = a·ReLU_ι(Wx + b), two layers (Section 4; figure 3's constants by default).
+def require_orthonormal(directions: Tensor, indices: int, dimension: int) -> None:
+    """Raise ``ValueError`` unless ``directions`` holds k orthonormal rows of length d."""
+    if tuple(directions.shape) != (indices, dimension):
+        raise ValueError(
+            f"directions has shape {tuple(directions.shape)}: it must be {(indices, dimension)}"
+        )
+    gram = directions.double() @ directions.double().T
+    if not torch.allclose(gram, torch.eye(indices).to(gram), rtol=0, atol=1e-9):
+        raise ValueError("directions are not orthonormal: their Gram matrix must be I to 1e-9")
 
-    W ~ N(0, 1/d), b ~ N(0, 1/h²), a ~ N(0, 1/h²) entrywise.
+
+class Hidden(nn.Module):
+    """z ↦ Wz/√n + b, a layer after the first, W ~ N(0, 1) entrywise, b = 0.
+
+    The factor 1/√n, n the width below, stands before W and not in it: the one step size of the
+    first layer then suits W as well (see ``Student``).
+    """
+
+    def __init__(self, below: int, width: int, generator: torch.Generator) -> None:
+        super().__init__()
+        drawn = torch.randn(width, below, generator=generator, dtype=torch.float64)
+        self.weight = nn.Parameter(drawn)
+        self.bias = nn.Parameter(torch.zeros(width, dtype=torch.float64))
+
+    def forward(self, z: Float[Tensor, "points below"]) -> Float[Tensor, "points width"]:
+        scale = self.weight.shape[1] ** -0.5
+        return torch.addmm(self.bias, z, self.weight.T, alpha=scale)
+
+
+class Student(nn.Module):
+    """ŷ = (1/h)·a·φ(W_L … φ(Wx + b) …): any depth, any widths (Section 4; figure 3's by default).
+
+    W ~ N(0, 1/d), b ~ N(0, 1/h²), a ~ N(0, 1) entrywise: the 1/h stands before the output
+    weights, so the a_j/h are N(0, 1/h²) as published. With 1/h there and 1/√n before hidden
+    weights (the mean-field scaling) every gradient is O(1/√h) and every curvature O(1/h), in all
+    layers alike: steps of O(h) are stable whatever the width and whichever layers train.
 
     Args:
         dimension: d ≥ 1.
-        width: h ≥ 1, hidden units.
+        widths: h of each hidden layer, first to last; one number is a two-layer network.
         generator: source of the initial weights.
-        sharpness: ι > 0 of the smooth ReLU.
-        train_output_layer: whether a is trained beside W and b.
+        activation: φ, a smooth ReLU with ι = 2 by default.
+        frozen: the parts not trained, of "weight" (W), "bias" (b), "hidden" (all between) and
+            "output" (a).
+
+    Raises:
+        ValueError: a dimension or a width below 1, or a part that there is none of.
     """
 
     def __init__(
         self,
         dimension: int,
-        width: int,
+        widths: int | Sequence[int],
         generator: torch.Generator,
         *,
-        sharpness: float = 2.0,
-        train_output_layer: bool = False,
+        activation: nn.Module | None = None,
+        frozen: Collection[str] = ("output",),
     ) -> None:
         super().__init__()
         require_at_least("dimension", dimension, 1)
-        require_at_least("width", width, 1)
-        require_positive("sharpness", sharpness)
+        self.widths = (widths,) if isinstance(widths, int) else tuple(widths)
+        require_at_least("number of hidden layers", len(self.widths), 1)
+        for width in self.widths:
+            require_at_least("width", width, 1)
+        first, last = self.widths[0], self.widths[-1]
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-        self.weight = nn.Parameter(normal(width, dimension) / dimension**0.5)
-        self.bias = nn.Parameter(normal(width) / width)
-        self.output = nn.Parameter(normal(width) / width, requires_grad=train_output_layer)
-        self.activation = SmoothReLU(sharpness)
+        self.weight = nn.Parameter(normal(first, dimension) / dimension**0.5)
+        self.bias = nn.Parameter(normal(first) / first)
+        self.output = nn.Parameter(normal(last))
+        pairs = zip(self.widths, self.widths[1:], strict=False)
+        self.hidden = nn.ModuleList(Hidden(*pair, generator) for pair in pairs)
+        self.activation = activation or SmoothReLU()
+        self._freeze(frozen)
+
+    def _freeze(self, frozen: Collection[str]) -> None:
+        for part in frozen:
+            if part not in get_args(Part):
+                raise ValueError(
+                    f"frozen names {part!r}: its parts are {', '.join(get_args(Part))}"
+                )
+            getattr(self, part).requires_grad_(False)
 
     def forward(self, x: Float[Tensor, "points dimension"]) -> Float[Tensor, " points"]:
-        return self.activation(torch.addmm(self.bias, x, self.weight.T)) @ self.output
-
-
-class PopulationRisk(DerandomizationObjective):
-    """f = E_x(ŷ(x) − y(x))² + λ‖W‖_F², read as Eq. 1 in (W_⊥, b) (Theorem 4.1).
-
-    W = W_∥ + W_⊥ row by row, along and across the teacher's subspace. The teacher never sees
-    x_⊥, so W_⊥x_⊥ is the randomness; λ‖W_∥‖² counts among what is expected.
-    A step costs O(points · width · dimension).
-
-    Args:
-        student: the network trained.
-        teacher: the network that labels.
-        expectation: over x ~ N(0, I_d); quadrature makes the risk exact, a batch samples it.
-        regularization: λ > 0.
-    """
-
-    def __init__(
-        self,
-        student: Student,
-        teacher: Teacher,
-        expectation: Expectation,
-        regularization: float,
-    ) -> None:
-        super().__init__(regularization)
-        self.student = student
-        self.teacher = teacher
-        self.expectation = expectation
-
-    def risk(self) -> Float[Tensor, ""]:
-        """E_x(ŷ(x) − y(x))², without the regularization."""
-        points, weights = self.expectation()
-        return weights @ (self.student(points) - self.teacher(points)).square()
-
-    def expected_value(self) -> Float[Tensor, ""]:
-        along = self.student.weight @ self.teacher.directions.T
-        return self.risk() + self.regularization * along.square().sum()
-
-    def random_weights(self) -> Float[Tensor, "width dimension"]:
-        directions = self.teacher.directions
-        return self.student.weight - (self.student.weight @ directions.T) @ directions
-
-    def bias(self) -> Float[Tensor, " width"]:
-        return self.student.bias
+        z = self.activation(torch.addmm(self.bias, x, self.weight.T))
+        for layer in self.hidden:
+            z = self.activation(layer(z))
+        return z @ self.output / len(self.output)

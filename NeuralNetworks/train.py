@@ -1,26 +1,34 @@
-"""Training a student by perturbed gradient descent on the exact or the sampled risk."""
+"""Training a student by perturbed gradient descent, on an exact or a sampled risk."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from derandomization import (
+    Antithetic,
     Certificate,
     Expectation,
-    GaussHermite,
     History,
     MonteCarlo,
     PerturbedGradientDescent,
+    QuasiMonteCarlo,
     certify,
     descend,
     log_spaced_steps,
 )
+from derandomization.checks import require_positive
 from derandomization.descent import ProgressCallback
-from derandomization.expectations import MAX_QUADRATURE_DIMENSION
-from NeuralNetworks.model import PopulationRisk, Student, Teacher, complete_basis
+from derandomization.stationarity import Hessian
+from NeuralNetworks.losses import Loss, LossFunction, LossName, as_loss
+from NeuralNetworks.model import Student, Teacher
+from NeuralNetworks.risk import Dataset, Examples, Population, PopulationRisk
+from NeuralNetworks.rules import NODES, exact_rule
 
-Estimator = Literal["exact", "sampled"]
+Estimator = Literal["exact", "antithetic", "sampled"]
+Layers = Sequence[tuple[int, Sequence[Tensor]]]  # a width and the parameters it scales
 
 
 @dataclass(frozen=True)
@@ -33,11 +41,6 @@ class DescentSettings:
     decrease_threshold: float
 
 
-# Along the teacher 64 nodes give the risk to 1e-7, where 24 leave 2e-5; across it 8 are enough
-# while W_⊥ is on its way to 0, where any number is exact.
-NODES_ALONG = 64
-NODES_ACROSS = 8
-
 # The collapse goes as exp(−2λ·lr/(1−β)·t): at λ = 1e-5 and h = 1000 this step reaches 1e-6 of
 # the start in about 250 steps. The rest leaves shallow saddles, curvature −1e-5, until ‖∇f‖ is
 # where Lemma 3.1 speaks; a third of the step takes twice as long, four thirds fare no better.
@@ -49,110 +52,205 @@ EXACT = DescentSettings(
 SAMPLED = DescentSettings(
     max_steps=10_000, learning_rate_per_unit=0.014, momentum=0.0, decrease_threshold=-float("inf")
 )
-SETTINGS = {"exact": EXACT, "sampled": SAMPLED}
+ANTITHETIC = DescentSettings(
+    max_steps=2_000, learning_rate_per_unit=0.1, momentum=0.9, decrease_threshold=-float("inf")
+)
+SETTINGS = {"exact": EXACT, "antithetic": ANTITHETIC, "sampled": SAMPLED}
 
 BATCH_SIZE = 50  # the paper's
+ANTITHETIC_PAIRS = 64
 # A trained a grows, and the curvature in W with it: at the full step the risk climbs again.
 TRAINED_OUTPUT_FACTOR = 1 / 3
-GRADIENT_THRESHOLD = 1e-6  # the paper's
+# Activations and losses that grow fast want smaller steps: this much of 1/curvature at the start.
+MAX_RELATIVE_STEP = 0.5
+CURVATURE_ITERATIONS = 20
+GRADIENT_THRESHOLD = 1e-6  # the paper's, at its λ = 1e-5
+PAPER_REGULARIZATION = 1e-5
 # Jin et al.'s r = ε/(χ²ℓ) at ε = 1e-6, ℓ = 1e-3, χ = 12 is 7e-6; it also stays below the 1e-6
 # of ‖W‖ to which W_⊥ is to vanish.
 PERTURBATION_RADIUS = 1e-5
 PERTURBATION_INTERVAL = 200
 NUM_SNAPSHOTS = 40
+MAX_SNAPSHOT_NUMBERS = 2 * 10**7
 
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training: its record, the certificate (None where only sampling is possible)."""
+    """A finished training.
+
+    Attributes:
+        history: what the descent did.
+        risk: E ℓ(ŷ, y) where it ended, by the exact rule where there is one.
+        certificate: of where it ended; None where only sampling is possible.
+        exact_objective: what was certified; None as above.
+    """
 
     history: History
     risk: float
     certificate: Certificate | None
     exact_objective: PopulationRisk | None
 
+    @property
+    def relative_orthogonal_norm(self) -> float:
+        """‖W_⊥‖_F/‖W‖_F at the end."""
+        return float(
+            self.history.weight_norm[-1] / self.history.observations["total_weight_norm"][-1]
+        )
+
 
 def train(
     student: Student,
-    teacher: Teacher,
+    source: Teacher | Dataset,
     *,
     regularization: float,
     generator: torch.Generator,
+    loss: LossName | LossFunction | Loss = "squared",
     estimator: Estimator = "exact",
+    nodes: tuple[int, int] = NODES,
+    learning_rate: float | None = None,
     max_steps: int | None = None,
     device: torch.device | None = None,
     progress: ProgressCallback | None = None,
 ) -> Training:
-    """Train ``student`` in place on the teacher's population risk, then certify where it ended.
+    """Train ``student`` in place, then certify the point where it ended.
 
     Args:
         student: the network to train.
-        teacher: what it learns from.
+        source: a teacher, whose population risk is minimised, or a dataset with a known subspace.
         regularization: λ > 0.
         generator: of the batches and the perturbations.
-        estimator: "exact" quadrature (input dimension up to 3) or "sampled" fresh batches of 50.
+        loss: by name, or any function of (predictions, labels), one loss a point.
+        estimator: how a teacher's risk is had: "exact", a rule that never changes (quadrature up
+            to 3 dimensions; beyond, exact as W_⊥ → 0); "antithetic", fresh quasi-random batches
+            mirrored across the teacher's subspace; "sampled", the paper's fresh batches of 50. A
+            dataset decides by itself: "exact" with full batches, else "sampled".
+        nodes: of the exact rule, along and across the teacher (see ``exact_rule``).
+        learning_rate: step size per hidden unit; the estimator's own if None.
         max_steps: the most steps; the estimator's own number if None.
         device: where to compute; the CPU if None.
         progress: called with step, f and ‖W_⊥‖_F.
 
     Raises:
-        ValueError: exact estimation asked for in more than 3 dimensions.
+        ValueError: a setting out of its range, or exact estimation where no rule is small enough.
+        Diverged: f is no longer finite; holds what was measured up to there.
     """
+    chosen = as_loss(loss)
+    if learning_rate is not None:
+        require_positive("learning_rate", learning_rate)
+    _require_same_dimension(student, source)
+    if isinstance(source, Dataset):
+        estimator = "exact" if source.batch_size is None else "sampled"
+    examples, exact_examples = _examples(student, source, chosen, estimator, nodes, generator)
     settings = SETTINGS[estimator]
-    quadrature = _quadrature(teacher)
-    expectation: Expectation | None = quadrature
-    if estimator == "sampled":
-        expectation = MonteCarlo(student.weight.shape[1], BATCH_SIZE, generator)
-    if expectation is None:
-        raise ValueError(
-            f"dimension is {student.weight.shape[1]}: exact quadrature reaches "
-            f"{MAX_QUADRATURE_DIMENSION}; use estimator sampled"
-        )
-    objective = PopulationRisk(student, teacher, expectation, regularization).to(device)
+    objective = PopulationRisk(student, examples, regularization, chosen).to(device)
     max_steps = max_steps or settings.max_steps
     history = descend(
         objective,
-        _optimizer(student, settings, generator),
+        descent_optimizer(objective, settings, learning_rate, generator),
         max_steps=max_steps,
         observe=lambda: {"total_weight_norm": float(student.weight.detach().norm())},
-        snapshot_steps=log_spaced_steps(max_steps, NUM_SNAPSHOTS),
+        snapshot_steps=log_spaced_steps(max_steps, _num_snapshots(student)),
         progress=progress,
     )
     exact = None
-    if quadrature is not None:
-        exact = PopulationRisk(student, teacher, quadrature, regularization).to(device)
+    if exact_examples is not None:
+        exact = PopulationRisk(student, exact_examples, regularization, chosen).to(device)
     with torch.no_grad():
         risk = float((exact or objective).risk())
     return Training(history, risk, certify(exact) if exact else None, exact)
 
 
-def _quadrature(teacher: Teacher) -> GaussHermite | None:
-    """The exact expectation, laid along the teacher; None in more dimensions than it reaches."""
-    indices, dimension = teacher.directions.shape
-    if dimension > MAX_QUADRATURE_DIMENSION:
-        return None
-    nodes = (NODES_ALONG,) * indices + (NODES_ACROSS,) * (dimension - indices)
-    return GaussHermite(nodes, basis=complete_basis(teacher.directions.cpu()))
+def _require_same_dimension(student: Student, source: Teacher | Dataset) -> None:
+    taken, given = student.weight.shape[1], source.directions.shape[1]
+    if taken != given:
+        raise ValueError(f"the student takes inputs of dimension {taken}, its source gives {given}")
 
 
-def _optimizer(
-    student: Student, settings: DescentSettings, generator: torch.Generator
+def _examples(
+    student: Student,
+    source: Teacher | Dataset,
+    loss: Loss,
+    estimator: Estimator,
+    nodes: tuple[int, int],
+    generator: torch.Generator,
+) -> tuple[Examples, Examples | None]:
+    """What the descent sees, and what the certificate does: None where there is no exact rule."""
+    if isinstance(source, Dataset):
+        loss.require_labels(source.labels)
+        return source, source if source.batch_size is None else None
+    rule = exact_rule(source, sum(student.widths), nodes)
+    exact = Population(source, rule, loss) if rule else None
+    if estimator == "exact":
+        if exact is None:
+            raise ValueError(
+                f"dimension is {source.directions.shape[1]}: an exact rule for this student "
+                "would be too large; use estimator antithetic or sampled"
+            )
+        return exact, exact
+    dimension = source.sample_dimension
+    expectation: Expectation = MonteCarlo(dimension, BATCH_SIZE, generator)
+    if estimator == "antithetic":
+        points = QuasiMonteCarlo(dimension, ANTITHETIC_PAIRS, generator)
+        expectation = Antithetic(points, source.sample_directions())
+    return Population(source, expectation, loss), exact
+
+
+def _num_snapshots(student: Student) -> int:
+    """As many as fit into ``MAX_SNAPSHOT_NUMBERS``: a wide student's copies are large."""
+    size = sum(p.numel() for p in student.parameters())
+    return min(NUM_SNAPSHOTS, max(2, MAX_SNAPSHOT_NUMBERS // size))
+
+
+def descent_optimizer(
+    objective: PopulationRisk,
+    settings: DescentSettings,
+    learning_rate: float | None,
+    generator: torch.Generator,
 ) -> PerturbedGradientDescent:
-    width = len(student.bias)
-    learning_rate = settings.learning_rate_per_unit * width
-    groups: list[dict[str, Any]] = [{"params": [student.weight, student.bias]}]
-    if student.output.requires_grad:
-        learning_rate *= TRAINED_OUTPUT_FACTOR
-        # ∂f/∂a is O(h) times larger than ∂f/∂W and its curvature O(h²) times.
-        groups.append({"params": [student.output], "lr": learning_rate / width**2})
+    """One step size per hidden unit: a layer of h units takes steps of h times as much."""
+    layers = _trained_layers(objective.student)
+    rate = learning_rate
+    if rate is None:
+        rate = settings.learning_rate_per_unit
+        if len(layers) > 1:
+            rate *= TRAINED_OUTPUT_FACTOR
+        rate = min(rate, MAX_RELATIVE_STEP / curvature_per_unit(objective, layers))
+    groups: list[dict[str, Any]] = [
+        {"params": parameters, "lr": rate * width} for width, parameters in layers
+    ]
+    # Lemma 3.1 speaks where √(Kρ) < 2λ: below the paper's λ both thresholds shrink with it.
+    patience = min(1.0, objective.regularization / PAPER_REGULARIZATION)
     return PerturbedGradientDescent(
         groups,
-        lr=learning_rate,
+        lr=rate,
         momentum=settings.momentum,
         nesterov=settings.momentum > 0,
-        gradient_threshold=GRADIENT_THRESHOLD,
+        restart=settings is EXACT,
+        gradient_threshold=GRADIENT_THRESHOLD * patience,
         perturbation_radius=PERTURBATION_RADIUS,
         perturbation_interval=PERTURBATION_INTERVAL,
-        decrease_threshold=settings.decrease_threshold,
+        decrease_threshold=settings.decrease_threshold * patience,
         generator=generator,
     )
+
+
+def _trained_layers(student: Student) -> Layers:
+    """The width that scales each layer's steps, and its trained parameters."""
+    hidden = zip(student.widths[1:], student.hidden, strict=True)
+    layers: Layers = [
+        (student.widths[0], [student.weight, student.bias]),
+        (student.widths[-1], [student.output]),
+        *((width, list(layer.parameters())) for width, layer in hidden),
+    ]
+    trained = [(width, [p for p in layer if p.requires_grad]) for width, layer in layers]
+    return [(width, parameters) for width, parameters in trained if parameters]
+
+
+def curvature_per_unit(objective: PopulationRisk, layers: Layers) -> float:
+    """λ_max of the Hessian in parameters divided by √width, by power iteration at the start."""
+    scales = torch.cat([p.new_full((p.numel(),), w**0.5) for w, layer in layers for p in layer])
+    hessian = Hessian(objective, [p for _, layer in layers for p in layer])
+    image = torch.randn(len(scales), generator=torch.Generator().manual_seed(0)).to(scales)
+    for _ in range(CURVATURE_ITERATIONS):
+        image = scales * hessian.product(scales * image / image.norm())
+    return float(image.norm())

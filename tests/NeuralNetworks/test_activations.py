@@ -1,4 +1,4 @@
-"""SmoothReLU and the moments of a rectified Gaussian, against 300 digits, quad and sampling."""
+"""Activations and the moments of a rectified Gaussian, against 300 digits, quad and sampling."""
 
 import math
 from decimal import Decimal, localcontext
@@ -8,12 +8,21 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 from torch import Tensor
 
-from NeuralNetworks.activations import SmoothReLU, rectified_moments
+from NeuralNetworks.activations import ACTIVATIONS, SmoothReLU, rectified_moments
 
 ORDER = 6
+FORMULAS = {
+    "smooth-relu": lambda z: np.logaddexp(0, 2 * z) / 2,
+    "tanh": np.tanh,
+    "gelu": lambda z: z * stats.norm.cdf(z),
+    "erf": special.erf,
+    "softplus": lambda z: np.logaddexp(0, z),
+    "quadratic": lambda z: z**2,
+    "cubic-relu": lambda z: np.maximum(z, 0) ** 3,
+}
 
 
 def exact_smooth_relu(z: float, sharpness: float) -> float:
@@ -68,6 +77,26 @@ def test_smooth_relu_has_the_derivatives_it_claims() -> None:
     (slope,) = torch.autograd.grad(SmoothReLU(2.0)(z).sum(), z, create_graph=True)
     (curvature,) = torch.autograd.grad(slope.sum(), z)
     assert curvature.max().item() == pytest.approx(2.0 / 4, rel=1e-14)  # ι/4, at 0
+
+
+def test_every_activation_has_a_formula() -> None:
+    assert set(ACTIVATIONS) == set(FORMULAS)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_an_activation_is_its_formula(name: str) -> None:
+    z = np.append(np.linspace(-6, 6, 97), [-30.0, 30.0]).reshape(9, 11)
+    found = ACTIVATIONS[name]()(torch.from_numpy(z))
+    assert found.shape == z.shape
+    np.testing.assert_allclose(found.numpy(), FORMULAS[name](z), rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_an_activation_is_differentiable_twice(name: str) -> None:
+    z = double(-2.7, -1.1, -0.3, 0.2, 0.9, 1.6, 2.4).requires_grad_()
+    activation = ACTIVATIONS[name]()
+    assert torch.autograd.gradcheck(activation, z)
+    assert torch.autograd.gradgradcheck(activation, z)
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,37 +1,37 @@
-"""Teacher, student and the population risk as an instance of Eq. 1."""
+"""Teacher and student, against numpy."""
 
+import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
-from derandomization import Expectation, GaussHermite
+from derandomization import GaussHermite
 from derandomization.stationarity import Hessian
-from NeuralNetworks.model import PopulationRisk, Student, Teacher, complete_basis
+from NeuralNetworks.activations import Quadratic
+from NeuralNetworks.model import Hidden, Student, Teacher, complete_basis
+from NeuralNetworks.risk import Population, PopulationRisk
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def aligned(nodes: tuple[int, ...]) -> GaussHermite:
-    return GaussHermite(nodes, basis=complete_basis(Teacher(len(nodes)).directions))
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape)
 
 
-def population_risk(
-    expectation: Expectation, width: int = 5, dimension: int = 2, regularization: float = 0.1
-) -> PopulationRisk:
-    """A student whose output weights are O(1) and whose first layer is narrow, |w| ≲ 1/2."""
-    student = Student(dimension, width, generator(), train_output_layer=True)
-    with torch.no_grad():
-        student.weight.mul_(0.4)
-        student.output.mul_(width)
-        student.bias.mul_(width)
-    return PopulationRisk(student, Teacher(dimension), expectation, regularization)
+def orthonormal(indices: int, dimension: int, seed: int = 0) -> Tensor:
+    return torch.from_numpy(np.linalg.qr(normal(dimension, indices, seed=seed))[0].T.copy())
+
+
+def trained(student: Student) -> set[str]:
+    return {name for name, p in student.named_parameters() if p.requires_grad}
 
 
 @settings(max_examples=25, deadline=None)
@@ -39,50 +39,170 @@ def population_risk(
 def test_complete_basis_is_orthonormal_and_begins_with_the_given_rows(
     dimension: int, indices: int, seed: int
 ) -> None:
-    noise = np.random.default_rng(seed).standard_normal((dimension, min(indices, dimension)))
-    directions = torch.from_numpy(np.linalg.qr(noise)[0].T.copy())
+    directions = orthonormal(min(indices, dimension), dimension, seed)
     basis = complete_basis(directions)
     assert torch.equal(basis[: len(directions)], directions)
     identity = torch.eye(dimension, dtype=torch.float64)
     torch.testing.assert_close(basis @ basis.T, identity, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("dimension", [1, 2, 5])
-def test_teacher_sees_one_unit_direction_only(dimension: int) -> None:
-    teacher = Teacher(dimension)
-    x = torch.randn(7, dimension, generator=generator(), dtype=torch.float64)
-    expected = np.tanh(x.numpy().sum(axis=1) / math.sqrt(dimension))
-    assert teacher(x).numpy() == pytest.approx(expected, rel=1e-13)
-    assert teacher.directions.norm().item() == pytest.approx(1, rel=1e-15)
-    across = torch.eye(dimension, dtype=torch.float64) - teacher.directions.T @ teacher.directions
-    torch.testing.assert_close(teacher(x + 3 * x @ across), teacher(x), rtol=1e-12, atol=1e-14)
+@pytest.mark.parametrize(("dimension", "indices"), [(1, 1), (2, 1), (5, 1), (3, 2), (6, 6)])
+def test_a_teacher_sees_its_directions_only(dimension: int, indices: int) -> None:
+    teacher = Teacher(dimension, indices)
+    u = teacher.directions.numpy()
+    assert u[0].tolist() == pytest.approx([dimension**-0.5] * dimension, rel=1e-15)
+    assert u @ u.T == pytest.approx(np.eye(indices), abs=1e-14)
+    assert np.array_equal(u, Teacher(dimension, indices).directions.numpy())
+    x = normal(7, dimension)
+    expected = np.tanh(x @ u.T).sum(axis=1) / math.sqrt(indices)
+    assert teacher(torch.from_numpy(x)).numpy() == pytest.approx(expected, rel=1e-13)
+    across = x @ (np.eye(dimension) - u.T @ u)
+    moved = teacher(torch.from_numpy(x + 3 * across))
+    assert moved.numpy() == pytest.approx(expected, rel=1e-12, abs=1e-14)
+    assert (teacher.sample_dimension, teacher.noise) == (dimension, 0)
+    assert torch.equal(teacher.sample_directions(), teacher.directions)
 
 
-def test_student_is_the_two_layer_network() -> None:
-    student = Student(3, 4, generator(), sharpness=1.5)
-    x = np.random.default_rng(0).standard_normal((6, 3))
-    weight, bias, output = (
-        p.detach().numpy() for p in (student.weight, student.bias, student.output)
-    )
-    expected = np.logaddexp(0, 1.5 * (x @ weight.T + bias)) / 1.5 @ output
+def test_noise_is_one_coordinate_more_that_the_label_sees() -> None:
+    quiet, noisy = Teacher(3, 2), Teacher(3, 2, noise=0.4)
+    sample = torch.from_numpy(normal(9, 4))
+    assert noisy.sample_dimension == 4
+    torch.testing.assert_close(noisy(sample), quiet(sample[:, :3]) + 0.4 * sample[:, 3])
+    seen = noisy.sample_directions()
+    assert torch.equal(seen[:2, :3], noisy.directions)
+    assert torch.equal(seen[2], torch.tensor([0, 0, 0, 1.0], dtype=torch.float64))
+    assert seen[:2, 3].tolist() == [0, 0]
+    torch.testing.assert_close(noisy(sample @ seen.T @ seen), noisy(sample))
+
+
+def test_link_and_directions_may_be_ones_own() -> None:
+    directions = orthonormal(2, 4)
+    teacher = Teacher(4, 2, link=lambda z: z[:, 0] * z[:, 1].sin(), directions=directions)
+    assert torch.equal(teacher.directions, directions)
+    x = normal(6, 4)
+    z = x @ directions.numpy().T
+    found = teacher(torch.from_numpy(x)).numpy()
+    assert found == pytest.approx(z[:, 0] * np.sin(z[:, 1]), rel=1e-12)
+
+
+def test_directions_in_single_precision_become_double() -> None:
+    assert Teacher(2, directions=torch.tensor([[0.0, 1.0]])).directions.dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((0,), {}, "dimension is 0: it must be at least 1"),
+        ((3, 0), {}, "indices is 0: it must lie between 1 and 3"),
+        ((3, 4), {}, "indices is 4: it must lie between 1 and 3"),
+        ((2,), {"noise": -0.1}, r"noise is -0\.1: it must lie between 0 and inf"),
+        ((2,), {"noise": math.nan}, "noise is nan"),
+        (
+            (3, 2),
+            {"directions": orthonormal(1, 3)},
+            r"directions has shape \(1, 3\): it must be \(2, 3\)",
+        ),
+        (
+            (2, 1),
+            {"directions": orthonormal(1, 3)},
+            r"directions has shape \(1, 3\): it must be \(1, 2\)",
+        ),
+        (
+            (2, 1),
+            {"directions": torch.tensor([[1.0, 1e-4]])},
+            "directions are not orthonormal: their Gram matrix must be I to 1e-9",
+        ),
+        ((2, 2), {"directions": torch.tensor([[1.0, 0.0], [1.0, 0.0]])}, "not orthonormal"),
+    ],
+)
+def test_a_teacher_out_of_range_is_refused(arguments: tuple, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Teacher(*arguments, **options)
+
+
+def test_a_hidden_layer_scales_by_the_width_below() -> None:
+    layer = Hidden(9, 4, generator())
+    assert not layer.bias.any()
+    with torch.no_grad():
+        layer.bias.copy_(torch.arange(4))
+    z = normal(5, 9)
+    expected = z @ layer.weight.detach().numpy().T / 3 + np.arange(4)
+    assert layer(torch.from_numpy(z)).detach().numpy() == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("widths", [4, (4,), (4, 3), (2, 5, 3, 4)])
+def test_a_student_is_the_network_written_out(widths: int | tuple[int, ...]) -> None:
+    student = Student(3, widths, generator(), frozen=())
+    nn.init.normal_(student.bias, generator=generator(1))
+    for layer in student.hidden:
+        nn.init.normal_(layer.bias, generator=generator(2))
+    x = normal(6, 3)
+    named = {name: p.detach().numpy() for name, p in student.named_parameters()}
+    z = np.logaddexp(0, 2 * (x @ named["weight"].T + named["bias"])) / 2
+    sizes = (widths,) if isinstance(widths, int) else widths
+    assert student.widths == sizes
+    assert len(student.hidden) == len(sizes) - 1
+    for i, (below, width) in enumerate(itertools.pairwise(sizes)):
+        weight = named[f"hidden.{i}.weight"]
+        assert weight.shape == (width, below)
+        z = z @ weight.T / math.sqrt(below) + named[f"hidden.{i}.bias"]
+        z = np.logaddexp(0, 2 * z) / 2
+    expected = z @ named["output"] / sizes[-1]
     assert student(torch.from_numpy(x)).detach().numpy() == pytest.approx(expected, rel=1e-12)
 
 
-def test_student_starts_with_the_variances_of_figure_3() -> None:
-    width, dimension = 20_000, 2
-    student = Student(dimension, width, generator())
-    for tensor, deviation in [
-        (student.weight, dimension**-0.5),
-        (student.bias, 1 / width),
-        (student.output, 1 / width),
-    ]:
-        scaled = tensor.detach().flatten() / deviation
-        count = len(scaled)
-        assert abs(scaled.mean().item()) < 4 / math.sqrt(count)
-        assert abs(scaled.square().mean().item() - 1) < 4 * math.sqrt(2 / count)
-    assert torch.equal(student.weight, Student(dimension, width, generator()).weight)
-    assert not student.output.requires_grad
-    assert Student(2, 3, generator(), train_output_layer=True).output.requires_grad
+def test_every_layer_uses_the_activation_given() -> None:
+    student = Student(2, (3, 2), generator(), activation=Quadratic())
+    x = normal(5, 2)
+    layer = student.hidden[0]
+    first = (x @ student.weight.detach().numpy().T + student.bias.detach().numpy()) ** 2
+    second = (first @ layer.weight.detach().numpy().T / math.sqrt(3)) ** 2
+    expected = second @ student.output.detach().numpy() / 2
+    assert student(torch.from_numpy(x)).detach().numpy() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_student_starts_with_the_variances_of_figure_3() -> None:
+    widths, dimension = (20_000, 60, 300), 3
+    student = Student(dimension, widths, generator())
+    deviations = {
+        "weight": dimension**-0.5,
+        "bias": 1 / widths[0],
+        "output": 1.0,
+        "hidden.0.weight": 1.0,
+        "hidden.1.weight": 1.0,
+    }
+    for name, deviation in deviations.items():
+        scaled = student.get_parameter(name).detach().flatten() / deviation
+        assert abs(scaled.mean().item()) < 4 / math.sqrt(len(scaled))
+        assert abs(scaled.square().mean().item() - 1) < 4 * math.sqrt(2 / len(scaled))
+    assert not student.hidden[0].bias.any()
+    again = Student(dimension, widths, generator())
+    for name, parameter in student.named_parameters():
+        assert torch.equal(parameter, again.get_parameter(name))
+    assert not torch.equal(student.weight, Student(dimension, widths, generator(1)).weight)
+    # A deeper student begins with the first layer of a shallow one.
+    assert torch.equal(student.weight, Student(dimension, widths[0], generator()).weight)
+
+
+EVERY = {"weight", "bias", "output", "hidden.0.weight", "hidden.0.bias"}
+PARTS = {
+    "weight": {"weight"},
+    "bias": {"bias"},
+    "output": {"output"},
+    "hidden": {"hidden.0.weight", "hidden.0.bias"},
+}
+
+
+@pytest.mark.parametrize(
+    "frozen", [(), ("output",), ("weight",), ("bias", "output"), ("hidden",), ("weight", "hidden")]
+)
+def test_the_parts_named_are_frozen_and_no_other(frozen: Sequence[str]) -> None:
+    student = Student(2, (4, 3), generator(), frozen=frozen)
+    assert trained(student) == EVERY - set().union(*(PARTS[part] for part in frozen))
+
+
+def test_by_default_the_output_weights_are_frozen_as_the_papers_are() -> None:
+    assert trained(Student(2, 5, generator())) == {"weight", "bias"}
 
 
 @pytest.mark.parametrize(
@@ -90,86 +210,46 @@ def test_student_starts_with_the_variances_of_figure_3() -> None:
     [
         ((0, 5), {}, "dimension is 0: it must be at least 1"),
         ((2, 0), {}, "width is 0: it must be at least 1"),
-        ((2, 5), {"sharpness": 0.0}, r"sharpness is 0\.0: it must be a finite number above 0"),
+        ((2, (4, 0)), {}, "width is 0: it must be at least 1"),
+        ((2, ()), {}, "number of hidden layers is 0: it must be at least 1"),
+        (
+            (2, 5),
+            {"frozen": ("output", "outputs")},
+            "frozen names 'outputs': its parts are weight, bias, hidden, output",
+        ),
+        ((2, 5), {"frozen": ("activation",)}, "frozen names 'activation'"),
     ],
 )
 def test_a_student_out_of_range_is_refused(arguments: tuple, options: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{message}"):
         Student(*arguments, generator(), **options)
 
 
-def test_a_teacher_of_no_dimension_is_refused() -> None:
-    with pytest.raises(ValueError, match="dimension is 0"):
-        Teacher(0)
+def test_hidden_units_and_gradients_scale_as_the_docstring_says_whatever_the_width() -> None:
+    scales = np.array([_scales((width, width, width)) for width in (30, 120, 480)])
+    for column in scales.T:
+        assert column.max() < 2 * column.min(), scales
 
 
-@pytest.mark.parametrize("dimension", [2, 3])
-def test_exact_risk_agrees_with_brute_force_sampling(dimension: int) -> None:
-    objective = population_risk(aligned((64, 24, 24)[:dimension]), dimension=dimension)
-    student = objective.student
-    x = np.random.default_rng(1).standard_normal((400_000, dimension))
-    weight, bias, output = (
-        p.detach().numpy() for p in (student.weight, student.bias, student.output)
-    )
-    predicted = np.logaddexp(0, 2 * (x @ weight.T + bias)) / 2 @ output
-    losses = (predicted - np.tanh(x.sum(axis=1) / math.sqrt(dimension))) ** 2
-    error = losses.std() / math.sqrt(len(losses))
-    assert abs(objective.risk().item() - losses.mean()) < 4 * error
-
-
-@settings(max_examples=20, deadline=None)
-@given(dimension=st.integers(2, 5), width=st.integers(1, 6), seed=st.integers(0, 1000))
-def test_weights_split_orthogonally_into_what_the_teacher_sees_and_the_rest(
-    dimension: int, width: int, seed: int
-) -> None:
-    student, teacher = Student(dimension, width, generator(seed)), Teacher(dimension)
-    across = PopulationRisk(student, teacher, GaussHermite([2]), 0.1).random_weights()
-    along = student.weight - across
-    u = teacher.directions[0]
-    assert (across @ u).abs().max() < 1e-14
-    torch.testing.assert_close(along, torch.outer(student.weight @ u, u), rtol=0, atol=1e-14)
-    squares = along.square().sum() + across.square().sum()
-    assert squares.item() == pytest.approx(student.weight.square().sum().item(), rel=1e-13)
-
-
-def test_f_is_the_risk_plus_lambda_times_the_squared_norm_of_all_weights() -> None:
-    objective = population_risk(aligned((20, 8)), regularization=0.3)
-    expected = objective.risk() + 0.3 * objective.student.weight.square().sum()
-    assert objective().item() == pytest.approx(expected.item(), rel=1e-14)
-
-
-def stein_gap(objective: PopulationRisk) -> float:
-    """‖∂f/∂W_⊥ − (∂²f/∂b² + 2λI) W_⊥‖ / ‖∂f/∂W_⊥‖."""
-    student, u = objective.student, objective.teacher.directions
-    gradient = torch.autograd.grad(objective(), student.weight)[0]
-    across = gradient - (gradient @ u.T) @ u
-    hessian = Hessian(objective, [student.bias])
-    rows = [hessian.product(row) for row in torch.eye(len(student.bias), dtype=torch.float64)]
-    shifted = torch.stack(rows) + 2 * objective.regularization * torch.eye(len(rows)).double()
-    gap = across - shifted @ objective.random_weights()
-    return float((gap.norm() / across.norm()).detach())
-
-
-def test_steins_identity_holds_as_the_quadrature_across_the_teacher_converges() -> None:
-    gaps = [stein_gap(population_risk(aligned((64, nodes)))) for nodes in (4, 8, 16)]
-    # An n-node rule integrates by parts up to its own error, which falls geometrically in n for
-    # these narrow weights, down to the mass of the dropped nodes (1e-10 each).
-    assert gaps[0] > 3 * gaps[1] > 9 * gaps[2]
-    assert gaps[2] < 1e-6
-
-
-def test_steins_identity_is_exact_in_the_limit_of_small_irrelevant_weights() -> None:
-    objective = population_risk(aligned((64, 8)))
-    with torch.no_grad():
-        objective.student.weight -= (1 - 1e-4) * objective.random_weights()
-    assert stein_gap(objective) < 1e-8  # any two nodes across integrate what is linear in x_⊥
-
-
-def test_no_irrelevant_weights_is_stationary_for_the_aligned_rule() -> None:
-    objective = population_risk(aligned((12, 3)))
-    with torch.no_grad():
-        objective.student.weight -= objective.random_weights()
-    gradient: Tensor = torch.autograd.grad(objective(), objective.student.weight)[0]
-    u = objective.teacher.directions
-    assert (gradient - (gradient @ u.T) @ u).abs().max() < 1e-14
-    assert gradient.norm() > 1e-2
+def _scales(widths: tuple[int, ...]) -> list[float]:
+    """Of hidden units, √h·ŷ, √h·‖∇f‖ layer by layer, and h·λ_max, over some initialisations."""
+    rows = []
+    for seed in range(3):
+        student = Student(2, widths, generator(seed), frozen=())
+        expectation = GaussHermite((6, 4))
+        objective = PopulationRisk(student, Population(Teacher(2), expectation), 1e-9)
+        points, weights = expectation()
+        units = student.activation(torch.addmm(student.bias, points, student.weight.T))
+        for layer in student.hidden:
+            units = layer(student.activation(units))
+        output = (weights @ student(points).square()).sqrt()
+        root = widths[0] ** 0.5
+        parameters = list(student.parameters())
+        hessian = Hessian(objective, parameters)
+        image = torch.randn(hessian.gradient.shape, generator=generator()).double()
+        for _ in range(12):
+            image = hessian.product(image / image.norm())
+        norms = [p.norm() for p in torch.autograd.grad(objective(), parameters)]
+        sizes = [units.std(), root * output, *(root * norm for norm in norms)]
+        rows.append([float(size.detach()) for size in (*sizes, root**2 * image.norm())])
+    return np.mean(rows, axis=0).tolist()

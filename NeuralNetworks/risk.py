@@ -1,0 +1,164 @@
+"""The risk of a student as an instance of Eq. 1."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from derandomization import DerandomizationObjective, Expectation
+from derandomization.checks import require_at_least
+from NeuralNetworks.losses import LOSSES, Loss
+from NeuralNetworks.model import Student, Teacher
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class Examples(nn.Module, ABC):
+    """Where inputs and labels come from, and which directions of the input the labels see.
+
+    Attributes:
+        directions: U, orthonormal rows k×d.
+    """
+
+    directions: Tensor
+
+    @abstractmethod
+    def forward(self) -> Batch:
+        """Inputs ``[points, d]``, labels ``[points]`` and weights ``[points]``, which sum to 1."""
+
+
+class Population(Examples):
+    """A teacher's labels under x ~ N(0, I_d).
+
+    Args:
+        teacher: what labels.
+        expectation: over (x, ε), ``teacher.sample_dimension`` coordinates.
+        loss: whose labels the teacher's signal is turned into.
+    """
+
+    def __init__(
+        self, teacher: Teacher, expectation: Expectation, loss: Loss = LOSSES["squared"]
+    ) -> None:
+        super().__init__()
+        self.teacher = teacher
+        self.expectation = expectation
+        self.loss = loss
+
+    @property
+    def directions(self) -> Tensor:  # type: ignore[override]
+        return self.teacher.directions
+
+    def forward(self) -> Batch:
+        sample, weights = self.expectation()
+        inputs = sample[:, : self.directions.shape[1]]
+        return inputs, self.loss.label(self.teacher(sample)), weights
+
+
+class Dataset(Examples):
+    """A fixed sample (X, y) whose labels see a known subspace: all of it, or batches of it.
+
+    Args:
+        inputs: X, n×d.
+        labels: y, n.
+        directions: k×d, rows that span the subspace; they need not be orthonormal.
+        batch_size: rows drawn afresh at every call; all of them, every time, if None.
+        generator: of the draws; needed with a batch size.
+
+    Raises:
+        ValueError: shapes that do not fit, numbers that are not finite, dependent directions.
+    """
+
+    def __init__(
+        self,
+        inputs: Float[Tensor, "points dimension"],
+        labels: Float[Tensor, " points"],
+        directions: Float[Tensor, "indices dimension"],
+        *,
+        batch_size: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        for name, tensor in (("inputs", inputs), ("labels", labels), ("directions", directions)):
+            if not torch.isfinite(tensor).all():
+                raise ValueError(f"{name} holds a NaN or an infinity: every number must be finite")
+        if len(inputs) != len(labels) or len(inputs) == 0:
+            raise ValueError(
+                f"{len(inputs)} inputs and {len(labels)} labels: as many of each, at least one"
+            )
+        if inputs.shape[1] != directions.shape[1]:
+            raise ValueError(
+                f"directions have {directions.shape[1]} entries: as many as inputs have "
+                f"columns, {inputs.shape[1]}"
+            )
+        if batch_size is not None:
+            require_at_least("batch_size", batch_size, 1)
+        self.batch_size = batch_size
+        self.generator = generator
+        self.inputs: Tensor
+        self.labels: Tensor
+        self.register_buffer("inputs", inputs.double())
+        self.register_buffer("labels", labels.double())
+        self.register_buffer("directions", _orthonormal(directions.double()))
+
+    def forward(self) -> Batch:
+        inputs, labels = self.inputs, self.labels
+        if self.batch_size is not None:
+            rows = torch.randint(len(labels), (self.batch_size,), generator=self.generator)
+            inputs, labels = inputs[rows.to(labels.device)], labels[rows.to(labels.device)]
+        return inputs, labels, torch.full_like(labels, 1 / len(labels))
+
+
+def _orthonormal(directions: Tensor) -> Tensor:
+    rotation, triangle = torch.linalg.qr(directions.T)
+    if triangle.diagonal().abs().min() <= 1e-10 * triangle.norm():
+        raise ValueError("directions are linearly dependent: give rows that are independent")
+    return rotation.T.contiguous()
+
+
+class PopulationRisk(DerandomizationObjective):
+    """f = E ℓ(ŷ(x), y) + λ‖W‖_F², read as Eq. 1 in (W_⊥, b) (Theorem 4.1).
+
+    W = W_∥ + W_⊥ row by row, along and across the subspace that the labels see. They never see
+    x_⊥, so W_⊥x_⊥ is the randomness; λ‖W_∥‖² counts among what is expected. W is the student's
+    first layer; the others are part of θ. A step costs O(points · weights of the student).
+
+    Args:
+        student: the network trained.
+        examples: inputs and labels; a population under an exact rule, a sampled one, or a dataset
+            (the risk is then the empirical one, and the theory speaks of its expectation).
+        regularization: λ > 0.
+        loss: ℓ.
+    """
+
+    def __init__(
+        self,
+        student: Student,
+        examples: Examples,
+        regularization: float,
+        loss: Loss = LOSSES["squared"],
+    ) -> None:
+        super().__init__(regularization)
+        self.student = student
+        self.examples = examples
+        self.loss = loss
+
+    def risk(self) -> Float[Tensor, ""]:
+        """E ℓ(ŷ(x), y), without the regularization."""
+        inputs, labels, weights = self.examples()
+        return weights @ self.loss.function(self.student(inputs), labels)
+
+    def expected_value(self) -> Float[Tensor, ""]:
+        along = self.student.weight @ self.examples.directions.T
+        return self.risk() + self.regularization * along.square().sum()
+
+    def forward(self) -> Float[Tensor, ""]:
+        """f, with λ(‖W_∥‖² + ‖W_⊥‖²) taken as λ‖W‖² at once: no projection to differentiate."""
+        return self.risk() + self.regularization * self.student.weight.square().sum()
+
+    def random_weights(self) -> Float[Tensor, "width dimension"]:
+        directions = self.examples.directions
+        return self.student.weight - (self.student.weight @ directions.T) @ directions
+
+    def bias(self) -> Float[Tensor, " width"]:
+        return self.student.bias
