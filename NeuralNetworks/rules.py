@@ -32,12 +32,12 @@ def exact_rule(
     if dimension <= MAX_QUADRATURE_DIMENSION:
         along_nodes = min(nodes[0], MAX_NODES_ALONG[seen])
         return GaussHermite((along_nodes,) * seen + (nodes[1],) * (dimension - seen), basis=basis)
-    along: Expectation
+    along: GaussHermite | QuasiMonteCarlo
     if seen < MAX_QUADRATURE_DIMENSION:
         along = GaussHermite((min(nodes[0], MAX_NODES_ALONG[seen]),) * seen)
     else:
         along = QuasiMonteCarlo(seen, SOBOL_POINTS_ALONG, torch.Generator().manual_seed(0))
-    num_points = len(along()[1]) * (dimension - seen + 1)
+    num_points = len(along.weights) * (dimension - seen + 1)
     if num_points * (dimension + num_units) > MAX_RULE_NUMBERS:
         return None
     return SimplexAcross(along, basis)

@@ -115,7 +115,7 @@ def test_mirrored_batches_reach_what_sampled_ones_do_not(dimension: int) -> None
         (Teacher(8, noise=0.2), (), 1e-2),
         (Teacher(3, 2), (), 1e-3),
         (Teacher(20, 2), (), 2e-3),
-        (Teacher(6, 4), (), 1e-2),
+        (Teacher(6, 4), (), 2e-3),
     ],
     ids=["d=3", "noise", "noise, d=8", "two of three", "two of twenty", "four of six"],
 )
@@ -192,9 +192,9 @@ def test_the_sharp_bound_holds_where_it_is_tight(dimension: int, width: int) -> 
     # With few units ∂²f/∂b² is nearly a multiple of I: bound and norm agree to 1e-9, and the
     # rule must keep Stein's identity to that.
     training, _, _ = run(dimension, width=width, max_steps=600)
-    certificate = training.certificate
-    assert certificate.sharp_weight_bound is not None
-    assert 0 < certificate.weight_norm <= certificate.sharp_weight_bound < 1e-6
+    norm, bound = training.certificate.weight_norm, training.certificate.sharp_weight_bound
+    assert bound is not None
+    assert 0 < norm <= bound < 1e-5
 
 
 def test_where_no_rule_is_small_enough_sampling_goes_on_without_a_certificate(

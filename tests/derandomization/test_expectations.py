@@ -40,8 +40,7 @@ def test_exact_for_every_monomial_up_to_its_degree(nodes: tuple[int, ...]) -> No
         terms = (points ** torch.tensor(powers)).prod(dim=1)
         exact = math.prod(normal_moment(p) for p in powers)
         scale = float(weights @ terms.abs())
-        # Nodes lighter than 1e-10 are dropped; the dropped mass is at most 64 such nodes, each
-        # contributing its weight times |x|^p. Only rules of 9 nodes and more have such nodes here.
+        # No node of these rules is light enough to be dropped.
         assert float(weights @ terms) == pytest.approx(exact, abs=1e-12 * max(scale, 1)), powers
 
 
