@@ -81,7 +81,8 @@ class Training:
     Attributes:
         history: what the descent did.
         risk: E ℓ(ŷ, y) where it ended, by the exact rule where there is one.
-        certificate: of where it ended; None where only sampling is possible.
+        certificate: of where it ended; None where only sampling is possible, and for a dataset:
+            Stein's lemma, on which the bounds rest, does not hold on a sample.
         exact_objective: what was certified; None as above.
     """
 
@@ -177,7 +178,7 @@ def _examples(
     """What the descent sees, and what the certificate does: None where there is no exact rule."""
     if isinstance(source, Dataset):
         loss.require_labels(source.labels)
-        return source, source if source.batch_size is None else None
+        return source, None  # Stein's lemma, and so the bounds, do not hold on a sample
     rule = exact_rule(source, sum(student.widths), nodes)
     exact = Population(source, rule, loss) if rule else None
     if estimator == "exact":

@@ -223,11 +223,11 @@ def dataset(batch_size: int | None = None) -> Dataset:
     return Dataset(inputs, labels, direction, batch_size=batch_size, generator=generator)
 
 
-def test_a_dataset_is_trained_on_and_certified_as_it_is() -> None:
+def test_a_dataset_is_trained_on_as_it_is_and_not_certified() -> None:
     source = dataset()
     training, student, _ = run(source, width=8, max_steps=600, regularization=1e-2)
-    assert training.exact_objective.examples is source
-    assert training.certificate == certify(training.exact_objective)
+    assert training.certificate is None  # Stein's lemma does not hold on a sample
+    assert training.exact_objective is None
     mean = (student(source.inputs) - source.labels).square().mean().item()
     assert training.risk == pytest.approx(mean, rel=1e-12)
     assert training.history.value[-1] < 0.5 * training.history.value[0]
