@@ -12,6 +12,7 @@ from NeuralNetworks.studies.trial import Trial, claim_bounds, claim_collapse, me
 
 INDICES = (1, 2, 3, 4, 5)
 COLLAPSED = 1e-6
+NODES = (12, 4)  # along and across: in 20 dimensions 24 along two axes would be 6 000 points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +27,11 @@ class Config(StudyConfig):
     """Folder for results.json, table.csv and the figure; made if missing."""
     dimension: int = 20
     """Dimension d of the input, above 5."""
-    width: int = 50
+    width: int = 40
     """Hidden units h."""
     regularization: float = 3e-4
     """Weight λ > 0 of ‖W‖²."""
-    steps: int = 1000
+    steps: int = 800
     """Most descent steps of each run."""
 
 
@@ -43,6 +44,7 @@ def main(config: Config) -> None:
             indices=indices,
             widths=(config.width,),
             regularization=config.regularization,
+            nodes=NODES,
             max_steps=config.steps,
         )
         for indices in INDICES
