@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.optim import SGD, Adam, Optimizer
@@ -154,10 +154,7 @@ def measure(setting: Setting, seed: int) -> Measurement:
         risk = float(exact.risk())
     return {
         **{_steps_to(level): step for level, step in kept.items()},
-        **{
-            _seconds_to(level): math.nan if math.isnan(step) else clock[int(step)] - clock[0]
-            for level, step in kept.items()
-        },
+        **{_seconds_to(level): _elapsed(clock, step) for level, step in kept.items()},
         "escapes": sum(step < last for step in escapes),
         "smallest_relative_norm": float(relative.min()),
         "relative_orthogonal_norm": float(relative[-1]),
@@ -201,6 +198,10 @@ def kept_from(met: Bool[np.ndarray, " records"]) -> float:
     missed = np.flatnonzero(~met)
     first = missed[-1] + 1 if len(missed) else 0
     return float(first) if first < len(met) else math.nan
+
+
+def _elapsed(clock: Float[np.ndarray, " records"], step: float) -> float:
+    return math.nan if math.isnan(step) else float(clock[int(step)] - clock[0])
 
 
 def _steps_to(level: float) -> str:
