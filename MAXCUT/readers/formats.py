@@ -1,0 +1,92 @@
+"""Which reader a file's suffix asks for, and the door through which every graph file comes."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from networkx import NetworkXError
+
+from MAXCUT.graph import Graph
+from MAXCUT.readers.archives import read_npz
+from MAXCUT.readers.lists import read_adjacency_list, read_edge_list
+from MAXCUT.readers.markup import read_gml, read_graphml
+from MAXCUT.readers.numbered import read_matrix_market, read_rudy
+from MAXCUT.readers.source import PACKED, MalformedGraphError, Source, read_source
+
+# The G-set is published without suffixes, and so read.
+FORMATS: dict[str, Callable[[Source], Graph]] = {
+    "": read_rudy,
+    ".rudy": read_rudy,
+    ".gset": read_rudy,
+    ".mc": read_rudy,
+    ".txt": read_rudy,
+    ".graphml": read_graphml,
+    ".gml": read_gml,
+    ".adjlist": read_adjacency_list,
+    ".edgelist": read_edge_list,
+    ".mtx": read_matrix_market,
+    ".npz": read_npz,
+}
+
+
+def read_graph(path: str | os.PathLike[str]) -> Graph:
+    """The graph in a file, its format told by the suffix, packed by gzip or bzip2 or not.
+
+    ==================================  =======================================  =============
+    suffix                              format                                   labels
+    ==================================  =======================================  =============
+    none, .rudy, .gset, .mc, .txt       G-set: ``n m``, then ``i j [weight]``    integers 1 … n
+    .graphml                            GraphML                                  ids, as text
+    .gml                                GML                                      labels or ids
+    .adjlist                            networkx's adjacency list                text
+    .edgelist                           networkx's (weighted) edge list          text
+    .mtx                                Matrix Market                            integers 1 … n
+    .npz                                ``scipy.sparse.save_npz``                integers 0 … n−1
+    ==================================  =======================================  =============
+
+    Weights are finite numbers of either sign, 1 where the file has none. Parallel edges are
+    summed, whichever way round they are written; an edge whose weights sum to 0 is dropped, and
+    so are self-loops, with a warning. Directed graphs lose their directions.
+
+    Raises:
+        ValueError: an unknown suffix, or content that is malformed; one line says where and why.
+        OSError: the file can't be opened or read.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        read = _reader_for(path)
+        source = read_source(file, path)
+    try:
+        graph = read(source)
+    except MalformedGraphError:
+        raise
+    except (ValueError, NetworkXError) as error:
+        raise _with_line(source, str(error)) from error
+    except Exception as error:
+        # On broken files the libraries raise a dozen other types, from KeyError to MemoryError.
+        raise source.error(f"unreadable: {type(error).__name__}: {error}") from error
+    if graph.num_vertices == 0:
+        raise source.error("the graph has no vertices")
+    return graph
+
+
+def _with_line(source: Source, message: str) -> MalformedGraphError:
+    """The error of a library; networkx's GML ends with the line, ours begin with it."""
+    if match := re.search(r" at \((\d{1,9}), \d+\)$", message):
+        return source.error(message[: match.start()], int(match[1]))
+    return source.error(message)
+
+
+def _reader_for(path: Path) -> Callable[[Source], Graph]:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in PACKED:
+        suffixes.pop()
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix not in FORMATS:
+        allowed = ", ".join(filter(None, FORMATS))
+        raise Source(str(path), b"").error(
+            f"the suffix is {suffix!r}: it must be one of {allowed} or none, "
+            f"perhaps followed by {' or '.join(PACKED)}"
+        )
+    return FORMATS[suffix]

@@ -1,0 +1,72 @@
+"""GraphML and GML, both through networkx."""
+
+import io
+import re
+from typing import NoReturn
+from xml.parsers import expat
+
+import networkx as nx
+
+from MAXCUT.graph import Graph
+from MAXCUT.readers.source import Source
+
+
+def read_graphml(source: Source) -> Graph:
+    """The first graph of the file, weighted by the edges' attribute named ``weight``.
+
+    Raises:
+        ValueError: broken XML, a DOCTYPE, or what networkx doesn't read (hyperedges, edges
+            directed and not in one graph).
+    """
+    _check_graphml(source)
+    # networkx lets an edge replace its parallel with the same id: here no two ids are equal.
+    graph = nx.read_graphml(io.BytesIO(source.content), edge_key_type=lambda _: object())
+    return Graph.from_networkx(graph)
+
+
+def _check_graphml(source: Source) -> None:
+    """Refuse, with the line, what networkx would expand (entities) or make up (nodes)."""
+    parser = expat.ParserCreate(namespace_separator=" ")
+    nodes: set[str] = set()
+    ends: list[tuple[str | None, int]] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        line = parser.CurrentLineNumber
+        element = name.rpartition(" ")[2]
+        if element == "node":
+            if "id" not in attributes:
+                raise source.error("the node has no id", line)
+            nodes.add(attributes["id"])
+        elif element == "edge":
+            ends.extend((attributes.get(end), line) for end in ("source", "target"))
+
+    def refuse(*_: object) -> NoReturn:
+        reason = "a DOCTYPE is not allowed: its entities can expand without bound"
+        raise source.error(reason, parser.CurrentLineNumber)
+
+    parser.StartElementHandler = start
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(source.content, True)
+    except expat.ExpatError as error:
+        raise source.error(f"broken XML: {expat.ErrorString(error.code)}", error.lineno) from error
+    for end, line in ends:
+        if end not in nodes:
+            raise source.error(f"the edge ends at {end!r}, which is no node", line)
+
+
+def read_gml(source: Source) -> Graph:
+    """Edges weighted by ``weight``; nodes named by ``label`` where labels are unique, else ``id``.
+
+    Raises:
+        ValueError: the line where networkx's parser stops, or what it misses.
+    """
+    # networkx refuses parallel edges unless the file says so, and takes one such word of several.
+    text = re.sub(
+        r"^([ \t]*graph\s*\[)", r"\1 multigraph 1", source.text(), count=1, flags=re.MULTILINE
+    )
+    graph = nx.parse_gml(text, label="id")
+    labels = dict(graph.nodes(data="label"))
+    if None not in labels.values() and len(set(labels.values())) == len(labels):
+        graph = nx.relabel_nodes(graph, labels)
+    return Graph.from_networkx(graph)

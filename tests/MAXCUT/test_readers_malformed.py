@@ -1,0 +1,245 @@
+import gzip
+import re
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from MAXCUT.graph import MAX_VERTICES
+from MAXCUT.readers import read_graph
+
+MTX = "%%MatrixMarket matrix coordinate real general\n"
+NAMESPACE = '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">'
+WEIGHT = '<key id="w" for="edge" attr.name="weight" attr.type="double"/>'
+NODES = '<node id="a"/><node id="b"/>'
+
+
+def refusal(path: Path, content: bytes | str) -> str:
+    """What the one line says after the file's name."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=re.escape(path.name)) as raised:
+        read_graph(path)
+    message = str(raised.value)
+    assert message.isprintable()
+    assert message.startswith(str(path))
+    return message.removeprefix(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("5 2\n1 2\n1 x 3", ', line 3: "1 x 3": the vertex must be an integer from 1 to 5'),
+        ("5 1\n1 6", ', line 2: "1 6": the vertex must be an integer from 1 to 5'),
+        ("5 1\n0 2 1", ', line 2: "0 2 1": the vertex must be an integer from 1 to 5'),
+        ("5 1\n1.5 2", ', line 2: "1.5 2": the vertex must be an integer from 1 to 5'),
+        ("5 1\n\n#\n1 2 nan", ', line 4: "1 2 nan": the weight must be a finite number'),
+        ("5 1\n1 2 -inf", ', line 2: "1 2 -inf": the weight must be a finite number'),
+        ("5 1\n1 2 1e999", ', line 2: "1 2 1e999": the weight must be a finite number'),
+        ("5 1\n1 2 heavy", ', line 2: "1 2 heavy": the weight must be a finite number'),
+        ("5 1\r\n1\r\n", ', line 2: "1": the line must be i j or i j weight'),
+        ("5 2\n1 2 3\n1 2 3 4", ', line 3: "1 2 3 4": the line must be i j or i j weight'),
+        ("5 1\n1 2 3 4", ', line 2: "1 2 3 4": the line must be i j or i j weight'),
+        ("5 3\n1 2\n2 3\n", ', line 1: "5 3": the header promises 3 edges, the file has 2'),
+        ("\n5 1\n1 2\n2 3", ', line 2: "5 1": the header promises 1 edges, the file has 2'),
+        ("5 0\n1 2", ', line 1: "5 0": the header promises 0 edges, the file has 1'),
+        ("1 2 3\n", ', line 1: "1 2 3": the header must hold 2 integers: vertices, edges'),
+        ("5\n", ', line 1: "5": the header must hold 2 integers: vertices, edges'),
+        ("5 -1\n", ', line 1: "5 -1": the header must hold 2 integers: vertices, edges'),
+        ("5 2.5\n", ', line 1: "5 2.5": the header must hold 2 integers: vertices, edges'),
+        ("# nothing\n", ', line 1: "": the header must hold 2 integers: vertices, edges'),
+        ("0 0\n", f', line 1: "0 0": the number of vertices must be from 1 to {MAX_VERTICES}'),
+        (b"2 1\n1 \xff\x1b[31m", ', line 2: "1 ��[31m": the vertex must be an integer from 1 to 2'),
+        ("", ": the file is empty"),
+        (" \n\n", ": the file is empty"),
+    ],
+)
+def test_rudy_files(tmp_path: Path, content: bytes | str, message: str) -> None:
+    assert refusal(tmp_path / "graph.txt", content) == message
+
+
+@pytest.mark.parametrize("line", ["1 2 " + "9" * 10**6, "1 " * 10**6, "7" * 10**6])
+def test_huge_lines_are_quoted_in_part_and_never_parsed(
+    tmp_path: Path, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(np, "loadtxt")
+    message = refusal(tmp_path / "graph.txt", f"5 2\n1 2\n{line}\n")
+    assert message == f', line 3: "{line[:59]}…": the line must be i j or i j weight'
+
+
+def test_the_wrong_line_of_many_is_found(tmp_path: Path) -> None:
+    lines = ["20000 20000", *(f"{i} {i % 20000 + 1} 1" for i in range(1, 20001))]
+    lines[15_000] = "15000 15001 1 1"
+    message = refusal(tmp_path / "graph.mc.gz", gzip.compress("\n".join(lines).encode()))
+    assert message == ', line 15001: "15000 15001 1 1": the line must be i j or i j weight'
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("1000000000000 1", f"the number of vertices must be from 1 to {MAX_VERTICES}"),
+        ("5 1000000000000", "the header promises 1000000000000 edges, more than the file has room"),
+    ],
+)
+def test_absurd_headers_are_refused_before_allocating(
+    tmp_path: Path, header: str, reason: str
+) -> None:
+    for name, text in (
+        ("graph", f"{header}\n1 2\n"),
+        ("graph.mtx", f"{MTX}{header.split()[0]} {header}\n1 2 3\n"),
+    ):
+        tracemalloc.start()
+        message = refusal(tmp_path / name, text)
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+        tracemalloc.stop()
+        wanted = reason if name == "graph" else reason.replace("vertices", "rows")
+        assert wanted.replace("edges", "entries" if name != "graph" else "edges") in message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            MTX + "3 3 2\n1 2 1\n1 x 3",
+            ', line 4: "1 x 3": the vertex must be an integer from 1 to 3',
+        ),
+        (MTX + "3 3 1\n1 2", ', line 3: "1 2": the line must be i j weight'),
+        (MTX + "3 3 1\n1 2 3 4", ', line 3: "1 2 3 4": the line must be i j weight'),
+        (MTX + "3 3 1\n1 2 nan", ', line 3: "1 2 nan": the weight must be a finite number'),
+        (
+            MTX.replace("real", "pattern") + "3 3 1\n1 2 1",
+            ', line 3: "1 2 1": the line must be i j',
+        ),
+        (MTX + "3 3 2\n1 2 1", ', line 2: "3 3 2": the header promises 2 entries, the file has 1'),
+        (MTX + "3 4 1\n1 2 1", ', line 2: "3 4 1": the matrix must be square'),
+        (MTX + "3 1\n", ', line 2: "3 1": the header must hold 3 integers: rows, columns, entries'),
+        (
+            MTX + "3 3 2\n1 2 1\n2 1 2",
+            ": the matrix is neither symmetric nor triangular: "
+            "its entries (1, 2) and (2, 1) differ",
+        ),
+    ],
+)
+def test_matrix_market_files(tmp_path: Path, content: str, message: str) -> None:
+    assert refusal(tmp_path / "graph.mtx", content) == message
+
+
+@pytest.mark.parametrize(
+    "banner",
+    [
+        "%%MatrixMarket matrix array real general",
+        "%%MatrixMarket matrix coordinate complex general",
+        "%%MatrixMarket matrix coordinate real skew-symmetric",
+        "%%MatrixMarket vector coordinate real general",
+        "%%MatrixMarket matrix coordinate real",
+        "3 3 1",
+    ],
+)
+def test_matrix_market_banners(tmp_path: Path, banner: str) -> None:
+    message = refusal(tmp_path / "graph.mtx", f"{banner}\n3 3 1\n1 2 3\n")
+    assert message.startswith(f', line 1: "{banner}": the first line must be %%MatrixMarket matrix')
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a b\na\n", ', line 2: "a": an edge must be two labels and, if it is not 1, a weight'),
+        ("a b x", ', line 1: "a b x": the weight must be one finite number'),
+        ("a b 1 2", ', line 1: "a b 1 2": the weight must be one finite number'),
+        ("a b nan", ', line 1: "a b nan": the weight must be one finite number'),
+        ("a b {'weight': 'x'}", ""),
+        ("a b {'weight': 1", ""),
+        ("a b {1, 2}", ""),
+        ("a b {" + "[" * 10_000, ""),
+        ("a b {'weight': " + "-" * 100_000 + "1}", ""),
+        ("# only a comment\n", ": the graph has no vertices"),
+        (b"a b 1\n\xff b 1\n", ", line 2: the line is not UTF-8"),
+        (b"a b 1\na \0\n", ", line 2: the line has a NUL byte: the file is not text"),
+    ],
+)
+def test_edge_lists(tmp_path: Path, content: bytes | str, message: str) -> None:
+    found = refusal(tmp_path / "graph.edgelist", content)
+    assert found == message or (not message and "the weight must be one finite number" in found)
+
+
+def test_adjacency_lists(tmp_path: Path) -> None:
+    path = tmp_path / "graph.adjlist"
+    assert refusal(path, "# only a comment") == ": the graph has no vertices"
+    assert refusal(path, b"\xef\xbb\xbfa\n\n\xe9 b") == ", line 3: the line is not UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("graph [\n node [\n id 1\n]", ", line 5: expected ']', found EOF"),
+        ("graph [\n node $ ]", ", line 2: cannot tokenize $ ]"),
+        ("graph [ node [ label 1 ] ]", ": node #0 has no 'id' attribute"),
+        (
+            "graph [ node [ id 1 ] edge [ source 1 target 2 ] ]",
+            ": edge #0 has undefined target 2",
+        ),
+        ("nothing 1", ": input contains no graph"),
+        ("graph [ ]", ": the graph has no vertices"),
+        (b"graph [\n node [ id \xff ] ]", ", line 2: the line is not UTF-8"),
+        (
+            "graph [ node [ id 1 ] node [ id 2 ] edge [ source 1 target 2 weight NAN ] ]",
+            ": the weight of the edge 1 – 2 is nan: it must be a finite number",
+        ),
+        (
+            'graph [ node [ id 1 ] node [ id 2 ] edge [ source 1 target 2 weight "x" ] ]',
+            ": the weight of the edge 1 – 2 is 'x': it must be a finite number",
+        ),
+    ],
+)
+def test_gml_files(tmp_path: Path, content: bytes | str, message: str) -> None:
+    assert refusal(tmp_path / "graph.gml", content) == message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"{NAMESPACE}\n<graph></graphml>", ", line 2: broken XML: mismatched tag"),
+        (f"{NAMESPACE}\n<graph>", ", line 2: broken XML: no element found"),
+        ("1 2 3", ", line 1: broken XML: syntax error"),
+        ("<svg/>", ": file not successfully read as graphml"),
+        (f"{NAMESPACE}<graph/></graphml>", ": the graph has no vertices"),
+        (f"{NAMESPACE}<graph>\n<node/></graph></graphml>", ", line 2: the node has no id"),
+        (
+            f'{NAMESPACE}<graph>{NODES}\n<edge source="a" target="c"/></graph></graphml>',
+            ", line 2: the edge ends at 'c', which is no node",
+        ),
+        (
+            f'{NAMESPACE}<graph>{NODES}\n<edge source="a"/></graph></graphml>',
+            ", line 2: the edge ends at None, which is no node",
+        ),
+        (
+            f'{NAMESPACE}{WEIGHT}<graph>{NODES}<edge source="a" target="b"><data key="w">NaN</data>'
+            "</edge></graph></graphml>",
+            ": the weight of the edge 'a' – 'b' is nan: it must be a finite number",
+        ),
+        (
+            f'{NAMESPACE}{WEIGHT}<graph>{NODES}<edge source="a" target="b"><data key="w">x</data>'
+            "</edge></graph></graphml>",
+            ": could not convert string to float: 'x'",
+        ),
+        (
+            f"{NAMESPACE}<graph>{NODES}<hyperedge/></graph></graphml>",
+            ": GraphML reader doesn't support hyperedges",
+        ),
+    ],
+)
+def test_graphml_files(tmp_path: Path, content: str, message: str) -> None:
+    assert refusal(tmp_path / "graph.graphml", content) == message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_are_refused_unexpanded(tmp_path: Path, encoding: str) -> None:
+    laughs = '<!ENTITY e0 "ha">' + "".join(
+        f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 10)
+    )
+    bomb = (
+        f'<?xml version="1.0" encoding="{encoding}"?>\n<!DOCTYPE graphml [{laughs}]>'
+        f'{NAMESPACE}<graph><node id="&e9;"/></graph></graphml>'
+    )
+    message = refusal(tmp_path / "graph.graphml", bomb.encode(encoding))
+    assert message == ", line 2: a DOCTYPE is not allowed: its entities can expand without bound"
