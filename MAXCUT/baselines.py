@@ -3,13 +3,13 @@
 import numpy as np
 from jaxtyping import Float
 
-from MAXCUT.utilities import EdgeList
+from MAXCUT.graph import Graph
 
 # inf over θ of (θ/π) / ((1 − cos θ)/2): the guarantee of Goemans & Williamson 1995.
 GUARANTEED_RATIO = 0.87856
 
 
-def hyperplane_expectation(graph: EdgeList, vectors: Float[np.ndarray, "vertices rank"]) -> float:
+def hyperplane_expectation(graph: Graph, vectors: Float[np.ndarray, "vertices rank"]) -> float:
     """Σ w_ij arccos(v_i·v_j)/π: the exact mean of Goemans–Williamson rounding."""
     i, j = graph.ends.T
     inner = (vectors[i] * vectors[j]).sum(axis=1).clip(-1, 1)
@@ -17,7 +17,7 @@ def hyperplane_expectation(graph: EdgeList, vectors: Float[np.ndarray, "vertices
 
 
 def hyperplane_cuts(
-    graph: EdgeList,
+    graph: Graph,
     vectors: Float[np.ndarray, "vertices rank"],
     num_hyperplanes: int,
     rng: np.random.Generator,

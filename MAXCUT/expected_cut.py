@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from derandomization import DerandomizationObjective
 from derandomization.checks import require_at_least, require_positive
 from derandomization.noise import standard_normal
-from MAXCUT.utilities import EdgeList
+from MAXCUT.graph import Graph
 
 NUM_NODES = 20
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(NUM_NODES)
@@ -74,7 +74,7 @@ class ExpectedCut(DerandomizationObjective):
 
     def __init__(
         self,
-        graph: EdgeList,
+        graph: Graph,
         vectors: Float[np.ndarray, "vertices rank"],
         *,
         smoothing: float,
@@ -151,7 +151,7 @@ class SampledCut(ExpectedCut):
 
     def __init__(
         self,
-        graph: EdgeList,
+        graph: Graph,
         vectors: Float[np.ndarray, "vertices rank"],
         *,
         smoothing: float,

@@ -10,21 +10,42 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
-from MAXCUT.utilities import EdgeList
-
 # Far past any graph an SDP is solved for, yet labels for this many still fit into memory.
 MAX_VERTICES = 10**7
 
 
 @dataclass(frozen=True)
-class Graph(EdgeList):
-    """A weighted graph whose edges stand once each, as (i, j) with i < j, sorted.
+class Graph:
+    """A weighted graph on vertices 0 … n−1: each edge once, no self-loops.
 
     Attributes:
-        labels: the graph's own name of each vertex 0 … n−1.
+        num_vertices: n.
+        ends: the two ends of each edge.
+        weights: w of each edge; may be negative.
+        labels: the graph's own name of each vertex; its number by default.
     """
 
-    labels: tuple[Hashable, ...]
+    num_vertices: int
+    ends: Int[np.ndarray, "edges 2"]
+    weights: Float[np.ndarray, " edges"]
+    labels: tuple[Hashable, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            object.__setattr__(self, "labels", tuple(range(self.num_vertices)))
+
+    def adjacency(self) -> scipy.sparse.csr_array:
+        """A, symmetric, n×n."""
+        i, j = self.ends.T
+        half = scipy.sparse.coo_array(
+            (self.weights, (i, j)), shape=(self.num_vertices, self.num_vertices)
+        )
+        return (half + half.T).tocsr()
+
+    def cut_value(self, signs: Float[np.ndarray, "*batch vertices"]) -> Float[np.ndarray, "*batch"]:
+        """Σ w_ij over the edges whose ends have different signs (±1)."""
+        crossing = signs[..., self.ends[:, 0]] != signs[..., self.ends[:, 1]]
+        return np.asarray(crossing @ self.weights)
 
     @classmethod
     def from_edges(

@@ -1,54 +1,18 @@
-"""Graphs as edge lists, the value of a cut, and the optimum of small graphs."""
+"""Random graphs, the optimum of small ones, and partitions as files."""
 
-from dataclasses import dataclass
+import csv
 from pathlib import Path
 
 import networkx as nx
 import numpy as np
-import scipy.sparse
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from derandomization.checks import require_at_least, require_between
+from MAXCUT.graph import Graph
 
 # 2^23 partitions of 24 vertices are scored in half a second; each vertex more doubles it.
 MAX_ENUMERATED_VERTICES = 24
-
-
-@dataclass(frozen=True)
-class EdgeList:
-    """A weighted graph on vertices 0 … n−1: each edge once, no self-loops.
-
-    Attributes:
-        num_vertices: n.
-        ends: the two ends of each edge.
-        weights: w of each edge; may be negative.
-    """
-
-    num_vertices: int
-    ends: Int[np.ndarray, "edges 2"]
-    weights: Float[np.ndarray, " edges"]
-
-    @classmethod
-    def from_networkx(cls, graph: nx.Graph) -> "EdgeList":
-        """Number the nodes in their order; an edge without ``weight`` weighs 1."""
-        index = {node: i for i, node in enumerate(graph)}
-        ends = [(index[u], index[v]) for u, v in graph.edges]
-        weights = [float(weight) for _, _, weight in graph.edges(data="weight", default=1.0)]
-        return cls(len(index), np.array(ends, dtype=np.int64).reshape(-1, 2), np.array(weights))
-
-    def adjacency(self) -> scipy.sparse.csr_array:
-        """A, symmetric, n×n."""
-        i, j = self.ends.T
-        half = scipy.sparse.coo_array(
-            (self.weights, (i, j)), shape=(self.num_vertices, self.num_vertices)
-        )
-        return (half + half.T).tocsr()
-
-    def cut_value(self, signs: Float[np.ndarray, "*batch vertices"]) -> Float[np.ndarray, "*batch"]:
-        """Σ w_ij over the edges whose ends have different signs (±1)."""
-        crossing = signs[..., self.ends[:, 0]] != signs[..., self.ends[:, 1]]
-        return np.asarray(crossing @ self.weights)
 
 
 def random_graph(num_vertices: int, edge_probability: float, seed: int) -> nx.Graph:
@@ -69,7 +33,7 @@ def random_graph(num_vertices: int, edge_probability: float, seed: int) -> nx.Gr
     return graph
 
 
-def maximum_cut(graph: EdgeList) -> float:
+def maximum_cut(graph: Graph) -> float:
     """max Σ w_ij [x_i ≠ x_j] over all 2^(n−1) partitions.
 
     The vertices are halved; with x = (y, z), xᵀAx/2 = yᵀA₁₁y/2 + zᵀA₂₂z/2 + yᵀA₁₂z, so every pair
@@ -95,11 +59,12 @@ def maximum_cut(graph: EdgeList) -> float:
     return float((graph.weights.sum() - smallest) / 2)
 
 
-def write_partition(path: Path, signs: Float[np.ndarray, " vertices"]) -> None:
-    """A CSV with a line a vertex: its number and its side, 0 or 1."""
-    sides = (signs > 0).astype(int)
-    lines = ["vertex,side", *(f"{vertex},{side}" for vertex, side in enumerate(sides))]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def write_partition(path: Path, graph: Graph, signs: Float[np.ndarray, " vertices"]) -> None:
+    """A CSV with a line a vertex: its label and its side, 0 or 1."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["vertex", "side"])
+        writer.writerows(zip(graph.labels, (signs > 0).astype(int), strict=True))
 
 
 def _all_signs(count: int) -> Float[np.ndarray, "partitions vertices"]:

@@ -11,6 +11,7 @@ import torch
 from derandomization.checks import require_at_least
 
 SettingT = TypeVar("SettingT")
+ResultT = TypeVar("ResultT")
 Measurement = Mapping[str, float]
 
 
@@ -44,10 +45,9 @@ def sweep(
     Raises:
         ValueError: less than one worker. What ``function`` raises comes through.
     """
-    require_at_least("workers", workers, 1)
     pairs = [(setting, seed) for setting in settings for seed in seeds]
     found: list[Measurement] = [{}] * len(pairs)
-    for index, measurement in _calls(function, pairs, min(workers, len(pairs))):
+    for index, measurement in parallel_calls(function, pairs, workers):
         found[index] = measurement
         if progress:
             progress()
@@ -55,22 +55,31 @@ def sweep(
     return [{name: np.array([each[name] for each in row]) for name in row[0]} for row in rows]
 
 
-def _calls(
-    function: Callable[[SettingT, int], Measurement],
-    pairs: Sequence[tuple[SettingT, int]],
-    workers: int,
-) -> Iterator[tuple[int, Measurement]]:
-    """Each call's number and result, as they are done."""
+def parallel_calls(
+    function: Callable[..., ResultT], arguments: Sequence[tuple[Any, ...]], workers: int
+) -> Iterator[tuple[int, ResultT]]:
+    """Number and result of ``function(*arguments[number])`` for each, as they are done.
+
+    Args:
+        function: importable by its name.
+        arguments: each of them picklable.
+        workers: processes, each with one torch thread; 1 computes in this one.
+
+    Raises:
+        ValueError: less than one worker. What ``function`` raises comes through.
+    """
+    require_at_least("workers", workers, 1)
+    workers = min(workers, len(arguments))
     if workers <= 1:
-        for index, pair in enumerate(pairs):
-            yield index, function(*pair)
+        for index, each in enumerate(arguments):
+            yield index, function(*each)
         return
     # A forked child may inherit a lock that nobody holds any more; a spawned one starts clean.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,))
     with pool:
-        futures: dict[Future[Measurement], int] = {
-            pool.submit(function, *pair): index for index, pair in enumerate(pairs)
+        futures: dict[Future[ResultT], int] = {
+            pool.submit(function, *each): index for index, each in enumerate(arguments)
         }
         try:
             for future in as_completed(futures):

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_cuts, hyperplane_expectation
+from MAXCUT.graph import Graph
 from MAXCUT.sdp import solve_sdp
-from MAXCUT.utilities import EdgeList, maximum_cut, random_graph
+from MAXCUT.utilities import maximum_cut, random_graph
 
 
 def test_expectation_is_the_mean_of_the_cuts() -> None:
-    graph = EdgeList.from_networkx(random_graph(15, 0.6, 42))
+    graph = Graph.from_networkx(random_graph(15, 0.6, 42))
     rng = np.random.default_rng(0)
     vectors = solve_sdp(graph, rng).vectors
     cuts = hyperplane_cuts(graph, vectors, 20_000, rng)
@@ -28,7 +29,7 @@ def test_guaranteed_ratio_is_the_minimum_over_angles() -> None:
 
 
 def test_opposite_vectors_are_always_separated() -> None:
-    graph = EdgeList.from_networkx(nx.cycle_graph(4))
+    graph = Graph.from_networkx(nx.cycle_graph(4))
     vectors = np.array([[1.0, 0], [-1, 0], [1, 0], [-1, 0]])
     assert hyperplane_expectation(graph, vectors) == pytest.approx(4)
     assert (hyperplane_cuts(graph, vectors, 50, np.random.default_rng(0)) == 4).all()

@@ -11,15 +11,15 @@ from torch.autograd import gradcheck, gradgradcheck
 from derandomization.stationarity import Hessian, sharp_weight_bound
 from MAXCUT.baselines import hyperplane_expectation
 from MAXCUT.expected_cut import ExpectedCut, SampledCut, bivariate_normal_cdf
-from MAXCUT.utilities import EdgeList
+from MAXCUT.graph import Graph
 
 finite = st.floats(-4, 4, allow_nan=False)
 correlations = st.floats(-0.99, 0.99, allow_nan=False)
 
 
-def small_graph() -> EdgeList:
+def small_graph() -> Graph:
     ends = np.array([[0, 1], [1, 2], [2, 3], [0, 3], [0, 2]])
-    return EdgeList(4, ends, np.array([1.0, 2.0, -0.5, 1.5, 1.0]))
+    return Graph(4, ends, np.array([1.0, 2.0, -0.5, 1.5, 1.0]))
 
 
 def objective_at_random(seed: int, smoothing: float = 0.3) -> ExpectedCut:
@@ -184,6 +184,6 @@ def test_score_function_gradient_is_unbiased() -> None:
 
 
 def test_a_graph_without_weight_is_refused() -> None:
-    empty = EdgeList(3, np.empty((0, 2), dtype=np.int64), np.empty(0))
+    empty = Graph(3, np.empty((0, 2), dtype=np.int64), np.empty(0))
     with pytest.raises(ValueError, match="number of edges is 0: it must be at least 1"):
         ExpectedCut(empty, np.eye(3), smoothing=0.1, regularization=0.1)

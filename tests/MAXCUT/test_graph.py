@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from MAXCUT.graph import MAX_VERTICES, Graph
-from MAXCUT.utilities import EdgeList, maximum_cut
 
 ADJACENCY = np.array([[0, 1, 0, -2.5], [1, 0, 3, 0], [0, 3, 0, 0], [-2.5, 0, 0, 0]])
 EDGES = {(0, 1): 1.0, (0, 3): -2.5, (1, 2): 3.0}
@@ -202,6 +201,7 @@ def test_every_way_in_gives_the_same_graph(entries: list[tuple[int, int, int]]) 
         assert_canonical(graph)
 
 
-def test_a_graph_is_an_edge_list() -> None:
-    source = nx.gnm_random_graph(9, 20, seed=1)
-    assert maximum_cut(Graph.from_networkx(source)) == maximum_cut(EdgeList.from_networkx(source))
+def test_labels_are_the_numbers_of_the_vertices_unless_given() -> None:
+    ends, weights = np.array([[0, 2]]), np.array([1.5])
+    assert Graph(3, ends, weights).labels == (0, 1, 2)
+    assert Graph(3, ends, weights, ("a", "b", "c")).labels == ("a", "b", "c")

@@ -5,19 +5,20 @@ import torch
 from derandomization import PerturbedGradientDescent, descend
 from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_expectation
 from MAXCUT.expected_cut import ExpectedCut
+from MAXCUT.graph import Graph
 from MAXCUT.optimizer import DerandomizedCut, derandomize
 from MAXCUT.sdp import solve_sdp
-from MAXCUT.utilities import EdgeList, maximum_cut, random_graph
+from MAXCUT.utilities import maximum_cut, random_graph
 
 
-def cut_of(graph: EdgeList, seed: int, **options: object) -> DerandomizedCut:
+def cut_of(graph: Graph, seed: int, **options: object) -> DerandomizedCut:
     solution = solve_sdp(graph, np.random.default_rng(seed))
     return derandomize(graph, solution, generator=torch.Generator().manual_seed(seed), **options)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_random_graphs_are_cut_within_the_guarantee_and_derandomized(seed: int) -> None:
-    graph = EdgeList.from_networkx(random_graph(13, 0.5, 100 + seed))
+    graph = Graph.from_networkx(random_graph(13, 0.5, 100 + seed))
     cut = cut_of(graph, seed)
     vectors = solve_sdp(graph, np.random.default_rng(seed)).vectors
     assert cut.cut_value == graph.cut_value(cut.signs)
@@ -28,21 +29,21 @@ def test_random_graphs_are_cut_within_the_guarantee_and_derandomized(seed: int) 
 
 
 def test_the_papers_graph_is_cut_at_its_optimum_from_any_seed() -> None:
-    graph = EdgeList.from_networkx(random_graph(15, 0.6, 42))
+    graph = Graph.from_networkx(random_graph(15, 0.6, 42))
     assert {cut_of(graph, seed).cut_value for seed in range(5)} == {41.0}
 
 
 def test_negative_and_fractional_weights() -> None:
     rng = np.random.default_rng(0)
     ends = np.array([(i, j) for i in range(10) for j in range(i + 1, 10)])
-    graph = EdgeList(10, ends, rng.standard_normal(len(ends)))
+    graph = Graph(10, ends, rng.standard_normal(len(ends)))
     cut = cut_of(graph, 0)
     assert cut.cut_value >= 0.95 * maximum_cut(graph)
     assert cut.certificate.lemma_holds
 
 
 def test_plain_descent_stays_at_zero_mean_where_pgd_leaves() -> None:
-    graph = EdgeList.from_networkx(random_graph(15, 0.6, 42))
+    graph = Graph.from_networkx(random_graph(15, 0.6, 42))
     vectors = solve_sdp(graph, np.random.default_rng(0)).vectors
     plain = ExpectedCut(graph, vectors, smoothing=0.1, regularization=0.01)
     descend(plain, torch.optim.SGD(plain.parameters(), lr=0.5, momentum=0.9), max_steps=100)
@@ -65,7 +66,7 @@ def test_plain_descent_stays_at_zero_mean_where_pgd_leaves() -> None:
 
 
 def test_sampled_descent_finds_a_good_cut_of_the_papers_graph() -> None:
-    graph = EdgeList.from_networkx(random_graph(15, 0.6, 42))
+    graph = Graph.from_networkx(random_graph(15, 0.6, 42))
     cut = cut_of(graph, 0, estimator="sampled", max_steps=2_500)
     assert cut.cut_value >= 39
     assert cut.history.weight_norm[-1] < 0.1 * cut.history.weight_norm[0]

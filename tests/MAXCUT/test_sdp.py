@@ -6,33 +6,34 @@ from hypothesis import strategies as st
 
 import MAXCUT.sdp
 from derandomization.eigenvalues import Eigenvalue
+from MAXCUT.graph import Graph
 from MAXCUT.sdp import dual_bound, solve_sdp
-from MAXCUT.utilities import EdgeList, maximum_cut, random_graph
+from MAXCUT.utilities import maximum_cut, random_graph
 
 
-def random_signed_graph(n: int, seed: int) -> EdgeList:
+def random_signed_graph(n: int, seed: int) -> Graph:
     rng = np.random.default_rng(seed)
     pairs = np.array([(i, j) for i in range(n) for j in range(i + 1, n)])
     ends = pairs[rng.random(len(pairs)) < 0.5]
-    return EdgeList(n, ends, rng.standard_normal(len(ends)))
+    return Graph(n, ends, rng.standard_normal(len(ends)))
 
 
 def test_odd_cycle_reaches_its_known_sdp_value() -> None:
     # The optimum places neighbours at angle π − π/n: value n(1 + cos(π/n))/2.
     n = 5
-    solution = solve_sdp(EdgeList.from_networkx(nx.cycle_graph(n)), np.random.default_rng(0))
+    solution = solve_sdp(Graph.from_networkx(nx.cycle_graph(n)), np.random.default_rng(0))
     assert solution.value == pytest.approx(n * (1 + np.cos(np.pi / n)) / 2, abs=1e-6)
 
 
 def test_bipartite_graph_is_cut_whole_and_rank_one() -> None:
-    graph = EdgeList.from_networkx(nx.complete_bipartite_graph(5, 7))
+    graph = Graph.from_networkx(nx.complete_bipartite_graph(5, 7))
     solution = solve_sdp(graph, np.random.default_rng(0))
     assert solution.value == pytest.approx(35, rel=1e-9)
     assert solution.vectors.shape == (12, 1)
 
 
 def test_the_papers_graph_has_sdp_value_42_73() -> None:
-    graph = EdgeList.from_networkx(random_graph(15, 0.6, 42))
+    graph = Graph.from_networkx(random_graph(15, 0.6, 42))
     solution = solve_sdp(graph, np.random.default_rng(0))
     assert solution.value == pytest.approx(42.7279, abs=1e-3)
     assert 0 <= solution.upper_bound - solution.value < 1e-4
@@ -87,7 +88,7 @@ def test_dual_bound_closes_the_gap_past_the_dense_size() -> None:
 
 
 def test_isolated_vertices_and_one_edge() -> None:
-    graph = EdgeList(4, np.array([[1, 2]]), np.array([2.0]))
+    graph = Graph(4, np.array([[1, 2]]), np.array([2.0]))
     solution = solve_sdp(graph, np.random.default_rng(0))
     assert solution.value == pytest.approx(2)
     assert solution.upper_bound == pytest.approx(2, abs=1e-6)

@@ -6,21 +6,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from MAXCUT.utilities import EdgeList, maximum_cut, random_graph, write_partition
+from MAXCUT.graph import Graph
+from MAXCUT.utilities import maximum_cut, random_graph, write_partition
 
 
 @st.composite
-def weighted_graphs(draw: st.DrawFn, max_vertices: int = 7) -> EdgeList:
+def weighted_graphs(draw: st.DrawFn, max_vertices: int = 7) -> Graph:
     n = draw(st.integers(2, max_vertices))
     pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
     chosen = draw(st.lists(st.sampled_from(pairs), unique=True, min_size=1))
     weight = st.floats(-5, 5, allow_nan=False).filter(lambda w: abs(w) > 1e-3)
     weights = draw(st.lists(weight, min_size=len(chosen), max_size=len(chosen)))
-    return EdgeList(n, np.array(chosen), np.array(weights))
+    return Graph(n, np.array(chosen), np.array(weights))
 
 
 def test_default_graph_is_the_papers() -> None:
-    graph = EdgeList.from_networkx(random_graph(15, 0.6, 42))
+    graph = Graph.from_networkx(random_graph(15, 0.6, 42))
     assert len(graph.weights) == 62
     assert maximum_cut(graph) == 41
 
@@ -47,7 +48,7 @@ def test_edge_list_keeps_weights_and_numbers_nodes_in_order() -> None:
     graph = nx.Graph()
     graph.add_edge("b", "a", weight=-2.5)
     graph.add_edge("a", "c")
-    edges = EdgeList.from_networkx(graph)
+    edges = Graph.from_networkx(graph)
     assert edges.ends.tolist() == [[0, 1], [1, 2]]
     assert edges.weights.tolist() == [-2.5, 1.0]
     np.testing.assert_array_equal(
@@ -57,7 +58,7 @@ def test_edge_list_keeps_weights_and_numbers_nodes_in_order() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(graph=weighted_graphs())
-def test_maximum_cut_equals_plain_enumeration(graph: EdgeList) -> None:
+def test_maximum_cut_equals_plain_enumeration(graph: Graph) -> None:
     every = np.array(list(product((-1.0, 1.0), repeat=graph.num_vertices)))
     adjacency = graph.adjacency().toarray()
     quadratic = np.einsum("pi,ij,pj->p", every, adjacency, every)
@@ -67,18 +68,19 @@ def test_maximum_cut_equals_plain_enumeration(graph: EdgeList) -> None:
 
 
 def test_maximum_cut_of_known_graphs() -> None:
-    bipartite = EdgeList.from_networkx(nx.complete_bipartite_graph(11, 13))
+    bipartite = Graph.from_networkx(nx.complete_bipartite_graph(11, 13))
     assert maximum_cut(bipartite) == 11 * 13
-    complete = EdgeList.from_networkx(nx.complete_graph(23))
+    complete = Graph.from_networkx(nx.complete_graph(23))
     assert maximum_cut(complete) == 11 * 12
 
 
 def test_maximum_cut_refuses_more_than_24_vertices() -> None:
     with pytest.raises(ValueError, match="25 vertices: enumeration reaches 24"):
-        maximum_cut(EdgeList.from_networkx(nx.path_graph(25)))
+        maximum_cut(Graph.from_networkx(nx.path_graph(25)))
 
 
 def test_partition_file_has_a_line_a_vertex(tmp_path) -> None:
     path = tmp_path / "partition.csv"
-    write_partition(path, np.array([1.0, -1.0, 1.0]))
-    assert path.read_text() == "vertex,side\n0,1\n1,0\n2,1\n"
+    graph = Graph(3, np.array([[0, 1]]), np.array([1.0]), ("a", 7, "b, c"))
+    write_partition(path, graph, np.array([1.0, -1.0, 1.0]))
+    assert path.read_text() == 'vertex,side\na,1\n7,0\n"b, c",1\n'
