@@ -25,7 +25,7 @@ class Config(StudyConfig):
 
     output_dir: Path = Path("results/NeuralNetworks/biases")
     """Folder for results.json, table.csv and the figure; made if missing."""
-    width: int = 1000
+    width: int = 300
     """Hidden units h."""
 
 

@@ -27,11 +27,11 @@ class Config(StudyConfig):
     """Folder for results.json, table.csv and the figure; made if missing."""
     dimension: int = 20
     """Dimension d of the input, above 5."""
-    width: int = 40
+    width: int = 30
     """Hidden units h."""
     regularization: float = 3e-4
     """Weight λ > 0 of ‖W‖²."""
-    steps: int = 800
+    steps: int = 600
     """Most descent steps of each run."""
 
 
