@@ -1,5 +1,6 @@
 """Figures 4 and 5: Goemans–Williamson's random cut becomes one deterministic cut."""
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from MAXCUT import plot
 from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_cuts, hyperplane_expectation
 from MAXCUT.graph import Graph
 from MAXCUT.optimizer import SETTINGS, DerandomizedCut, Estimator, derandomize
+from MAXCUT.readers import read_graph
 from MAXCUT.sdp import SdpSolution, solve_sdp
 from MAXCUT.utilities import MAX_ENUMERATED_VERTICES, maximum_cut, random_graph, write_partition
 
@@ -24,21 +26,27 @@ VANISHED = {"exact": 1e-3, "sampled": 0.1}
 
 @dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    """Cut a random graph by derandomizing Goemans–Williamson, with a proven ratio.
+    """Cut a graph by derandomizing Goemans–Williamson, with a proven ratio.
 
-    Reproduces figures 4 and 5 and checks Theorem 5.2 where the descent ends.
+    Without a file it is a random graph, by default the one of figures 4 and 5; Theorem 5.2 is
+    checked where the descent ends.
     """
 
     seed: int = 42
     """Seed of the graph and of every other random choice; 42 is the paper's graph."""
     output_dir: Path = Path("results/MAXCUT")
     """Folder for results.json, partition.csv, history.npz and the figures; made if missing."""
+    graph_file: Path | None = None
+    """Graph to cut, instead of a random one: rudy/G-set (.rudy, .txt, none), .graphml, .gml,
+    .adjlist, .edgelist, .mtx or .npz, each also packed as .gz or .bz2."""
     graph_size: int = 15
     """Vertices of the random graph; the optimum is enumerated up to 24."""
     edge_probability: float = 0.6
     """Probability that a pair of vertices is joined, in [0, 1]."""
     steps: int | None = None
     """Most descent steps; default 2000 exact, 5000 (the paper's) sampled."""
+    restarts: int = 0
+    """Further searches from the same SDP solution, on all cores; the best cut is kept."""
     estimator: Estimator = "exact"
     """exact: the expected cut in closed form; sampled: 100 score-function samples a step."""
 
@@ -46,23 +54,19 @@ class Config(RunConfig):
         super().__post_init__()
         require_at_least("graph_size", self.graph_size, 2)
         require_between("edge_probability", self.edge_probability, 0, 1)
+        require_at_least("restarts", self.restarts, 0)
         if self.steps is not None:
             require_at_least("steps", self.steps, 1)
 
     def is_paper_graph(self) -> bool:
         """Whether this is the graph of figures 4 and 5."""
-        return (self.graph_size, self.edge_probability, self.seed) == (15, 0.6, 42)
+        drawn = (self.graph_size, self.edge_probability, self.seed)
+        return self.graph_file is None and drawn == (15, 0.6, 42)
 
 
 def main(config: Config) -> None:
     """Run figures 4 and 5 and write everything to ``config.output_dir``."""
-    graph = Graph.from_networkx(
-        random_graph(config.graph_size, config.edge_probability, config.seed)
-    )
-    if len(graph.weights) == 0:
-        raise ValueError(
-            f"edge_probability is {config.edge_probability}: the graph drawn has no edge to cut"
-        )
+    graph = _graph(config)
     run = Run("MAXCUT", config)
     rng = np.random.default_rng(config.seed)
     solution = solve_sdp(graph, rng)
@@ -75,6 +79,8 @@ def main(config: Config) -> None:
             generator=config.generator(),
             estimator=config.estimator,
             max_steps=max_steps,
+            restarts=config.restarts,
+            workers=os.cpu_count() or 1,
             device=config.torch_device(),
             progress=progress,
         )
@@ -83,6 +89,23 @@ def main(config: Config) -> None:
     _draw(run, graph, cut)
     run.write("partition.csv", lambda path: write_partition(path, graph, cut.signs))
     run.finish()
+
+
+def _graph(config: Config) -> Graph:
+    """The file's graph, or the random one."""
+    if config.graph_file is None:
+        drawn = random_graph(config.graph_size, config.edge_probability, config.seed)
+        graph, source = Graph.from_networkx(drawn), f"edge_probability is {config.edge_probability}"
+    else:
+        try:
+            graph, source = read_graph(config.graph_file), f"graph_file is {config.graph_file}"
+        except OSError as problem:
+            raise ValueError(
+                f"graph_file is {config.graph_file}: it can't be read ({problem.strerror})"
+            ) from None
+    if len(graph.weights) == 0:
+        raise ValueError(f"{source}: the graph has no edge to cut")
+    return graph
 
 
 def _record(

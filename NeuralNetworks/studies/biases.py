@@ -25,7 +25,7 @@ class Config(StudyConfig):
 
     output_dir: Path = Path("results/NeuralNetworks/biases")
     """Folder for results.json, table.csv and the figure; made if missing."""
-    width: int = 300
+    width: int = 1000
     """Hidden units h."""
 
 
@@ -66,8 +66,10 @@ def main(config: Config) -> None:
 
 
 def _steps(regularization: float) -> int:
-    """W_⊥ shrinks as exp(−cλt) at the least: a tenth of the paper's λ takes longer."""
-    return 4000 if regularization < 1e-5 else 800
+    """W_⊥ shrinks as exp(−cλt) at the least: the smallest λ take longest."""
+    if regularization < 1e-5:
+        return 3000
+    return 800 if regularization < 1e-4 else 300
 
 
 def _figure(trained: list[Row[Trial]], frozen: list[Row[Trial]]) -> Figure:

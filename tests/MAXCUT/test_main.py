@@ -82,6 +82,19 @@ def test_large_graph_has_no_enumerated_optimum(tmp_path: Path) -> None:
     assert numbers["cut_value"] >= numbers["expected_cut_start"]
 
 
+def test_a_graph_of_ones_own_is_cut_under_its_own_names(tmp_path: Path) -> None:
+    file = tmp_path / "towns.edgelist"
+    file.write_text("bern basel 2\nbasel chur 1.5\nchur bern 0.25\nchur zug -1\n")
+    folder = tmp_path / "out"
+    numbers = results_of(Config(graph_file=file, output_dir=folder, quiet=True))["results"]
+    assert numbers["cut_value"] == numbers["optimum"] == 3.5
+    assert numbers["cut_value_before_polish"] <= numbers["cut_value"] <= numbers["upper_bound"]
+    heading, *lines = (folder / "partition.csv").read_text().splitlines()
+    sides = dict(line.split(",") for line in lines)
+    assert heading == "vertex,side"
+    assert sides["basel"] != sides["bern"] == sides["chur"] == sides["zug"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -89,6 +102,7 @@ def test_large_graph_has_no_enumerated_optimum(tmp_path: Path) -> None:
         ({"edge_probability": 2.0}, "edge_probability is 2.0: it must lie between 0 and 1"),
         ({"edge_probability": float("nan")}, "edge_probability is nan"),
         ({"steps": 0}, "steps is 0: it must be at least 1"),
+        ({"restarts": -1}, "restarts is -1: it must be at least 0"),
     ],
 )
 def test_settings_out_of_range_are_named(options: dict, words: str) -> None:
@@ -99,7 +113,8 @@ def test_settings_out_of_range_are_named(options: dict, words: str) -> None:
 def test_bad_input_is_one_line_exit_2_and_no_folder(tmp_path: Path) -> None:
     for arguments, words in (
         (["--edge-probability", "2"], "edge_probability is 2.0: it must lie between 0 and 1"),
-        (["--edge-probability", "0"], "the graph drawn has no edge to cut"),
+        (["--edge-probability", "0"], "edge_probability is 0.0: the graph has no edge to cut"),
+        (["--graph-file", "no.mtx"], "graph_file is no.mtx: it can't be read (No such file"),
     ):
         folder = tmp_path / "out"
         finished = subprocess.run(

@@ -126,8 +126,8 @@ def test_the_study_shows_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(saddles, "DIMENSIONS", (2,))
     monkeypatch.setattr(saddles, "REGULARIZATIONS", (0.2,))
     monkeypatch.setattr(saddles, "SHOWN", (2, 0.2))
-    monkeypatch.setattr(saddles, "SHOWN_STEPS", np.array([0, 150, 480, 500]))
-    saddles.main(Config(output_dir=tmp_path, quiet=True, seeds=2, workers=1, steps=350))
+    monkeypatch.setattr(saddles, "SHOWN_STEPS", np.array([0, 150, 430, 440]))
+    saddles.main(Config(output_dir=tmp_path, quiet=True, seeds=2, workers=1, steps=320))
     record = json.loads((tmp_path / "results.json").read_text())
     assert [(claim["id"], claim["holds"]) for claim in record["claims"]] == [("FOSP", True)] * 4
     assert record["claims"][0]["measured"] == pytest.approx(saddle_norm(2, 0.2))

@@ -13,7 +13,7 @@ from NeuralNetworks.studies import STUDIES
 # What makes each quick; names of its module's constants, or of its settings.
 SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "biases": ({"REGULARIZATIONS": (1e-3, 1e-1)}, {"width": 50}),
-    "regularization": ({"REGULARIZATIONS": (3e-3, 3e-2)}, {"width": 30, "steps": 800}),
+    "regularization": ({"REGULARIZATIONS": (3e-3, 3e-2)}, {"width": 30}),
     "depth": ({"DEPTHS": (2, 4), "WIDTHS": (10, 20), "WIDTH_OF_DEEP": 10}, {"steps": 400}),
     "losses": ({}, {"width": 10, "steps": 60}),
     "multi-index": ({"INDICES": (1, 3)}, {"dimension": 6, "width": 10, "regularization": 1e-2}),
