@@ -79,6 +79,11 @@ def _entries(axes: Axes) -> list[tuple[Artist, str]]:
 def _draw(axes: Axes, panel: Panel) -> None:
     named = [x for x in panel.x if isinstance(x, str)]
     positions = np.arange(len(named)) if named else np.array(panel.x, dtype=float)
+    # Before anything is drawn: a panel of NaNs alone can't be made logarithmic afterwards.
+    if panel.log_x:
+        axes.set_xscale("log")
+    if panel.log_y:
+        axes.set_yscale("log")
     for i, (name, values) in enumerate(panel.series.items()):
         shown = np.maximum(values, SMALLEST_NORM) if panel.log_y else values
         colour = COLOURS[i % len(COLOURS)]
@@ -98,8 +103,6 @@ def _draw(axes: Axes, panel: Panel) -> None:
     )
     for i, (name, values) in enumerate((panel.references or {}).items()):
         axes.plot(positions, values, color=GREY, linestyle=DASHES[i % len(DASHES)], label=name)
-    if panel.log_x:
-        axes.set_xscale("log")
     if not named and len(positions) <= MAX_TICKS:
         axes.xaxis.set_major_locator(FixedLocator(list(positions)))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -109,8 +112,6 @@ def _draw(axes: Axes, panel: Panel) -> None:
         axes.set_xticks(
             positions, named, rotation=25 if crowded else 0, ha="right" if crowded else "center"
         )
-    if panel.log_y:
-        axes.set_yscale("log")
     label(axes, x=panel.x_label, y=panel.y_label, title=panel.title, legend=False)
 
 

@@ -24,7 +24,7 @@ from NeuralNetworks.studies.trial import NODES, claim_collapse
 from NeuralNetworks.train import train
 
 DIMENSION = 2
-REGULARIZATIONS = (2e-5, 2e-4, 2e-3, 2e-2, 2e-1)
+REGULARIZATIONS = (5e-5, 5e-4, 5e-3, 5e-2)
 COLLAPSED = 1e-6
 SHARPNESS = 2.0
 # Where W_⊥ stays, it is O(1) and needs more nodes across: with 12 it is known to 1%, with 4 to 50%.
@@ -57,9 +57,9 @@ class Config(StudyConfig):
     """Folder for results.json, table.csv and the figure; made if missing."""
     width: int = 100
     """Hidden units h."""
-    sgd_steps: int = 2000
+    sgd_steps: int = 1500
     """Steps T of SGD, at least 32 to see how W⊥ falls."""
-    exact_steps: int = 2000
+    exact_steps: int = 1000
     """Most steps with exact gradients; less at larger λ, where all ends sooner."""
     batch_size: int = 50
     """Fresh samples of each step of SGD."""
@@ -203,7 +203,7 @@ def _steps(config: Config, method: Method, regularization: float) -> int:
     """W_⊥ shrinks as exp(−cλt) at the least; from λ = 1e-4 on the momentum is what takes longer."""
     if method == THEIRS:
         return config.sgd_steps
-    return min(config.exact_steps, max(400, math.ceil(0.04 / regularization)))
+    return min(config.exact_steps, max(300, math.ceil(0.04 / regularization)))
 
 
 def _claims(run: Run, rows: dict[Method, list[Row[Setting]]]) -> None:

@@ -155,10 +155,10 @@ def test_the_study_reports_and_asserts_nothing(
 ) -> None:
     monkeypatch.setattr(study, "INPUTS", ("gaussian", "rademacher"))
     monkeypatch.setattr(study, "ANGLES", (0.0, 30.0, 45.0))
-    monkeypatch.setattr(study, "REGULARIZATIONS", (1e-2,))
+    monkeypatch.setattr(study, "REGULARIZATIONS", {1e-2: 100})
     monkeypatch.setattr(study, "MAIN_REGULARIZATION", 1e-2)
     monkeypatch.setattr(study, "COLLAPSED", 1e-3)
-    config = Config(output_dir=tmp_path, quiet=True, seeds=2, workers=1, width=8, steps=100)
+    config = Config(output_dir=tmp_path, quiet=True, seeds=2, workers=1, width=8)
     study.main(config)
     record = json.loads((tmp_path / "results.json").read_text())
     assert record["experiment"] == "NeuralNetworks/inputs"

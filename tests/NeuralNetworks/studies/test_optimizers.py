@@ -120,7 +120,7 @@ def test_the_steps_are_one_over_the_largest_curvature() -> None:
 
 def test_the_study_compares_all_seven(tmp_path: Path) -> None:
     config = Config(
-        output_dir=tmp_path, quiet=True, seeds=2, workers=1, width=WIDTH, steps=120,
+        output_dir=tmp_path, quiet=True, seeds=2, workers=1, width=WIDTH, steps=100,
         regularization=REGULARIZATION,
     )  # fmt: skip
     optimizers.main(config)
