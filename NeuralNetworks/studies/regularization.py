@@ -21,7 +21,7 @@ class Config(StudyConfig):
 
     output_dir: Path = Path("results/NeuralNetworks/regularization")
     """Folder for results.json, table.csv and the figure; made if missing."""
-    width: int = 200
+    width: int = 100
     """Hidden units h."""
 
 
@@ -82,5 +82,5 @@ def _panel(
 def _steps(regularization: float) -> int:
     """W_⊥ shrinks as exp(−cλt) at the least: the smallest λ take longest."""
     if regularization < 3e-5:
-        return 4000
-    return 2000 if regularization < 1e-4 else 1500
+        return 8000
+    return 3000 if regularization < 1e-4 else 1500
