@@ -83,4 +83,4 @@ def _steps(regularization: float) -> int:
     """W_⊥ shrinks as exp(−cλt) at the least: the smallest λ take longest."""
     if regularization < 3e-5:
         return 8000
-    return 3000 if regularization < 1e-4 else 1500
+    return 2200 if regularization < 1e-4 else 1300

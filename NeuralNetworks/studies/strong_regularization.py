@@ -200,10 +200,10 @@ def _train_frozen(
 
 
 def _steps(config: Config, method: Method, regularization: float) -> int:
-    """W_⊥ shrinks as exp(−cλt) at the least; from λ = 1e-4 on the momentum is what takes longer."""
+    """Where W_⊥ goes it shrinks as exp(−cλt), up to what momentum can do."""
     if method == THEIRS:
         return config.sgd_steps
-    return min(config.exact_steps, max(300, math.ceil(0.04 / regularization)))
+    return min(config.exact_steps, max(300, math.ceil(0.3 / regularization)))
 
 
 def _claims(run: Run, rows: dict[Method, list[Row[Setting]]]) -> None:
