@@ -109,6 +109,7 @@ def train(
     estimator: Estimator = "exact",
     nodes: tuple[int, int] = NODES,
     learning_rate: float | None = None,
+    gradient_threshold: float | None = None,
     max_steps: int | None = None,
     device: torch.device | None = None,
     progress: ProgressCallback | None = None,
@@ -127,6 +128,8 @@ def train(
             dataset decides by itself: "exact" with full batches, else "sampled".
         nodes: of the exact rule, along and across the teacher (see ``exact_rule``).
         learning_rate: step size per hidden unit; the estimator's own if None.
+        gradient_threshold: ‖∇f‖ at which PGD perturbs and, where that leads nowhere, ends; 1e-6,
+            less for λ below 1e-5, if None.
         max_steps: the most steps; the estimator's own number if None.
         device: where to compute; the CPU if None.
         progress: called with step, f and ‖W_⊥‖_F.
@@ -136,8 +139,12 @@ def train(
         Diverged: f is no longer finite; holds what was measured up to there.
     """
     chosen = as_loss(loss)
-    if learning_rate is not None:
-        require_positive("learning_rate", learning_rate)
+    for name, value in (
+        ("learning_rate", learning_rate),
+        ("gradient_threshold", gradient_threshold),
+    ):
+        if value is not None:
+            require_positive(name, value)
     _require_same_dimension(student, source)
     if isinstance(source, Dataset):
         estimator = "exact" if source.batch_size is None else "sampled"
@@ -147,7 +154,7 @@ def train(
     max_steps = max_steps or settings.max_steps
     history = descend(
         objective,
-        descent_optimizer(objective, settings, learning_rate, generator),
+        descent_optimizer(objective, settings, generator, learning_rate, gradient_threshold),
         max_steps=max_steps,
         observe=lambda: {"total_weight_norm": float(student.weight.detach().norm())},
         snapshot_steps=log_spaced_steps(max_steps, _num_snapshots(student)),
@@ -205,8 +212,9 @@ def _num_snapshots(student: Student) -> int:
 def descent_optimizer(
     objective: PopulationRisk,
     settings: DescentSettings,
-    learning_rate: float | None,
     generator: torch.Generator,
+    learning_rate: float | None = None,
+    gradient_threshold: float | None = None,
 ) -> PerturbedGradientDescent:
     """One step size per hidden unit: a layer of h units takes steps of h times as much."""
     layers = _trained_layers(objective.student)
@@ -227,7 +235,7 @@ def descent_optimizer(
         momentum=settings.momentum,
         nesterov=settings.momentum > 0,
         restart=settings is EXACT,
-        gradient_threshold=GRADIENT_THRESHOLD * patience,
+        gradient_threshold=gradient_threshold or GRADIENT_THRESHOLD * patience,
         perturbation_radius=PERTURBATION_RADIUS,
         perturbation_interval=PERTURBATION_INTERVAL,
         decrease_threshold=settings.decrease_threshold * patience,

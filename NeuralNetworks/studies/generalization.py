@@ -156,7 +156,7 @@ def measure(setting: Setting, seed: int) -> Measurement:
     elif setting.regularization is not None:
         # Not by train: its certificate takes twice as long, and speaks of Gaussian inputs only.
         objective = PopulationRisk(student, data, setting.regularization)
-        optimizer = descent_optimizer(objective, EXACT, None, generator)
+        optimizer = descent_optimizer(objective, EXACT, generator)
         descend(objective, optimizer, max_steps=setting.steps)
         as_trained = excess_risk(student, teacher)
         refit_output(student, data)

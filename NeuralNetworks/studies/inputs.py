@@ -173,7 +173,7 @@ def measure(setting: Setting, seed: int) -> Measurement:
     objective = PopulationRisk(student, population, setting.regularization)
     finer = Population(teacher, _rule(setting, teacher, NODES_FACTOR_DEFECT))
     defect = stein_defect(student, finer)
-    optimizer = descent_optimizer(objective, EXACT, None, generator)
+    optimizer = descent_optimizer(objective, EXACT, generator)
     descend(objective, optimizer, max_steps=setting.steps)
     certificate = certify(objective)
     norm = certificate.weight_norm

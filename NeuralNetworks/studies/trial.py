@@ -35,6 +35,7 @@ class Trial:
     regularization: float = 1e-3
     estimator: Estimator = "exact"
     nodes: tuple[int, int] = NODES
+    gradient_threshold: float | None = None
     max_steps: int = 1000
 
 
@@ -60,6 +61,7 @@ def measure(trial: Trial, seed: int) -> Measurement:
         loss=trial.loss,
         estimator=trial.estimator,
         nodes=trial.nodes,
+        gradient_threshold=trial.gradient_threshold,
         max_steps=trial.max_steps,
     )
     certificate = training.certificate

@@ -249,3 +249,36 @@ def test_the_objective_left_behind_is_where_the_student_ended(exact: Run) -> Non
     assert training.exact_objective.student is student
     assert training.exact_objective.regularization == REGULARIZATION
     assert training.exact_objective().item() == pytest.approx(training.history.value[-1], rel=1e-12)
+
+
+def test_a_lower_gradient_threshold_is_descended_to() -> None:
+    """Frozen biases stop at the default threshold; W_⊥ goes on shrinking below it."""
+    source = Teacher(2, 1)
+    left = []
+    for threshold in (None, 1e-11):
+        generator = torch.Generator().manual_seed(0)
+        student = Student(2, [20], generator, frozen=("output", "bias"))
+        training = train(
+            student,
+            source,
+            regularization=1e-2,
+            generator=generator,
+            gradient_threshold=threshold,
+            max_steps=600,
+        )
+        assert training.certificate is not None
+        assert training.certificate.gradient_norm <= (threshold or 1e-6)
+        left.append(training.relative_orthogonal_norm)
+    assert left[1] < 1e-3 * left[0]
+
+
+def test_a_gradient_threshold_must_be_positive() -> None:
+    generator = torch.Generator().manual_seed(0)
+    with pytest.raises(ValueError, match=r"gradient_threshold is 0"):
+        train(
+            Student(2, [3], generator),
+            Teacher(2, 1),
+            regularization=1e-2,
+            generator=generator,
+            gradient_threshold=0.0,
+        )
