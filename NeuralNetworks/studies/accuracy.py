@@ -16,10 +16,10 @@ from derandomization.intervals import Interval, confidence_interval
 from derandomization.runs import Run
 from derandomization.stationarity import lemma_bound
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
+from derandomization.study_figures import Panel, study_figure
 from derandomization.sweep import Measurement
 from NeuralNetworks.risk import PopulationRisk
 from NeuralNetworks.studies.first_stationary import descend_to_second_order
-from NeuralNetworks.studies.plot import Panel, study_figure
 from NeuralNetworks.studies.saddles import saddle_risk
 
 Method = Literal["PGD", "Hessian descent"]

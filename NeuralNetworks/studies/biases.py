@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from NeuralNetworks.studies.plot import Panel, study_figure
+from derandomization.study_figures import Panel, study_figure
 from NeuralNetworks.studies.trial import Trial, claim_bounds, claim_collapse, measure
 
 REGULARIZATIONS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)

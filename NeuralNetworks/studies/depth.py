@@ -7,7 +7,7 @@ import numpy as np
 
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from NeuralNetworks.studies.plot import Panel, study_figure
+from derandomization.study_figures import Panel, study_figure
 from NeuralNetworks.studies.trial import Trial, claim_bounds, claim_collapse, measure
 
 DEPTHS = (2, 3, 4, 5, 6)

@@ -17,10 +17,10 @@ from derandomization.checks import require_at_least, require_between
 from derandomization.intervals import Interval, confidence_interval
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
+from derandomization.study_figures import Panel, study_figure
 from derandomization.sweep import Measurement
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Dataset, PopulationRisk
-from NeuralNetworks.studies.plot import Panel, study_figure
 from NeuralNetworks.studies.trial import largest_principal_angle
 from NeuralNetworks.train import EXACT, descent_optimizer
 

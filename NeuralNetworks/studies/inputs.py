@@ -18,10 +18,10 @@ from derandomization.checks import require_at_least
 from derandomization.runs import Run
 from derandomization.stationarity import Hessian
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
+from derandomization.study_figures import Panel, study_figure
 from derandomization.sweep import Measurement
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
-from NeuralNetworks.studies.plot import Panel, study_figure
 from NeuralNetworks.train import EXACT, descent_optimizer
 
 Inputs = Literal["gaussian", "uniform", "rademacher", "laplace", "student-t"]

@@ -7,9 +7,9 @@ import numpy as np
 
 from derandomization.runs import Run
 from derandomization.studies import StudyConfig, run_study, tabulate
+from derandomization.study_figures import Panel, study_figure
 from NeuralNetworks.activations import ACTIVATIONS, ActivationName
 from NeuralNetworks.losses import LOSSES, LossName
-from NeuralNetworks.studies.plot import Panel, study_figure
 from NeuralNetworks.studies.trial import Trial, claim_bounds, claim_collapse, measure
 
 COLLAPSED = 1e-6

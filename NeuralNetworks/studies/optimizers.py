@@ -25,10 +25,10 @@ from derandomization import (
 from derandomization.checks import require_at_least, require_positive
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
+from derandomization.study_figures import Panel, study_figure
 from derandomization.sweep import Measurement
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
-from NeuralNetworks.studies.plot import Panel, study_figure
 from NeuralNetworks.studies.trial import NODES
 from NeuralNetworks.train import (
     BATCH_SIZE,

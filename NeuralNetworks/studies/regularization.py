@@ -8,7 +8,7 @@ import numpy as np
 
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from NeuralNetworks.studies.plot import Panel, study_figure
+from derandomization.study_figures import Panel, study_figure
 from NeuralNetworks.studies.trial import Trial, claim_bounds, claim_collapse, measure
 
 REGULARIZATIONS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)

@@ -23,11 +23,11 @@ from derandomization import (
 from derandomization.checks import require_at_least
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
+from derandomization.study_figures import Panel, study_figure
 from derandomization.sweep import Measurement, spawn_seeds
 from NeuralNetworks.activations import Quadratic
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
-from NeuralNetworks.studies.plot import Panel, study_figure
 
 Method = Literal["gradient descent", "PGD"]
 DIMENSIONS = (2, 3)

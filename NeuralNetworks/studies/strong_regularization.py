@@ -15,11 +15,11 @@ from derandomization import Expectation, GaussHermite, History, MonteCarlo, desc
 from derandomization.checks import require_at_least
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
+from derandomization.study_figures import Panel, study_figure
 from derandomization.sweep import Measurement
 from NeuralNetworks.activations import SmoothReLU
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
-from NeuralNetworks.studies.plot import Panel, study_figure
 from NeuralNetworks.studies.trial import NODES, claim_collapse
 from NeuralNetworks.train import train
 

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 
-from NeuralNetworks.studies.plot import Panel, study_figure
+from derandomization.study_figures import Panel, study_figure
 
 
 def test_a_logarithmic_panel_with_nothing_measured_is_drawn_all_the_same() -> None:
