@@ -16,8 +16,11 @@ from MAXCUT.graph import Graph
 
 # The value is only watched; the gradient, which is closed form, is what the descent follows. Once V
 # is small so are the correlations, and with them the interval of the quadrature.
-RULE, RULE_SMALL = (list(zip(*np.polynomial.legendre.leggauss(n), strict=True)) for n in (8, 2))
+RULE, RULE_SMALL = (
+    tuple(torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(n)) for n in (8, 2)
+)
 SMALL_CORRELATION = 0.02
+BLOCK = 2**14  # edges whose quadrature fits into the cache
 PEAK = 1 / math.sqrt(2 * math.pi)  # φ(0)
 
 
@@ -125,14 +128,21 @@ class _Edges:
 
     def crossing(self) -> Float[Tensor, " edges"]:
         """P = Φ(a) + Φ(b) − 2Φ₂(a, b; r), Φ₂ by Gauss–Legendre in the angle."""
-        a, b = self.first, self.second
-        half_angle = torch.asin(self.correlation) / 2
-        square, product = (a.square() + b.square()).mul_(0.5), a * b
-        integral = torch.zeros_like(a)
-        small = float(self.correlation.abs().max()) < SMALL_CORRELATION
-        for node, weight in RULE_SMALL if small else RULE:
-            sine = torch.sin(half_angle * (1 + float(node)))
-            exponent = (product * sine).sub_(square).div_(1 - sine * sine)
-            integral.add_(torch.exp_(exponent), alpha=float(weight))
+        a, b, correlation = self.first, self.second, self.correlation
+        small = float(correlation.abs().max()) < SMALL_CORRELATION
+        nodes, weights = (x.to(a) for x in (RULE_SMALL if small else RULE))
+        blocks = zip(a.split(BLOCK), b.split(BLOCK), correlation.split(BLOCK), strict=True)
+        integral = torch.cat([_angle_integral(x, y, r, nodes, weights) for x, y, r in blocks])
         above, below = torch.special.ndtr(a), torch.special.ndtr(b)
-        return above + below - 2 * above * below - integral.mul_(half_angle).div_(math.pi)
+        return above + below - 2 * above * below - integral
+
+
+def _angle_integral(
+    a: Tensor, b: Tensor, correlation: Tensor, nodes: Tensor, weights: Tensor
+) -> Float[Tensor, " edges"]:
+    """2(Φ₂(a, b; r) − Φ(a)Φ(b)) of every edge of a block."""
+    half_angle = torch.asin(correlation) / 2
+    sine = torch.outer(1 + nodes, half_angle).sin_()
+    exponent = (a * b * sine).sub_((a.square() + b.square()).mul_(0.5))
+    exponent.div_(1 - sine.square_()).exp_()
+    return (weights @ exponent).mul_(half_angle).div_(math.pi)

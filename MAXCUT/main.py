@@ -13,10 +13,12 @@ from derandomization.trace import trace_norm
 from MAXCUT import plot
 from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_cuts, hyperplane_expectation
 from MAXCUT.graph import Graph
-from MAXCUT.optimizer import SETTINGS, DerandomizedCut, Estimator, derandomize
+from MAXCUT.optimizer import DerandomizedCut, Estimator, derandomize, settings_for
+from MAXCUT.partition import write_partition
 from MAXCUT.readers import read_graph
 from MAXCUT.sdp import SdpSolution, solve_sdp
-from MAXCUT.utilities import MAX_ENUMERATED_VERTICES, maximum_cut, random_graph, write_partition
+from MAXCUT.studies import STUDIES
+from MAXCUT.utilities import MAX_ENUMERATED_VERTICES, maximum_cut, random_graph
 
 NUM_HYPERPLANES = 1_000
 PAPER_OPTIMUM = 41
@@ -71,7 +73,7 @@ def main(config: Config) -> None:
     rng = np.random.default_rng(config.seed)
     solution = solve_sdp(graph, rng)
     hyperplanes = hyperplane_cuts(graph, solution.vectors, NUM_HYPERPLANES, rng)
-    max_steps = config.steps or SETTINGS[config.estimator].max_steps
+    max_steps = config.steps or settings_for(graph, config.estimator).max_steps
     with run.descent("figures 4-5", max_steps) as progress:
         cut = derandomize(
             graph,
@@ -208,13 +210,22 @@ def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:
         "figure5_largest_deviation",
         plot.deviation_figure(history.observations["largest_deviation"], trace),
     )
+    steps = np.array(list(history.snapshots))
+    norms = np.stack([s["vectors"].norm(dim=1).numpy() for s in history.snapshots.values()])
+    run.figure("vertex_norms", plot.vertex_norms_figure(steps, norms))
+    others = {"best of 1000 hyperplanes": numbers["goemans_williamson_best"]}
+    run.figure("bracket", plot.bracket_figure(cut.cut_value, numbers["upper_bound"], others))
+    if graph.num_vertices <= plot.MAX_DRAWN_VERTICES:
+        run.figure("cut", plot.cut_graph_figure(graph, cut.signs))
     run.arrays |= history.arrays()
     run.arrays |= {
         "expected_cut": expected_cuts,
+        "snapshot_steps": steps,
+        "snapshot_vertex_norms": norms,
         "sharp_bound_steps": trace.bound_steps,
         "sharp_bound": trace.sharp_bound,
     }
 
 
 if __name__ == "__main__":
-    launch(main, Config)
+    launch(main, Config, STUDIES)

@@ -1,9 +1,11 @@
-"""Figures 4 and 5 from arrays."""
+"""Figures 4 and 5, and pictures of a cut, from arrays."""
 
 from collections.abc import Mapping
 
+import networkx as nx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from derandomization.figures import (
@@ -13,13 +15,18 @@ from derandomization.figures import (
     ORANGE,
     PURPLE,
     RED,
+    SMALLEST_NORM,
     draw_norm,
     label,
     legend_below,
     new_figure,
 )
+from derandomization.study_figures import Panel, draw_panel
 from derandomization.trace import NormTrace
+from MAXCUT.graph import Graph
 
+MAX_DRAWN_VERTICES = 200  # more is a tangle
+MAX_NORM_LINES = 200
 LEVEL_COLOURS = (GREEN, PURPLE, ORANGE, RED, GREY, "#56B4E9")
 
 
@@ -63,4 +70,120 @@ def deviation_figure(largest_deviation: Float[np.ndarray, " records"], trace: No
     draw_norm(axes, trace, "‖V‖")
     label(axes, x="step", y="deviation", title="The randomness vanishes", legend=False)
     legend_below(figure, columns=2)
+    return figure
+
+
+def vertex_norms_figure(
+    steps: Int[np.ndarray, " snapshots"], norms: Float[np.ndarray, "snapshots vertices"]
+) -> Figure:
+    """‖v_i‖ of every vertex by step; of 200 evenly chosen ones on larger graphs.
+
+    Args:
+        steps: at which V was kept.
+        norms: the row norms of V there.
+    """
+    figure, (axes,) = new_figure(width=6.2, height=4.0)
+    shown = norms[:, :: max(1, -(-norms.shape[1] // MAX_NORM_LINES))]
+    axes.semilogy(steps, np.maximum(shown, SMALLEST_NORM), color=BLUE, alpha=0.3, linewidth=0.8)
+    axes.semilogy(
+        steps, np.maximum(np.median(norms, axis=1), SMALLEST_NORM), color=RED, label="median"
+    )
+    of = "every vertex" if shown.shape[1] == norms.shape[1] else f"{shown.shape[1]} vertices"
+    label(axes, x="step", y="‖v_i‖", title=f"What is left of the randomness at {of}")
+    return figure
+
+
+def bracket_figure(cut_value: float, upper_bound: float, others: Mapping[str, float]) -> Figure:
+    """The interval that holds the largest cut, and where other cuts lie.
+
+    Args:
+        cut_value: of the cut found, the lower end.
+        upper_bound: proven, the upper end.
+        others: values to compare with, by name.
+    """
+    figure, (axes,) = new_figure(width=6.6, height=2.2 + 0.28 * len(others))
+    axes.axvspan(cut_value, upper_bound, color=BLUE, alpha=0.15)
+    values = {**others, "deterministic cut": cut_value, "proven upper bound": upper_bound}
+    for height, (name, value) in enumerate(sorted(values.items(), key=lambda pair: pair[1])):
+        ours = name not in others
+        axes.plot(value, height, "o" if ours else "|", color=BLUE if ours else GREY, markersize=9)
+        axes.annotate(
+            f"{name}  {value:.6g}",
+            (value, height),
+            xytext=(-10, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=9,
+        )
+    lowest = min(values.values())
+    axes.set_xlim(
+        lowest - 0.9 * (upper_bound - lowest), upper_bound + 0.04 * (upper_bound - lowest)
+    )
+    axes.set_ylim(-0.6, len(values) - 0.4)
+    axes.set_yticks([])
+    ratio = cut_value / upper_bound
+    title = f"The largest cut lies in the band: ours is at least {ratio:.2%} of it"
+    label(axes, x="weight cut", y="", title=title, legend=False)
+    return figure
+
+
+def cut_graph_figure(graph: Graph, signs: Float[np.ndarray, " vertices"]) -> Figure:
+    """The graph in two colours; edges that are cut are light, edges that are not are dark.
+
+    Args:
+        graph: of at most a few hundred vertices.
+        signs: ±1 a vertex.
+    """
+    drawn = nx.empty_graph(graph.num_vertices)
+    drawn.add_edges_from(graph.ends.tolist())
+    layout = nx.spring_layout(drawn, seed=0)
+    places = np.array([layout[vertex] for vertex in range(graph.num_vertices)])
+    figure, (axes,) = new_figure(width=6.0, height=6.0)
+    axes.set_axis_off()
+    crossing = signs[graph.ends[:, 0]] != signs[graph.ends[:, 1]]
+    segments = places[graph.ends]
+    for chosen, colour, width, name in (
+        (crossing, "#D0D0D0", 0.7, "cut"),
+        (~crossing, "#333333", 1.2, "not cut"),
+    ):
+        lines = LineCollection(
+            list(segments[chosen]), colors=colour, linewidths=width, label=f"{name}: {chosen.sum()}"
+        )
+        axes.add_collection(lines)
+    size = 700 / max(graph.num_vertices, 10) ** 0.6
+    for side, colour in ((signs == signs[0], BLUE), (signs != signs[0], ORANGE)):
+        axes.scatter(
+            *places[side].T, s=size, color=colour, zorder=3, label=f"{side.sum()} vertices"
+        )
+    axes.set_title("The cut", loc="left", fontsize=11)
+    legend_below(figure, columns=4)
+    return figure
+
+
+def ratios_figure(
+    ratios: Mapping[str, Float[np.ndarray, " graphs"]],
+    start_ratios: Float[np.ndarray, " graphs"],
+    guaranteed: float,
+    beside: Panel,
+) -> Figure:
+    """Histograms of cut/OPT where descents started and ended, and a panel beside them.
+
+    Args:
+        ratios: of the cuts, by family.
+        start_ratios: of the expectations they started from, over all families.
+        guaranteed: the ratio of Goemans and Williamson.
+        beside: drawn to the right.
+    """
+    figure, (axes, other) = new_figure(2, width=5.8, height=4.2)
+    everything = np.concatenate(list(ratios.values()))
+    bins = np.linspace(min(start_ratios.min(), guaranteed) - 1e-3, 1 + 1e-3, 61).tolist()
+    axes.hist(start_ratios, bins, color=ORANGE, label="E[cut] of hyperplanes, the start")
+    axes.hist(everything, bins, color=BLUE, alpha=0.75, label="the deterministic cut")
+    axes.axvline(guaranteed, color=GREY, linestyle="--", label=f"the guarantee, {guaranteed:.3f}")
+    axes.set_yscale("log")
+    axes.set_ylim(0.7, None)
+    label(axes, x="ratio to OPT", y="graphs", title=f"{len(everything)} graphs", legend=False)
+    draw_panel(other, beside)
+    legend_below(figure, columns=3)
     return figure

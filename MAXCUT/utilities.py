@@ -1,7 +1,4 @@
-"""Random graphs, the optimum of small ones, and partitions as files."""
-
-import csv
-from pathlib import Path
+"""Random graphs and the optimum of small ones."""
 
 import networkx as nx
 import numpy as np
@@ -57,14 +54,6 @@ def maximum_cut(graph: Graph) -> float:
     across = first @ adjacency[:half, half:] @ second.T
     smallest = (within[0][:, None] + within[1][None, :] + across).min()
     return float((graph.weights.sum() - smallest) / 2)
-
-
-def write_partition(path: Path, graph: Graph, signs: Float[np.ndarray, " vertices"]) -> None:
-    """A CSV with a line a vertex: its label and its side, 0 or 1."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["vertex", "side"])
-        writer.writerows(zip(graph.labels, (signs > 0).astype(int), strict=True))
 
 
 def _all_signs(count: int) -> Float[np.ndarray, "partitions vertices"]:

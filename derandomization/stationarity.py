@@ -18,6 +18,7 @@ from derandomization.objective import DerandomizationObjective
 CURVATURE_TOLERANCE = 1e-3
 LIPSCHITZ_ITERATIONS = 12
 LIPSCHITZ_STARTS = 2
+POWER_ITERATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,23 @@ class Hessian:
             self.gradient, self._variables, vector, retain_graph=True, materialize_grads=True
         )
         return parameters_to_vector(p.contiguous() for p in products)
+
+    def spectral_norm(self, scales: Tensor | None = None, *, seed: int = 0) -> float:
+        """‖S∇²fS‖₂ from below, by 20 power iterations: enough to choose a step size by.
+
+        Args:
+            scales: the diagonal of S, flat; the identity if None.
+            seed: of the start vector.
+        """
+        scales = torch.ones_like(self.gradient) if scales is None else scales
+        generator = torch.Generator().manual_seed(seed)
+        image = torch.randn(len(scales), generator=generator).to(scales)
+        for _ in range(POWER_ITERATIONS):
+            length = image.norm()
+            if not length:  # the zero operator
+                return 0.0
+            image = scales * self.product(scales * image / length)
+        return float(image.norm())
 
     def smallest_eigenvalue(self, *, tolerance: float, seed: int = 0) -> Eigenvalue:
         """λ_min(∇²f) by Lanczos, to a residual of ``tolerance``."""

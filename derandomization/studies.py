@@ -100,6 +100,47 @@ def tabulate(run: Run, rows: Sequence[Row[Any]], columns: Mapping[str, str]) -> 
     run.write("table.csv", lambda path: _write_csv(path, rows))
 
 
+def claim_lemma(
+    run: Run,
+    rows: Sequence[Row[Any]],
+    norm: str,
+    weights: str,
+    *,
+    theorem: str = "L3.1",
+    lipschitz: str = "K proven",
+) -> None:
+    """Claim ‖W‖_F within the lemma's bound and its sharp form wherever they speak.
+
+    Args:
+        run: makes the claims.
+        rows: of the study; measured are ``weight_bound`` and ``sharp_weight_bound``, NaN where
+            they are silent.
+        norm: the quantity that holds ‖W‖_F.
+        weights: how the experiment writes it.
+        theorem: id of the theorem whose bound this is.
+        lipschitz: where its K is from.
+    """
+    norms = np.concatenate([row.measured[norm] for row in rows])
+    names = [row.name for row in rows for _ in row.measured[norm]]
+    for id, quantity, bound_name, why in (
+        (theorem, "weight_bound", f"the bound at ρ ({lipschitz})", ", where ρ ≥ 4λ²/K"),
+        ("L3.1", "sharp_weight_bound", "the lemma's sharp form", ", where λ_min(∂²f/∂b²) ≤ −2λ"),
+    ):
+        bounds = np.concatenate([row.measured[quantity] for row in rows])
+        speaks = ~np.isnan(bounds)
+        broken = speaks & ~(norms <= bounds)
+        where = sorted({name for name, bad in zip(names, broken, strict=True) if bad})
+        run.claim(
+            id,
+            f"{weights} within {bound_name} where it speaks: {speaks.sum() - broken.sum()} of "
+            f"{speaks.sum()} runs, silent on {(~speaks).sum()}{why if not speaks.all() else ''}"
+            + (f"; not at {', '.join(where)}" if where else ""),
+            paper="norm ≤ bound",
+            measured=f"norm/bound ≤ {(norms / bounds)[speaks].max():.3g}" if speaks.any() else None,
+            holds=not broken.any() if speaks.any() else None,
+        )
+
+
 def _recorded(row: Row[Any]) -> dict[str, Any]:
     return {
         "name": row.name,

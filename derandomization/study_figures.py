@@ -58,7 +58,7 @@ def study_figure(*panels: Panel) -> Figure:
     """One panel beside the other, one legend below."""
     figure, axes = new_figure(len(panels), width=5.6, height=4.2)
     for panel, each in zip(panels, axes, strict=True):
-        _draw(each, panel)
+        draw_panel(each, panel)
     entries = {text: handle for each in axes for handle, text in _entries(each)}
     figure.legend(
         entries.values(),
@@ -76,7 +76,8 @@ def _entries(axes: Axes) -> list[tuple[Artist, str]]:
     return list(zip(handles, texts, strict=True))
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
+def draw_panel(axes: Axes, panel: Panel) -> None:
+    """Every seed a dot, the median a line, into existing axes."""
     named = [x for x in panel.x if isinstance(x, str)]
     positions = np.arange(len(named)) if named else np.array(panel.x, dtype=float)
     # Before anything is drawn: a panel of NaNs alone can't be made logarithmic afterwards.

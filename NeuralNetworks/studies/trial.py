@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from derandomization.runs import Run
-from derandomization.studies import Row
+from derandomization.studies import Row, claim_lemma
 from derandomization.sweep import Measurement
 from NeuralNetworks.activations import ACTIVATIONS, ActivationName
 from NeuralNetworks.losses import LossName
@@ -125,22 +124,4 @@ def claim_collapse(run: Run, rows: Sequence[Row[Any]], id: str, tolerance: float
 
 def claim_bounds(run: Run, rows: Sequence[Row[Any]]) -> None:
     """Claim ‖W_⊥‖_F within the theorem's bound and its sharp form wherever they speak."""
-    norms = np.concatenate([row.measured["orthogonal_norm"] for row in rows])
-    names = [row.name for row in rows for _ in row.measured["orthogonal_norm"]]
-    for id, quantity, bound_name, why in (
-        ("T4.1", "weight_bound", "the bound at ρ (K estimated)", ", where ρ ≥ 4λ²/K"),
-        ("L3.1", "sharp_weight_bound", "the lemma's sharp form", ", where λ_min(∂²f/∂b²) ≤ −2λ"),
-    ):
-        bounds = np.concatenate([row.measured[quantity] for row in rows])
-        speaks = ~np.isnan(bounds)
-        broken = speaks & ~(norms <= bounds)
-        where = sorted({name for name, bad in zip(names, broken, strict=True) if bad})
-        run.claim(
-            id,
-            f"‖W⊥‖ within {bound_name} where it speaks: {speaks.sum() - broken.sum()} of "
-            f"{speaks.sum()} runs, silent on {(~speaks).sum()}{why if not speaks.all() else ''}"
-            + (f"; not at {', '.join(where)}" if where else ""),
-            paper="norm ≤ bound",
-            measured=f"norm/bound ≤ {(norms / bounds)[speaks].max():.3g}" if speaks.any() else None,
-            holds=not broken.any() if speaks.any() else None,
-        )
+    claim_lemma(run, rows, "orthogonal_norm", "‖W⊥‖", theorem="T4.1", lipschitz="K estimated")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from MAXCUT.graph import Graph
-from MAXCUT.utilities import maximum_cut, random_graph, write_partition
+from MAXCUT.utilities import maximum_cut, random_graph
 
 
 @st.composite
@@ -77,10 +77,3 @@ def test_maximum_cut_of_known_graphs() -> None:
 def test_maximum_cut_refuses_more_than_24_vertices() -> None:
     with pytest.raises(ValueError, match="25 vertices: enumeration reaches 24"):
         maximum_cut(Graph.from_networkx(nx.path_graph(25)))
-
-
-def test_partition_file_has_a_line_a_vertex(tmp_path) -> None:
-    path = tmp_path / "partition.csv"
-    graph = Graph(3, np.array([[0, 1]]), np.array([1.0]), ("a", 7, "b, c"))
-    write_partition(path, graph, np.array([1.0, -1.0, 1.0]))
-    assert path.read_text() == 'vertex,side\na,1\n7,0\n"b, c",1\n'

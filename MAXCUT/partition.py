@@ -1,0 +1,108 @@
+"""From a graph, as its owner holds it, to two sides in its own labels with a proof beside them."""
+
+import csv
+import os
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import scipy.sparse
+import torch
+from jaxtyping import Float
+
+from derandomization import Certificate
+from derandomization.checks import require_at_least
+from MAXCUT.graph import Graph
+from MAXCUT.optimizer import derandomize
+from MAXCUT.sdp import solve_sdp
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A cut of a graph and what is proven of it.
+
+    Attributes:
+        sides: 0 or 1 for every node, by the node's own label.
+        cut_value: Σ w_ij over the edges between the sides.
+        cut_value_before_polish: the same before flips of single nodes, where they gained.
+        upper_bound: no cut is worth more.
+        certificate: of second-order stationarity where the descent ended.
+    """
+
+    sides: Mapping[Hashable, int]
+    cut_value: float
+    cut_value_before_polish: float
+    upper_bound: float
+    certificate: Certificate
+
+    @property
+    def proven_ratio(self) -> float:
+        """The cut is worth at least this part of the largest one; 1 where nothing can be cut."""
+        return self.cut_value / self.upper_bound if self.upper_bound > 0 else 1.0
+
+
+def derandomized_cut(
+    graph: nx.Graph | scipy.sparse.sparray | scipy.sparse.spmatrix | Graph,
+    *,
+    weight: str = "weight",
+    restarts: int = 0,
+    seed: int = 0,
+    workers: int | None = None,
+) -> Partition:
+    """A large cut of a graph: Goemans–Williamson's random one, derandomized (Theorem 5.2).
+
+    Args:
+        graph: a networkx graph, a scipy sparse adjacency matrix (symmetric or triangular) or a
+            ``Graph``. Weights may be negative; parallel edges are summed.
+        weight: networkx's attribute that holds an edge's weight; 1 where it is missing.
+        restarts: further searches from the same SDP solution; eight gain 0.3% on the G-set.
+        seed: of every random choice.
+        workers: processes that share the restarts; one a core if None. The cut is the same.
+
+    Raises:
+        ValueError: no edge to cut, a weight that is not finite, a negative number of restarts.
+    """
+    require_at_least("restarts", restarts, 0)
+    canonical = _canonical(graph, weight)
+    if len(canonical.weights) == 0:
+        raise ValueError("the graph has no edge to cut")
+    solution = solve_sdp(canonical, np.random.default_rng(seed))
+    cut = derandomize(
+        canonical,
+        solution,
+        generator=torch.Generator().manual_seed(seed),
+        restarts=restarts,
+        workers=workers or os.cpu_count() or 1,
+    )
+    return Partition(
+        sides=dict(zip(canonical.labels, sides_of(cut.signs), strict=True)),
+        cut_value=cut.cut_value,
+        cut_value_before_polish=cut.cut_value_before_polish,
+        upper_bound=solution.upper_bound,
+        certificate=cut.certificate,
+    )
+
+
+def sides_of(signs: Float[np.ndarray, " vertices"]) -> list[int]:
+    """0 or 1 a vertex; the first vertex is on side 0, since a cut and its mirror image are one."""
+    return [int(side) for side in signs != signs[0]]
+
+
+def write_partition(path: Path, graph: Graph, signs: Float[np.ndarray, " vertices"]) -> None:
+    """A CSV with a line a vertex: its label and its side, 0 or 1."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["vertex", "side"])
+        writer.writerows(zip(graph.labels, sides_of(signs), strict=True))
+
+
+def _canonical(
+    graph: nx.Graph | scipy.sparse.sparray | scipy.sparse.spmatrix | Graph, weight: str
+) -> Graph:
+    if isinstance(graph, Graph):
+        return graph
+    if isinstance(graph, nx.Graph):
+        return Graph.from_networkx(graph, weight)
+    return Graph.from_sparse(graph)

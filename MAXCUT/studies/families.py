@@ -1,0 +1,86 @@
+"""Families of small graphs of which the optimum can be enumerated."""
+
+from collections.abc import Callable, Mapping
+
+import networkx as nx
+import numpy as np
+from scipy.spatial import Delaunay
+
+from MAXCUT.graph import Graph
+from MAXCUT.utilities import random_graph
+
+NUM_VERTICES = 15
+
+
+def _dense(seed: int) -> Graph:
+    return Graph.from_networkx(random_graph(NUM_VERTICES, 0.6, seed))
+
+
+def _sparse(seed: int) -> Graph:
+    """Often in several components, with vertices of no edge."""
+    return Graph.from_networkx(random_graph(NUM_VERTICES, 0.2, seed))
+
+
+def _regular(seed: int) -> Graph:
+    return Graph.from_networkx(nx.random_regular_graph(4, NUM_VERTICES, seed=_small(seed)))
+
+
+def _signed(seed: int) -> Graph:
+    """A complete graph of weights ±1: a spin glass."""
+    ends = np.argwhere(np.triu(np.ones((NUM_VERTICES, NUM_VERTICES)), 1))
+    return Graph(NUM_VERTICES, ends, np.random.default_rng(seed).choice([-1.0, 1.0], len(ends)))
+
+
+def _normal(seed: int) -> Graph:
+    """The paper's graphs with standard normal weights."""
+    ends = _dense(seed).ends
+    weights = np.random.default_rng(seed).standard_normal(len(ends))
+    return Graph(NUM_VERTICES, ends, weights)
+
+
+def _bipartite(seed: int) -> Graph:
+    half = NUM_VERTICES // 2
+    drawn = nx.bipartite.random_graph(half, NUM_VERTICES - half, 0.5, seed=_small(seed))
+    return Graph.from_networkx(drawn)
+
+
+def _planar(seed: int) -> Graph:
+    """The Delaunay triangulation of points in the unit square."""
+    triangles = Delaunay(np.random.default_rng(seed).random((NUM_VERTICES, 2))).simplices
+    ends = np.unique(np.sort(triangles[:, [[0, 1], [1, 2], [0, 2]]].reshape(-1, 2)), axis=0)
+    return Graph(NUM_VERTICES, ends.astype(np.int64), np.ones(len(ends)))
+
+
+def _karloff(seed: int) -> Graph:
+    """Words of even weight among 2⁵, joined at distance 4: the Clebsch graph, 16 vertices.
+
+    Splitting by any one letter cuts 4/5 of the edges, as much as the SDP allows, while at the
+    SDP's solution of the words themselves a hyperplane cuts arccos(−3/5)/π = 0.881 of that.
+    The seed shuffles the vertices.
+
+    References:
+        Karloff, *How Good is the Goemans–Williamson MAX CUT Algorithm?*, SIAM J. Comput. 1999.
+    """
+    bits = (np.arange(32)[:, None] >> np.arange(5)) & 1
+    words = bits[bits.sum(axis=1) % 2 == 0]
+    words = np.random.default_rng(seed).permutation(words)
+    apart = (words[:, None] != words[None]).sum(axis=2)
+    ends = np.argwhere(np.triu(apart == 4))
+    return Graph(len(words), ends, np.ones(len(ends)))
+
+
+FAMILIES: Mapping[str, Callable[[int], Graph]] = {
+    "Erdős–Rényi, p = 0.6": _dense,
+    "Erdős–Rényi, p = 0.2": _sparse,
+    "4-regular": _regular,
+    "weights ±1": _signed,
+    "normal weights": _normal,
+    "bipartite": _bipartite,
+    "planar": _planar,
+    "Karloff": _karloff,
+}
+
+
+def _small(seed: int) -> int:
+    """networkx takes seeds of 32 bits."""
+    return seed % 2**32
