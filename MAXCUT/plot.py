@@ -153,9 +153,8 @@ def cut_graph_figure(graph: Graph, signs: Float[np.ndarray, " vertices"]) -> Fig
         axes.add_collection(lines)
     size = 700 / max(graph.num_vertices, 10) ** 0.6
     for side, colour in ((signs == signs[0], BLUE), (signs != signs[0], ORANGE)):
-        axes.scatter(
-            *places[side].T, s=size, color=colour, zorder=3, label=f"{side.sum()} vertices"
-        )
+        x, y = places[side].T
+        axes.scatter(x, y, s=size, color=colour, zorder=3, label=f"{side.sum()} vertices")
     axes.set_title("The cut", loc="left", fontsize=11)
     legend_below(figure, columns=4)
     return figure

@@ -55,6 +55,17 @@ class Row(Generic[SettingT]):
         """Median over the seeds: for norms that spread over decades."""
         return float(np.nanmedian(self.measured[quantity]))
 
+    def recorded(self) -> dict[str, Any]:
+        """All of it, as results.json has it."""
+        return {
+            "name": self.name,
+            "setting": self.setting,
+            "measured": {
+                name: {"interval": self.interval(name), "values": values}
+                for name, values in self.measured.items()
+            },
+        }
+
 
 def run_study(
     run: Run,
@@ -77,9 +88,14 @@ def run_study(
         )
     pairs = zip(settings.items(), found, strict=True)
     rows = [Row(setting, name, measured) for (name, setting), measured in pairs]
-    run.results["seeds"] = seeds
-    run.results["rows"] = [_recorded(row) for row in rows]
+    record_rows(run, rows, seeds)
     return rows
+
+
+def record_rows(run: Run, rows: Sequence[Row[Any]], seeds: Sequence[int]) -> None:
+    """Keep all numbers of a study in its results."""
+    run.results["seeds"] = list(seeds)
+    run.results["rows"] = [row.recorded() for row in rows]
 
 
 def tabulate(run: Run, rows: Sequence[Row[Any]], columns: Mapping[str, str]) -> None:
@@ -139,17 +155,6 @@ def claim_lemma(
             measured=f"norm/bound ≤ {(norms / bounds)[speaks].max():.3g}" if speaks.any() else None,
             holds=not broken.any() if speaks.any() else None,
         )
-
-
-def _recorded(row: Row[Any]) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "setting": row.setting,
-        "measured": {
-            name: {"interval": row.interval(name), "values": values}
-            for name, values in row.measured.items()
-        },
-    }
 
 
 def _write_csv(path: Path, rows: Sequence[Row[Any]]) -> None:
