@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from derandomization.checks import require_at_least, require_between
+from derandomization.checks import require_at_least
 from derandomization.command_line import launch
 from derandomization.runs import Run, RunConfig
 from derandomization.trace import trace_norm
@@ -15,10 +15,10 @@ from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_cuts, hyperplane_expec
 from MAXCUT.graph import Graph
 from MAXCUT.optimizer import DerandomizedCut, Estimator, derandomize, settings_for
 from MAXCUT.partition import write_partition
-from MAXCUT.readers import read_graph
 from MAXCUT.sdp import SdpSolution, solve_sdp
+from MAXCUT.source import GraphSource
 from MAXCUT.studies import STUDIES
-from MAXCUT.utilities import MAX_ENUMERATED_VERTICES, maximum_cut, random_graph
+from MAXCUT.utilities import MAX_ENUMERATED_VERTICES, maximum_cut
 
 NUM_HYPERPLANES = 1_000
 PAPER_OPTIMUM = 41
@@ -27,7 +27,7 @@ VANISHED = {"exact": 1e-3, "sampled": 0.1}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(RunConfig):
+class Config(RunConfig, GraphSource):
     """Cut a graph by derandomizing Goemans–Williamson, with a proven ratio.
 
     Without a file it is a random graph, by default the one of figures 4 and 5; Theorem 5.2 is
@@ -38,13 +38,6 @@ class Config(RunConfig):
     """Seed of the graph and of every other random choice; 42 is the paper's graph."""
     output_dir: Path = Path("results/MAXCUT")
     """Folder for results.json, partition.csv, history.npz and the figures; made if missing."""
-    graph_file: Path | None = None
-    """Graph to cut, instead of a random one: rudy/G-set (.rudy, .txt, none), .graphml, .gml,
-    .adjlist, .edgelist, .mtx or .npz, each also packed as .gz or .bz2."""
-    graph_size: int = 15
-    """Vertices of the random graph; the optimum is enumerated up to 24."""
-    edge_probability: float = 0.6
-    """Probability that a pair of vertices is joined, in [0, 1]."""
     steps: int | None = None
     """Most descent steps; default 2000 exact, 5000 (the paper's) sampled."""
     restarts: int = 0
@@ -54,8 +47,7 @@ class Config(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least("graph_size", self.graph_size, 2)
-        require_between("edge_probability", self.edge_probability, 0, 1)
+        self.check_source()
         require_at_least("restarts", self.restarts, 0)
         if self.steps is not None:
             require_at_least("steps", self.steps, 1)
@@ -68,7 +60,7 @@ class Config(RunConfig):
 
 def main(config: Config) -> None:
     """Run figures 4 and 5 and write everything to ``config.output_dir``."""
-    graph = _graph(config)
+    graph = config.load(config.seed)
     run = Run("MAXCUT", config)
     rng = np.random.default_rng(config.seed)
     solution = solve_sdp(graph, rng)
@@ -91,23 +83,6 @@ def main(config: Config) -> None:
     _draw(run, graph, cut)
     run.write("partition.csv", lambda path: write_partition(path, graph, cut.signs))
     run.finish()
-
-
-def _graph(config: Config) -> Graph:
-    """The file's graph, or the random one."""
-    if config.graph_file is None:
-        drawn = random_graph(config.graph_size, config.edge_probability, config.seed)
-        graph, source = Graph.from_networkx(drawn), f"edge_probability is {config.edge_probability}"
-    else:
-        try:
-            graph, source = read_graph(config.graph_file), f"graph_file is {config.graph_file}"
-        except OSError as problem:
-            raise ValueError(
-                f"graph_file is {config.graph_file}: it can't be read ({problem.strerror})"
-            ) from None
-    if len(graph.weights) == 0:
-        raise ValueError(f"{source}: the graph has no edge to cut")
-    return graph
 
 
 def _record(

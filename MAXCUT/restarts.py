@@ -55,13 +55,18 @@ def search(
     """
     rng = np.random.default_rng(seed)
     num_vertices, rank = vectors.shape
-    best, signs = _descend(graph, vectors, rng.normal(0, PERTURBATION, (num_vertices,)))
-    for strength in INFLATIONS:
+
+    def refreshed(share: float) -> np.ndarray:
         fresh = rng.standard_normal((num_vertices, rank)) / rank**0.5
-        inflated = (1 - FRESH_SHARE**2) ** 0.5 * vectors + FRESH_SHARE * fresh
-        inflated /= np.linalg.norm(inflated, axis=1, keepdims=True)
+        mixed = (1 - share**2) ** 0.5 * vectors + share * fresh
+        return mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+
+    # On small graphs every descent from the SDP's own vectors ends at one cut.
+    start = refreshed(rng.uniform())
+    best, signs = _descend(graph, start, rng.normal(0, PERTURBATION, (num_vertices,)))
+    for strength in INFLATIONS:
         mean = strength * signs + rng.normal(0, INFLATION_NOISE, (num_vertices,))
-        found, its_signs = _descend(graph, inflated, mean)
+        found, its_signs = _descend(graph, refreshed(FRESH_SHARE), mean)
         if found.cut_value >= best.cut_value:
             best, signs = found, its_signs
     return best
