@@ -65,7 +65,8 @@ def _best_last_coordinate(
 ) -> Float[np.ndarray, " vertices"]:
     """The best sign(μ + vz) over all z: vertices flip one by one as z grows past −μ_i/v_i."""
     moving = np.flatnonzero(slope)
-    order = moving[np.argsort(-mean[moving] / slope[moving])]
+    zeros = -mean[moving] / slope[moving]
+    order, zeros = moving[np.argsort(zeros)], np.append(np.sort(zeros), np.inf)
     signs = np.where(np.where(slope == 0, mean >= 0, slope < 0), 1.0, -1.0)  # at z = −∞
     adjacency = graph.adjacency()
     best, best_flips, value = 0.0, 0, 0.0
@@ -75,7 +76,7 @@ def _best_last_coordinate(
         neighbours = current[adjacency.indices[row]]
         value += current[vertex] * float(adjacency.data[row] @ neighbours)
         current[vertex] *= -1
-        if value > best:
+        if value > best and zeros[flips] > zeros[flips - 1]:  # else others flip at the same z
             best, best_flips = value, flips
     signs[order[:best_flips]] *= -1
     return signs

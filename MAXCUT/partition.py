@@ -39,8 +39,8 @@ class Partition:
 
     @property
     def proven_ratio(self) -> float:
-        """The cut is worth at least this part of the largest one; 1 where nothing can be cut."""
-        return self.cut_value / self.upper_bound if self.upper_bound > 0 else 1.0
+        """See ``proven_ratio``."""
+        return proven_ratio(self.cut_value, self.upper_bound)
 
 
 def derandomized_cut(
@@ -83,6 +83,14 @@ def derandomized_cut(
         upper_bound=solution.upper_bound,
         certificate=cut.certificate,
     )
+
+
+def proven_ratio(cut_value: float, upper_bound: float) -> float:
+    """The cut is worth at least this part of the largest one; 1 where that is worth nothing.
+
+    The bound of a graph on which no cut is worth anything is 0 but for rounding.
+    """
+    return cut_value / upper_bound if cut_value < upper_bound else 1.0
 
 
 def sides_of(signs: Float[np.ndarray, " vertices"]) -> list[int]:

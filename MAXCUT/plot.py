@@ -122,8 +122,9 @@ def bracket_figure(cut_value: float, upper_bound: float, others: Mapping[str, fl
     )
     axes.set_ylim(-0.6, len(values) - 0.4)
     axes.set_yticks([])
-    ratio = cut_value / upper_bound
-    title = f"The largest cut lies in the band: ours is at least {ratio:.2%} of it"
+    title = "The largest cut lies in the band"
+    if upper_bound > 0:
+        title += f": ours is at least {cut_value / upper_bound:.2%} of it"
     label(axes, x="weight cut", y="", title=title, legend=False)
     return figure
 
@@ -161,7 +162,7 @@ def cut_graph_figure(graph: Graph, signs: Float[np.ndarray, " vertices"]) -> Fig
 
 
 def ratios_figure(
-    ratios: Mapping[str, Float[np.ndarray, " graphs"]],
+    ratios: Float[np.ndarray, " graphs"],
     start_ratios: Float[np.ndarray, " graphs"],
     guaranteed: float,
     beside: Panel,
@@ -169,20 +170,19 @@ def ratios_figure(
     """Histograms of cut/OPT where descents started and ended, and a panel beside them.
 
     Args:
-        ratios: of the cuts, by family.
-        start_ratios: of the expectations they started from, over all families.
+        ratios: of the cuts.
+        start_ratios: of the expectations they started from.
         guaranteed: the ratio of Goemans and Williamson.
         beside: drawn to the right.
     """
     figure, (axes, other) = new_figure(2, width=5.8, height=4.2)
-    everything = np.concatenate(list(ratios.values()))
     bins = np.linspace(min(start_ratios.min(), guaranteed) - 1e-3, 1 + 1e-3, 61).tolist()
     axes.hist(start_ratios, bins, color=ORANGE, label="E[cut] of hyperplanes, the start")
-    axes.hist(everything, bins, color=BLUE, alpha=0.75, label="the deterministic cut")
+    axes.hist(ratios, bins, color=BLUE, alpha=0.75, label="the deterministic cut")
     axes.axvline(guaranteed, color=GREY, linestyle="--", label=f"the guarantee, {guaranteed:.3f}")
     axes.set_yscale("log")
     axes.set_ylim(0.7, None)
-    label(axes, x="ratio to OPT", y="graphs", title=f"{len(everything)} graphs", legend=False)
+    label(axes, x="ratio to OPT", y="graphs", title=f"{len(ratios)} graphs", legend=False)
     draw_panel(other, beside)
     legend_below(figure, columns=3)
     return figure

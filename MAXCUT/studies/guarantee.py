@@ -255,7 +255,7 @@ def _figure(rows: list[Row[Trial]], smoothed: np.ndarray) -> Figure:
         references={"the guarantee, 0.878": np.full(len(SMOOTHINGS), GUARANTEED_RATIO)},
     )
     return plot.ratios_figure(
-        {row.name: row.measured["ratio"] for row in rows},
+        np.concatenate([row.measured["ratio"] for row in rows]),
         np.concatenate([row.measured["start_ratio"] for row in rows]),
         GUARANTEED_RATIO,
         by_smoothing,

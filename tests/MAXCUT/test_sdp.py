@@ -92,3 +92,18 @@ def test_isolated_vertices_and_one_edge() -> None:
     solution = solve_sdp(graph, np.random.default_rng(0))
     assert solution.value == pytest.approx(2)
     assert solution.upper_bound == pytest.approx(2, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_interior_point_solver_finds_the_same_value(seed: int) -> None:
+    cvxpy = pytest.importorskip("cvxpy")
+    pytest.importorskip("clarabel")
+    graph = random_signed_graph(25, seed)
+    gram = cvxpy.Variable((25, 25), PSD=True)
+    i, j = graph.ends.T
+    cut = cvxpy.sum(cvxpy.multiply(graph.weights, 1 - gram[i, j])) / 2
+    value = cvxpy.Problem(cvxpy.Maximize(cut), [cvxpy.diag(gram) == 1]).solve(solver="CLARABEL")
+    solution = solve_sdp(graph, np.random.default_rng(seed))
+    assert solution.value == pytest.approx(value, rel=1e-5)
+    assert solution.upper_bound >= value * (1 - 1e-7)
+    assert solution.upper_bound == pytest.approx(value, rel=1e-4)
