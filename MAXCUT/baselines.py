@@ -22,6 +22,7 @@ def hyperplane_cuts(
     num_hyperplanes: int,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, " hyperplanes"]:
-    """The value of sign(Vz) for each of many z ~ N(0, I)."""
+    """The value of sign(Vz) for each of many z ~ N(0, I), as (Σw − xᵀAx/2)/2."""
     normals = rng.standard_normal((num_hyperplanes, vectors.shape[1]))
-    return graph.cut_value(np.where(normals @ vectors.T >= 0, 1.0, -1.0))
+    signs = np.where(vectors @ normals.T >= 0, 1.0, -1.0)
+    return (graph.weights.sum() - (signs * (graph.adjacency() @ signs)).sum(axis=0) / 2) / 2

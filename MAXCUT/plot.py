@@ -26,7 +26,7 @@ from derandomization.trace import NormTrace
 from MAXCUT.graph import Graph
 
 MAX_DRAWN_VERTICES = 200  # more is a tangle
-MAX_NORM_LINES = 200
+MAX_NORM_LINES = 100
 LEVEL_COLOURS = (GREEN, PURPLE, ORANGE, RED, GREY, "#56B4E9")
 
 
@@ -76,7 +76,7 @@ def deviation_figure(largest_deviation: Float[np.ndarray, " records"], trace: No
 def vertex_norms_figure(
     steps: Int[np.ndarray, " snapshots"], norms: Float[np.ndarray, "snapshots vertices"]
 ) -> Figure:
-    """‖v_i‖ of every vertex by step; of 200 evenly chosen ones on larger graphs.
+    """‖v_i‖ of every vertex by step; of 100 evenly chosen ones on larger graphs.
 
     Args:
         steps: at which V was kept.

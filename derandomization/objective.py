@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float
+from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
 from derandomization.checks import require_positive
@@ -48,6 +49,10 @@ class DerandomizationObjective(nn.Module, ABC):
 
     def hessian_lipschitz(self) -> float | None:
         """K, a Lipschitz constant of ∇²g valid everywhere; None where no formula is known."""
+        return None
+
+    def bias_hessian(self) -> LinearOperator | None:
+        """∂²f/∂b² where the objective stands; None where only autograd knows it."""
         return None
 
     def forward(self) -> Float[Tensor, ""]:

@@ -18,7 +18,6 @@ from derandomization.objective import DerandomizationObjective
 CURVATURE_TOLERANCE = 1e-3
 LIPSCHITZ_ITERATIONS = 12
 LIPSCHITZ_STARTS = 2
-POWER_ITERATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -77,17 +76,20 @@ class Hessian:
         )
         return parameters_to_vector(p.contiguous() for p in products)
 
-    def spectral_norm(self, scales: Tensor | None = None, *, seed: int = 0) -> float:
-        """‖S∇²fS‖₂ from below, by 20 power iterations: enough to choose a step size by.
+    def spectral_norm(
+        self, scales: Tensor | None = None, *, iterations: int = 20, seed: int = 0
+    ) -> float:
+        """‖S∇²fS‖₂ from below, by power iteration: enough to choose a step size by.
 
         Args:
             scales: the diagonal of S, flat; the identity if None.
+            iterations: a product each.
             seed: of the start vector.
         """
         scales = torch.ones_like(self.gradient) if scales is None else scales
         generator = torch.Generator().manual_seed(seed)
         image = torch.randn(len(scales), generator=generator).to(scales)
-        for _ in range(POWER_ITERATIONS):
+        for _ in range(iterations):
             length = image.norm()
             if not length:  # the zero operator
                 return 0.0
@@ -203,9 +205,12 @@ def _sharp_weight_bound(
 ) -> float | None:
     if not objective.bias().requires_grad:
         return None  # a frozen bias may sit where ∂²f/∂b² is as negative as it likes
-    curvature = Hessian(objective, [objective.bias()]).smallest_eigenvalue(
-        tolerance=_tolerance(objective), seed=seed
-    )
+    tolerance, known = _tolerance(objective), objective.bias_hessian()
+    if known is not None:
+        curvature = smallest_eigenvalue(known, tolerance=tolerance, seed=seed)
+    else:
+        hessian = Hessian(objective, [objective.bias()])
+        curvature = hessian.smallest_eigenvalue(tolerance=tolerance, seed=seed)
     margin = 2 * objective.regularization + curvature.lower_end
     if margin <= 0:
         return None

@@ -187,3 +187,14 @@ def test_a_graph_without_weight_is_refused() -> None:
     empty = Graph(3, np.empty((0, 2), dtype=np.int64), np.empty(0))
     with pytest.raises(ValueError, match="number of edges is 0: it must be at least 1"):
         ExpectedCut(empty, np.eye(3), smoothing=0.1, regularization=0.1)
+
+
+@pytest.mark.parametrize("shrunk", [1.0, 0.1, 1e-6])
+def test_the_hessian_in_the_mean_is_that_of_autograd(shrunk: float) -> None:
+    objective = objective_at_random(3)
+    objective.vectors.data.mul_(shrunk)
+    known = objective.bias_hessian() @ np.eye(4)
+    product = Hessian(objective, [objective.bias()]).product
+    expected = torch.stack([product(row) for row in torch.eye(4, dtype=torch.float64)])
+    assert np.abs(known).max() > 0.1
+    assert known == pytest.approx(expected.numpy(), abs=1e-10)

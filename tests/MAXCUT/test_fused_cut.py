@@ -1,9 +1,12 @@
 """Value and gradient in one pass equal the ones by autograd, in both floating types."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+import MAXCUT.fused_cut
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.fused_cut import FusedCut
 from MAXCUT.graph import Graph
@@ -49,15 +52,15 @@ def test_it_is_the_expected_cut_and_its_gradient(
     assert float((gradient - its_gradient).norm()) <= error * float(its_gradient.norm())
 
 
-def test_the_short_quadrature_serves_small_correlations_as_well_as_the_long(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("size", [0.01, 0.1])
+def test_the_short_quadratures_serve_small_correlations_as_well_as_the_long(
+    size: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import MAXCUT.fused_cut
-
-    objective = at_random(FusedCut, 0.01)
+    objective = at_random(FusedCut, size)
     short = float(objective.expected_cut().detach())
-    monkeypatch.setattr(MAXCUT.fused_cut, "RULE_SMALL", MAXCUT.fused_cut.RULE)
-    assert short == pytest.approx(float(objective.expected_cut().detach()), abs=1e-9)
+    longest = MAXCUT.fused_cut.RULES[math.inf]
+    monkeypatch.setattr(MAXCUT.fused_cut, "RULES", {math.inf: longest})
+    assert short == pytest.approx(float(objective.expected_cut().detach()), abs=1e-11)
 
 
 def test_float32_stays_float32() -> None:
