@@ -1,4 +1,4 @@
-"""Pairs of points in blocks: their distances, how an embedding changes them, which it hurts most."""
+"""Pairs of points in blocks: their distances, what an embedding makes of them, the worst."""
 
 import math
 from collections.abc import Iterator
