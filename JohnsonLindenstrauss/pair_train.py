@@ -16,6 +16,7 @@ from JohnsonLindenstrauss.pairs import (
     PairBlocks,
     balanced,
     pair_extremes,
+    ratio_range,
     unique_points,
     worst_pairs,
 )
@@ -194,8 +195,7 @@ def _refine(
         crowded = len(pairs.inverse) == limit and blocks.num_points <= SAMPLE
         objective.pairs = blocks if crowded else pairs
         descent.run(objective, sharpness, WORST_PAIRS_STEPS)
-    pairs = worst_pairs(objective.images(), blocks, 0.0, 1)
-    _, distortion = balanced(pairs.low, pairs.high)
+    _, distortion = balanced(*ratio_range(objective.images(), blocks))
     descent.saw(distortion)
     return objective.mean.detach() if distortion < best else best_mean
 

@@ -137,6 +137,15 @@ def worst_pairs(
 
 
 @torch.no_grad()
+def ratio_range(
+    images: Float[Tensor, "points components"], blocks: PairBlocks
+) -> tuple[float, float]:
+    """Smallest and largest ‖y_i − y_j‖²/‖x_i − x_j‖² over all pairs."""
+    found = worst_pairs(images, blocks, margin=0.0, limit=1)
+    return found.low, found.high
+
+
+@torch.no_grad()
 def pair_extremes(
     embedding: Float[Tensor, "components dimension"],
     points: Float[Tensor, "points dimension"],
