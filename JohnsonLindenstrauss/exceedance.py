@@ -22,8 +22,9 @@ class ExceedanceProbability(GaussianEmbedding):
         points: u, n unit vectors in R^d.
         num_components: k, from 1 to d.
         epsilon: ε > 0.
-        regularization: λ > 0; by default 1/d, with which λ‖W‖_F² is kσ²: the smaller 1/(2kd) of
-            the moments would leave M = 0 k times as slowly, see ``PairDistortion``.
+        regularization: λ > 0; by default 1/(4d), with which the penalty starts at 1/4: with an ε
+            at which the bound starts at 1/2, f starts below 1, and where it ends lower at σ = 0,
+            fewer than one point is beyond ε: none.
 
     Raises:
         ValueError: an argument out of its range, or points that are not unit vectors.
@@ -36,7 +37,7 @@ class ExceedanceProbability(GaussianEmbedding):
         epsilon: float,
         regularization: float | None = None,
     ) -> None:
-        default = 1 / points.shape[1]
+        default = 1 / (4 * points.shape[1])
         super().__init__(
             points, num_components, default if regularization is None else regularization
         )

@@ -93,6 +93,7 @@ def shepard_figure(
     shown = slice(None, None, max(1, len(distances) // 20_000))
     reach = distances.max() * 1.05
     highest = (distances * np.sqrt(np.maximum(before, after))).max() * 1.05
+    deepest = (distances * np.sqrt(np.minimum(before, after))).min() * 0.95
     lowest = distances.min() * 0.9
     for axes, ratios, color, name in (
         (panels[0], before, ORANGE, "Gaussian"),
@@ -105,7 +106,7 @@ def shepard_figure(
         )  # fmt: skip
         axes.plot([lowest, reach], [lowest, reach], color=GREY, linewidth=1)
         axes.set_xlim(lowest, reach)
-        axes.set_ylim(0, highest)
+        axes.set_ylim(deepest, highest)
         worst = np.abs(ratios - 1).max()
         label(
             axes, x="distance", y="embedded distance", title=f"{name}: distortion up to {worst:.2f}"

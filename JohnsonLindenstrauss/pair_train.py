@@ -68,7 +68,7 @@ class PairTraining:
         copies: points that were left out because they equal an earlier one.
         value: f before each step; of the points and the pairs of that step.
         deviation: σ before each step.
-        rounds: steps at which all pairs were looked at.
+        rounds: steps at which all pairs were looked at; of the sample of points, while on that.
         distortion: the largest distortion at each of these, after balancing.
         seconds: wall time of the descent, without reading the points and the final check.
     """
@@ -161,6 +161,7 @@ def _learn(
             objective.scale.zero_()
     for sharpness in ALL_PAIRS if start is None else ALL_PAIRS[-WARM_STAGES:]:
         descent.run(objective, sharpness, ALL_PAIRS_STEPS)
+        descent.saw(balanced(*ratio_range(objective.images(), sampled))[1])
     blocks = sampled if len(chosen) == num_points else PairBlocks(coordinates, block_size, dtype)
     return _refine(objective, rescaled, blocks, descent, target).double() / lengths
 

@@ -189,5 +189,8 @@ def balanced(low: float, high: float) -> tuple[float, float]:
     """The factor on A that balances the extremes about 1, and the distortion it leaves.
 
     Squared lengths scale by c², so c² = 2/(low + high) makes low and high lie equally far from 1.
+    The zero matrix can't be scaled: its distortion is 1.
     """
+    if high <= 0:
+        return 1.0, 1.0
     return math.sqrt(2 / (low + high)), (high - low) / (high + low)
