@@ -2,7 +2,8 @@
 
 For X ~ χ'²_k(λ) with distribution function F_k, tail 1 − F_k and density f_k:
 
-    ∂F_k/∂λ = −f_{k+2},    ∂f_k/∂λ = (f_{k+2} − f_k)/2,    ∂f_k/∂x = (f_{k−2} − f_k)/2
+    ∂F_k/∂λ = −f_{k+2},    ∂f_k/∂λ = (f_{k+2} − f_k)/2,    ∂f_k/∂x = (f_{k−2} − f_k)/2,
+    x f_{k−2} = λ f_{k+2} + (k − 2) f_k
 
 References:
     Johnson, Kotz, Balakrishnan, *Continuous Univariate Distributions 2*, 1995, chapter 29.
@@ -84,7 +85,7 @@ def _log_remainder(delta: Array) -> Array:
 def log_density(x: Array, df: int, noncentrality: Array) -> Array:
     """log f_k(x; λ) = −(√x − √λ)²/2 + (ν/2) log(x/λ) + log(e^−z I_ν(z)/2), z = √(λx), ν = k/2 − 1.
 
-    Holds for k = 0 and k = −1 too, which derivatives in x ask for. −∞ at x ≤ 0.
+    −∞ at x ≤ 0.
     """
     x, lam = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(noncentrality, dtype=float))
     order = df / 2 - 1
@@ -99,8 +100,6 @@ def log_density(x: Array, df: int, noncentrality: Array) -> Array:
         # Where I_ν underflows z is small beside ν: its series begins (z/2)^ν/Γ(ν + 1).
         power = order * np.log(x / 2) - special.gammaln(order + 1)
         series = power - (x + lam) / 2 + np.log1p(z**2 / 4 / (order + 1)) - np.log(2)
-    if df == 0:  # its mass at 0 aside, no density without noncentrality
-        series = np.full_like(x, -np.inf)
     usable = ((bessel > 0) | (z >= FAR)) & (lam > 0) & np.isfinite(general)
     return np.where(x > 0, np.where(usable, general, series), -np.inf)
 
@@ -147,5 +146,6 @@ class _Density(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         x, lam = ctx.saved_tensors
         here = density(x, ctx.df, lam)
-        below, above = density(x, ctx.df - 2, lam), density(x, ctx.df + 2, lam)
+        above = density(x, ctx.df + 2, lam)
+        below = (lam * above + (ctx.df - 2) * here) / x
         return gradient * (below - here) / 2, gradient * (above - here) / 2, None

@@ -44,13 +44,14 @@ class LearnedProjection(Estimator):
 
     def __init__(
         self,
-        n_components: int | str = "auto",
+        n_components: Any = "auto",
         *,
-        eps: float = 0.1,
-        max_iter: int | None = None,
-        block_size: int = BLOCK_SIZE,
+        eps: Any = 0.1,
+        max_iter: Any = None,
+        block_size: Any = BLOCK_SIZE,
         random_state: Any = None,
     ) -> None:
+        # scikit-learn's rule: the constructor takes anything, and fit complains.
         self.n_components = n_components
         self.eps = eps
         self.max_iter = max_iter

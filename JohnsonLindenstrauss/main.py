@@ -143,7 +143,7 @@ def _embed_points(run: Run, config: Config, points: Tensor, generator: torch.Gen
     """The paper's experiment: unit vectors that keep their length."""
     epsilon = None
     if config.objective == "exceedance":
-        # As many points again halve what each may add: the bound starts at 1/2, below 1 by a margin.
+        # For twice the points the bound is 1 where for these it is 1/2: below 1 by a margin.
         epsilon = guaranteed_distortion(2 * len(points), config.num_components)
     baselines = gaussian_baselines(points, config.num_components, generator)
     max_steps = config.steps or SETTINGS[config.estimator].max_steps

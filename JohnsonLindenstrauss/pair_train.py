@@ -116,7 +116,6 @@ def train_pairs(
         ValueError: an argument out of its range, or points that are all equal.
     """
     require_between("num_components", num_components, 1, points.shape[1])
-    require_at_least("the number of points", len(points), 2)
     distinct, copies = unique_points(points.double())
     require_at_least("the number of distinct points", len(distinct), 2)
     began = time.perf_counter()

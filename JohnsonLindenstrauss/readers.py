@@ -4,6 +4,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.io
@@ -121,7 +122,7 @@ def _read_matrix_market(path: Path) -> np.ndarray:
     return _dense(found) if scipy.sparse.issparse(found) else np.asarray(found)
 
 
-def _dense(matrix: scipy.sparse.sparray) -> np.ndarray:
+def _dense(matrix: Any) -> np.ndarray:
     _require_size(matrix.shape)
     return matrix.toarray()
 

@@ -45,12 +45,12 @@ class StagedDescent:
     ) -> None:
         """Descend at one β; where that ended higher than it began, again at half the pace."""
         shortened = math.ceil(steps * min(1.0, self._max_steps / MAX_STEPS))
-        steps = min(shortened, self._max_steps - self._steps)
-        if steps < 1:
-            return
         objective.sharpness = float(sharpness)
         before = copy.deepcopy(objective.state_dict())
         for _ in range(MAX_ATTEMPTS):
+            steps = min(shortened, self._max_steps - self._steps)
+            if steps < 1:
+                return
             optimizer = self._optimizer(objective, steps, perturb)
             rate = optimizer.param_groups[0]["lr"]
             try:

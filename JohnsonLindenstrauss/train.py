@@ -68,9 +68,9 @@ SAMPLED = DescentSettings(
 )
 # The union bound is steep in σ and, near σ = 0, in M: shorter steps than the moments', or σ runs
 # past M and leaves M = 0. Where the bound is 0 the gradient is the penalty's alone, and M rests.
-# Measured on figure 6: 1 350 steps, σ → 0 and a distortion of 0.44, within the theorem's 0.79 and no
-# better, since below ε one embedding is as good as another; the moments end at 1e-11 and are the
-# default. At 0.7 of that ε the bound starts at 5, and σ or M = 0 stays: there the theorem is silent.
+# Measured on figure 6: 1 350 steps, σ → 0 and a distortion of 0.44, within the theorem's 0.79 and
+# no better, since below ε one embedding is as good as another; the moments end at 1e-11 and are the
+# default. Where the bound starts above 1, at 5, σ or M = 0 stays: there the theorem is silent.
 EXCEEDANCE = DescentSettings(
     max_steps=3_000,
     learning_rate=0.02,
