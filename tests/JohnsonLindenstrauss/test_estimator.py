@@ -23,7 +23,7 @@ def fitted(**options: object) -> LearnedProjection:
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learn_s_checks_pass() -> None:
     checks = pytest.importorskip("sklearn.utils.estimator_checks")
-    checks.check_estimator(LearnedProjection(n_components=1, max_iter=30))
+    checks.check_estimator(LearnedProjection(n_components=1, max_iter=10))
 
 
 @pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_matrix, scipy.sparse.coo_array])

@@ -13,10 +13,10 @@ from JohnsonLindenstrauss.studies import baselines as study
 from JohnsonLindenstrauss.studies.baselines import min_dim
 
 SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "guarantee": ({"SIZES": ((12, 6, 20), (12, 10, 20))}, {"steps": 700}),
+    "guarantee": ({"SIZES": ((12, 6, 20),)}, {"steps": 600}),
     "baselines": (
-        {"COMPONENTS": (4, 12), "MANY_COMPONENTS": (60,), "DRAWS": 20},
-        {"num_points": 20, "dimension": 30, "steps": 300},
+        {"COMPONENTS": (6, 12), "MANY_COMPONENTS": (60,), "DRAWS": 20},
+        {"num_points": 20, "dimension": 30, "steps": 600},
     ),
 }
 
