@@ -19,7 +19,7 @@ class LearnedProjection(Estimator):
 
     A random projection's distortion is known in distribution; this one's is known. It speaks of
     the points it was fitted on: new points fare like under a random projection or somewhat worse,
-    unless they resemble the fitted ones. Works on a copy in float64 of dense shape; up to 2 000
+    unless they resemble the fitted ones. Works on a copy in float64 of dense shape; up to 5 000
     points all pairs are descended on, of more a sample and then the worst pairs of all.
 
     Args:

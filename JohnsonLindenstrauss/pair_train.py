@@ -31,7 +31,11 @@ ALL_PAIRS, ALL_PAIRS_STEPS = np.geomspace(10, 150, 20), 40
 WORST_PAIRS, WORST_PAIRS_STEPS = np.geomspace(150, 4000, 40), 60
 WARM_STAGES = 5  # of the stages over all pairs, where an embedding is at hand
 PATIENCE, LEAST_GAIN = 10, 2e-3  # stop where so many rounds gained less than this part
-SAMPLE = 2000  # points whose pairs are all descended on; of more points the worst pairs
+# Points whose pairs are all descended on; beyond, a sample of so many, then the worst pairs of all.
+# On 5 000 Gaussian points in 1 000 dimensions, k = 50, 850 steps: all pairs 0.377 in 111 s of one
+# core; a sample of 2 000 alone 0.88 over all pairs, which is what fitting block by block sees, and
+# 0.538 in 39 s with the worst pairs of all after it. So no partial_fit, and no smaller samples.
+SAMPLE = 5_000
 LIMIT = 5_000_000  # numbers in the differences of a list of pairs, at least
 CLOSEST = 1e-3  # squared distance over squared norm that float32 knows to three digits
 FLATTEST = 0.05  # of the largest spread: a coordinate that hardly varies is not stretched further

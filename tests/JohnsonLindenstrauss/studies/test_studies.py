@@ -47,7 +47,7 @@ def test_a_study_writes_its_numbers_claims_and_figure(
         assert all(each["measured"]["direct_from_zero"]["values"] == [1, 1] for each in rows)
     else:
         needed = record["results"]["needed_components"]
-        assert needed["0.5"]["learned"] == 12
+        assert needed["0.5"]["learned"] == 6
         assert needed["0.5"]["min_dim"] == min_dim(20, 0.5)
         assert rows[-1]["measured"]["learned"]["values"] == [None, None]
 
