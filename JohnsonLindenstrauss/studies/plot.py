@@ -56,9 +56,11 @@ def lines_figure(lines: Lines) -> Figure:
             np.maximum([getattr(each, part) for each in intervals], lines.lowest)
             for part in ("mean", "low", "high")
         )
+        # Side by side where positions are names: several lie on top of each other.
+        aside = 0.08 * (i - (len(lines.series) - 1) / 2) if named else 0.0
         reach = np.nan_to_num(np.array([mean - low, high - mean]))
         axes.errorbar(
-            positions,
+            positions + aside,
             mean,
             reach,
             color=COLOURS[i],
