@@ -122,8 +122,7 @@ def train_pairs(
     require_between("num_components", num_components, 1, points.shape[1])
     distinct, copies = unique_points(points.double())
     require_at_least("the number of distinct points", len(distinct), 2)
-    began = time.perf_counter()
-    inside = span(distinct)
+    began, inside = time.perf_counter(), span(distinct)
     descent = StagedDescent(generator, progress, max_steps)
     if num_components >= inside.basis.shape[0]:
         mean = torch.eye(num_components, inside.basis.shape[0], dtype=distinct.dtype)
@@ -131,8 +130,7 @@ def train_pairs(
         mean = _learn(inside, num_components, descent, block_size, start, target)
     seconds = time.perf_counter() - began
     embedding = mean.to(inside.basis) @ inside.basis
-    factor, _ = balanced(*pair_extremes(embedding, distinct, block_size))
-    embedding *= factor
+    embedding *= balanced(*pair_extremes(embedding, distinct, block_size))[0]
     low, high = pair_extremes(embedding, distinct, block_size)
     return PairTraining(embedding, low, high, copies, *descent.record(), seconds)
 

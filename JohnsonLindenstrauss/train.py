@@ -128,29 +128,12 @@ def train(
     Raises:
         ValueError: as ``ExpectedDistortion``; an ε to sample with, or not above 0.
     """
-    if epsilon is not None and estimator != "exact":
-        raise ValueError(f"estimator is {estimator}: the exceedance probability is exact only")
+    exact = _exact_objective(points, num_components, estimator, epsilon)
     settings = SETTINGS[estimator] if epsilon is None else EXCEEDANCE
-    exact: GaussianEmbedding = (
-        ExpectedDistortion(points, num_components)
-        if epsilon is None
-        else ExceedanceProbability(points, num_components, epsilon)
-    )
     objective = exact
     if estimator == "sampled":
         objective = SampledDistortion(points, num_components, generator)
-    optimizer = PerturbedGradientDescent(
-        _parameter_groups(objective, settings),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        nesterov=settings.momentum > 0,
-        gradient_threshold=settings.gradient_threshold,
-        restart=settings.restart,
-        perturbation_radius=PERTURBATION_RADIUS,
-        perturbation_interval=PERTURBATION_INTERVAL,
-        decrease_threshold=settings.decrease_threshold,
-        generator=generator,
-    )
+    optimizer = _optimizer(objective, settings, generator)
     max_steps = settings.max_steps if max_steps is None else max_steps
     history = descend(
         objective,
@@ -162,6 +145,33 @@ def train(
     )
     exact.load_state_dict(objective.state_dict())
     return Training(history, exact, certify(exact))
+
+
+def _exact_objective(
+    points: Tensor, num_components: int, estimator: Estimator, epsilon: float | None
+) -> GaussianEmbedding:
+    if epsilon is None:
+        return ExpectedDistortion(points, num_components)
+    if estimator != "exact":
+        raise ValueError(f"estimator is {estimator}: the exceedance probability is exact only")
+    return ExceedanceProbability(points, num_components, epsilon)
+
+
+def _optimizer(
+    objective: GaussianEmbedding, settings: DescentSettings, generator: torch.Generator
+) -> PerturbedGradientDescent:
+    return PerturbedGradientDescent(
+        _parameter_groups(objective, settings),
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        nesterov=settings.momentum > 0,
+        gradient_threshold=settings.gradient_threshold,
+        restart=settings.restart,
+        perturbation_radius=PERTURBATION_RADIUS,
+        perturbation_interval=PERTURBATION_INTERVAL,
+        decrease_threshold=settings.decrease_threshold,
+        generator=generator,
+    )
 
 
 def plain_descent(
