@@ -46,6 +46,17 @@ def test_the_network_trained_on_ones_own_data_nearly_forgets_what_does_not_matte
     assert float(capsys.readouterr().out) < 0.1  # of 1000 points; none but a population gives 0
 
 
+def test_the_projection_of_ones_own_points_knows_its_distortion(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(50, 40, generator=generator).numpy()
+    scope: dict[str, object] = {"X": points}
+    exec(example("LearnedProjection(n_components=20"), scope)
+    assert 0 < float(capsys.readouterr().out) < 0.3
+    assert scope["Z"].shape == (50, 20)  # type: ignore[attr-defined]
+
+
 def test_every_command_names_a_file_that_exists() -> None:
     root = Path(__file__).parents[1]
     commands = re.findall(r"python (\S+\.py)", README)

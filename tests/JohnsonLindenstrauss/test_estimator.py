@@ -1,0 +1,157 @@
+"""scikit-learn's own checks, and what they do not look at."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+
+from JohnsonLindenstrauss.estimator import LearnedProjection
+from JohnsonLindenstrauss.model import cube_points
+from JohnsonLindenstrauss.pairs import max_pair_distortion
+
+POINTS = np.random.default_rng(0).normal(size=(40, 12))
+
+
+def fitted(**options: object) -> LearnedProjection:
+    arguments = {"n_components": 5, "max_iter": 300, "random_state": 0} | options
+    return LearnedProjection(**arguments).fit(POINTS)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learn_s_checks_pass() -> None:
+    checks = pytest.importorskip("sklearn.utils.estimator_checks")
+    checks.check_estimator(LearnedProjection(n_components=1, max_iter=10))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_matrix, scipy.sparse.coo_array])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_dense_and_sparse_points_of_either_type(kind: type, dtype: type) -> None:
+    points = kind(POINTS.astype(dtype))
+    projection = LearnedProjection(3, max_iter=200, random_state=0)
+    images = projection.fit_transform(points)
+    assert isinstance(images, np.ndarray)
+    assert images.dtype == projection.components_.dtype == dtype
+    assert images.shape == (40, 3)
+    np.testing.assert_allclose(images, POINTS @ projection.components_.T, rtol=1e-3, atol=1e-4)
+
+
+def test_the_distortion_is_that_of_all_pairs() -> None:
+    projection = fitted()
+    exact = max_pair_distortion(torch.tensor(projection.components_), torch.tensor(POINTS))
+    assert projection.max_distortion_ == pytest.approx(exact, rel=1e-12)
+    assert projection.n_features_in_ == 12
+    assert projection.n_components_ == 5
+    assert 1 <= projection.n_iter_ <= 300
+
+
+def test_the_inverse_is_the_pseudo_inverse() -> None:
+    projection = fitted()
+    images = projection.transform(POINTS)
+    back = projection.inverse_transform(images)
+    assert back.shape == POINTS.shape
+    np.testing.assert_allclose(projection.transform(back), images, atol=1e-10)
+    np.testing.assert_allclose(back, images @ np.linalg.pinv(projection.components_).T)
+    with pytest.raises(ValueError, match="it needs 5 columns"):
+        projection.inverse_transform(POINTS)
+
+
+def test_random_state_repeats_and_differs() -> None:
+    np.testing.assert_array_equal(fitted().components_, fitted().components_)
+    state = np.random.RandomState(0)
+    drawn = [fitted(random_state=s).components_ for s in (state, np.random.RandomState(0), 1)]
+    assert not np.array_equal(drawn[0], drawn[2])
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert fitted(random_state=None).max_distortion_ < 1
+
+
+def test_auto_finds_far_fewer_components_than_the_random_bound() -> None:
+    points = cube_points(40, 200, torch.Generator().manual_seed(0)).numpy()
+    projection = LearnedProjection(eps=0.2, max_iter=1_000, random_state=0).fit(points)
+    assert projection.max_distortion_ <= 0.2
+    assert projection.n_components_ < 25  # rank 39; min_dim(40, 0.2) is 851
+    fewer = LearnedProjection(projection.n_components_ - 5, max_iter=1_000, random_state=0)
+    assert fewer.fit(points).max_distortion_ > 0.2
+    assert LearnedProjection(eps=5.0, max_iter=50, random_state=0).fit(POINTS).n_components_ == 1
+
+
+def test_parameters_go_in_and_out() -> None:
+    projection = LearnedProjection(4, eps=0.3)
+    known = {"n_components": 4, "eps": 0.3, "max_iter": None, "block_size": 256}
+    assert projection.get_params() == known | {"random_state": None}
+    assert projection.set_params(eps=0.2, n_components="auto") is projection
+    assert (projection.eps, projection.n_components) == (0.2, "auto")
+    with pytest.raises(ValueError, match="epsilon"):
+        projection.set_params(epsilon=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_components": 0}, "n_components is 0: it must be"),
+        ({"n_components": 13}, "from 1 to the 12 features"),
+        ({"n_components": 2.5}, "n_components is 2.5"),
+        ({"n_components": True}, "n_components is True"),
+        ({"n_components": "many"}, "n_components is 'many'"),
+        ({"n_components": "auto", "eps": 0.0}, "eps is 0"),
+        ({"max_iter": 0}, "max_iter is 0"),
+        ({"block_size": 0}, "block_size is 0"),
+        ({"random_state": -1}, "random_state is -1"),
+    ],
+)
+def test_bad_parameters_are_named_when_fitting(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fitted(**options)
+
+
+@pytest.mark.parametrize(
+    "points", [np.ones((4, 3)), POINTS[:1], np.full((4, 3), np.nan), np.full((4, 3), np.inf)]
+)
+@pytest.mark.filterwarnings("ignore:3 points equal")
+def test_points_that_can_t_be_embedded_are_refused(points: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"distinct points|minimum of 2|NaN|infinity"):
+        LearnedProjection(1).fit(points)
+
+
+def test_copies_are_left_out_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="2 points equal earlier ones"):
+        LearnedProjection(2, max_iter=30).fit(POINTS[[*range(9), 3, 3]])
+
+
+WITHOUT = """
+import sys
+sys.modules["sklearn"] = None
+import numpy as np, scipy.sparse
+from JohnsonLindenstrauss.estimator import LearnedProjection
+points = np.random.default_rng(0).normal(size=(15, 6)).astype(np.float32)
+projection = LearnedProjection(2, max_iter=50, random_state=0)
+def complaint(call, *arguments, **named):
+    try:
+        call(*arguments, **named)
+    except ValueError as problem:
+        return str(problem)
+print(complaint(projection.transform, points))
+images = projection.fit_transform(scipy.sparse.csr_array(points))
+assert images.shape == (15, 2) and images.dtype == np.float32
+assert projection.get_params()["max_iter"] == 50
+assert projection.set_params(eps=0.5).eps == 0.5
+print(complaint(projection.set_params, speed=3))
+print(complaint(projection.transform, points[:, :4]))
+print(complaint(projection.fit, np.full((3, 3), np.nan)))
+print(complaint(projection.fit, points[:1]))
+"""
+
+
+def test_it_works_without_scikit_learn() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert "not fitted yet" in lines[0]
+    assert lines[1].startswith("speed is no parameter")
+    assert lines[2] == "X has 4 features: it was fitted on 6"
+    assert "NaN or infinity" in lines[3]
+    assert "2 rows or more" in lines[4]

@@ -1,0 +1,173 @@
+"""From the random embedding to the worst pairs: quality, exactness and what is refused."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from JohnsonLindenstrauss import pair_train
+from JohnsonLindenstrauss.model import cube_points
+from JohnsonLindenstrauss.pair_baselines import (
+    gaussian_matrix,
+    principal_components,
+    rademacher_matrix,
+    random_distortions,
+)
+from JohnsonLindenstrauss.pair_train import PairTraining, span, train_pairs
+from JohnsonLindenstrauss.pairs import balanced, max_pair_distortion, pair_extremes
+from JohnsonLindenstrauss.stages import StagedDescent
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def gaussian(n: int, d: int, seed: int = 0) -> Tensor:
+    return torch.randn(n, d, generator=generator(seed), dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def small() -> PairTraining:
+    return train_pairs(gaussian(40, 30), 12, generator=generator(), max_steps=1_000)
+
+
+def test_the_paper_s_points_are_embedded_as_well_as_is_asked() -> None:
+    points = cube_points(100, 500, generator())
+    training = train_pairs(points, 30, generator=generator(1), max_steps=2_000)
+    assert training.max_distortion <= 0.15
+    assert training.max_distortion == max_pair_distortion(training.embedding, points)
+    assert training.deviation[0] == pytest.approx(30**-0.5, rel=1e-6)
+    assert training.deviation[-1] < 1e-6
+
+
+def test_it_beats_every_random_draw_and_principal_components(small: PairTraining) -> None:
+    points = gaussian(40, 30)
+    random = random_distortions(points, 12, gaussian_matrix, generator(), num_draws=200)
+    rescaled = balanced(*pair_extremes(principal_components(points, 12), points))[1]
+    assert small.max_distortion < 0.5 * min(random.min(), rescaled)
+    assert small.low + small.high == pytest.approx(2, abs=1e-9)
+    assert len(small.value) == len(small.deviation) <= 1_000
+    assert len(small.rounds) == len(small.distortion)
+    assert small.copies == 0
+
+
+def test_neither_shift_nor_scale_nor_rotation_matters(small: PairTraining) -> None:
+    rotation = torch.linalg.qr(gaussian(30, 30, 7)).Q
+    moved = 1e3 * (gaussian(40, 30) @ rotation.T) + 17
+    training = train_pairs(moved, 12, generator=generator(), max_steps=1_000)
+    assert training.max_distortion == pytest.approx(small.max_distortion, rel=0.15)
+
+
+def test_a_seed_repeats_its_result(small: PairTraining) -> None:
+    again = train_pairs(gaussian(40, 30), 12, generator=generator(), max_steps=1_000)
+    torch.testing.assert_close(again.embedding, small.embedding, rtol=0, atol=0)
+
+
+def test_the_block_size_changes_nothing_but_rounding() -> None:
+    results = [
+        train_pairs(gaussian(30, 8), 3, generator=generator(), block_size=b, max_steps=300)
+        for b in (1, 7, 100)
+    ]
+    for each in results:
+        assert each.max_distortion == pytest.approx(results[0].max_distortion, rel=0.1)
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(5, 20, 4), (5, 20, 19), (30, 3, 3), (2, 4, 1)])
+def test_enough_components_keep_every_distance(n: int, d: int, k: int) -> None:
+    training = train_pairs(gaussian(n, d), k, generator=generator())
+    assert training.embedding.shape == (k, d)
+    assert training.max_distortion < 1e-12
+    assert len(training.value) == 0
+
+
+def test_copies_have_no_distance_and_are_counted() -> None:
+    points = gaussian(12, 6)
+    training = train_pairs(points[[*range(12), 3, 3, 5]], 3, generator=generator(), max_steps=300)
+    assert training.copies == 3
+    assert training.max_distortion == max_pair_distortion(training.embedding, points)
+
+
+def test_points_close_to_each_other_are_computed_in_float64() -> None:
+    points = gaussian(20, 6)
+    points[1] = points[0] + 1e-5 * gaussian(1, 6, 3)[0]
+    training = train_pairs(points, 4, generator=generator(), max_steps=1_000)
+    assert training.max_distortion < 0.5
+    assert pair_train._dtype(points) == torch.float64
+    assert pair_train._dtype(gaussian(20, 6)) == torch.float32
+
+
+def test_many_points_are_sampled_and_checked_on_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = gaussian(120, 10)
+    everything = train_pairs(points, 5, generator=generator(), max_steps=1_500)
+    monkeypatch.setattr(pair_train, "SAMPLE", 40)
+    sampled = train_pairs(points, 5, generator=generator(), max_steps=1_500)
+    assert sampled.max_distortion == max_pair_distortion(sampled.embedding, points)
+    assert sampled.max_distortion <= 1.15 * everything.max_distortion
+
+
+def test_it_goes_on_from_a_given_embedding_and_stops_at_a_target(small: PairTraining) -> None:
+    points = gaussian(40, 30)
+    warm = train_pairs(
+        points, 12, generator=generator(), start=small.embedding, target=1.1 * small.max_distortion
+    )
+    assert len(warm.value) < 2_000
+    assert warm.max_distortion <= 1.1 * small.max_distortion
+
+
+def test_one_step_is_little_but_not_wrong() -> None:
+    points = gaussian(10, 6)
+    training = train_pairs(points, 2, generator=generator(), max_steps=1)
+    assert training.max_distortion == max_pair_distortion(training.embedding, points)
+
+
+@pytest.mark.parametrize(
+    ("points", "k", "message"),
+    [
+        (gaussian(5, 3), 0, "num_components is 0"),
+        (gaussian(5, 3), 4, "num_components is 4: it must lie between 1 and 3"),
+        (gaussian(1, 3), 1, "the number of distinct points is 1"),
+        (torch.ones(4, 3, dtype=torch.float64), 1, "the number of distinct points is 1"),
+    ],
+)
+def test_bad_arguments_are_named(points: Tensor, k: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        train_pairs(points, k, generator=generator())
+
+
+def test_the_span_reproduces_the_centred_points() -> None:
+    points = gaussian(6, 9)
+    inside = span(points)
+    assert inside.coordinates.shape == (6, 5)
+    torch.testing.assert_close(inside.basis @ inside.basis.T, torch.eye(5, dtype=torch.float64))
+    torch.testing.assert_close(inside.coordinates @ inside.basis, points - points.mean(dim=0))
+
+
+def test_a_descent_that_diverges_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("JohnsonLindenstrauss.stages.LEARNING_RATE", 1e3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        training = train_pairs(gaussian(20, 10), 4, generator=generator(), max_steps=600)
+    assert np.isfinite(training.max_distortion)
+    assert training.max_distortion < 1
+    assert StagedDescent(generator(), None, 10).record()[0].shape == (0,)
+
+
+def test_baselines_are_what_they_are_called() -> None:
+    drawn = gaussian_matrix(50, 400, generator())
+    assert float(drawn.square().mean()) == pytest.approx(1 / 50, rel=0.05)
+    sparse = rademacher_matrix(50, 400, generator())
+    assert sorted(sparse.unique().tolist()) == pytest.approx([-(0.06**0.5), 0, 0.06**0.5])
+    assert float((sparse == 0).double().mean()) == pytest.approx(2 / 3, abs=0.02)
+    points = gaussian(30, 6) * torch.tensor([9.0, 5, 1, 1, 1, 1])
+    components = principal_components(points, 2)
+    values = torch.linalg.svdvals((points - points.mean(dim=0)) @ components.T)
+    expected = torch.linalg.svdvals(points - points.mean(dim=0))[:2]
+    torch.testing.assert_close(values, expected)
+    assert principal_components(gaussian(3, 6), 5)[2:].abs().max() == 0
+    found = random_distortions(points, 2, gaussian_matrix, generator(), num_draws=5)
+    again = generator()
+    matrices = [gaussian_matrix(2, 6, again) for _ in range(5)]
+    exact = [max_pair_distortion(each, points) for each in matrices]
+    np.testing.assert_allclose(found, exact, rtol=1e-4)

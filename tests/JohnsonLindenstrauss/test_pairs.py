@@ -1,0 +1,125 @@
+"""Blocks of pairs against loops over pairs."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from JohnsonLindenstrauss import pairs as module
+from JohnsonLindenstrauss.pairs import (
+    PairBlocks,
+    balanced,
+    max_pair_distortion,
+    pair_extremes,
+    ratio_range,
+    squared_distances,
+    unique_points,
+    worst_pairs,
+)
+
+
+def gaussian(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def slow_ratios(embedding: Tensor, points: Tensor) -> dict[tuple[int, int], float]:
+    found = {}
+    for i, j in itertools.combinations(range(len(points)), 2):
+        y = points[i] - points[j]
+        found[i, j] = float((embedding @ y).square().sum() / y.square().sum())
+    return found
+
+
+@settings(deadline=None, max_examples=20)
+@given(n=st.integers(2, 9), d=st.integers(1, 5), block=st.integers(1, 12), seed=st.integers(0, 99))
+def test_extremes_are_those_of_a_loop_whatever_the_block(
+    n: int, d: int, block: int, seed: int
+) -> None:
+    points, embedding = gaussian(n, d, seed=seed), gaussian(2, d, seed=seed + 1)
+    ratios = slow_ratios(embedding, points).values()
+    low, high = pair_extremes(embedding, points, block)
+    assert low == pytest.approx(min(ratios), rel=1e-9)
+    assert high == pytest.approx(max(ratios), rel=1e-9)
+    in_blocks = ratio_range(points @ embedding.T, PairBlocks(points, block))
+    # A ratio is kept from below 1 by the pairs that are counted elsewhere only where n = 1.
+    assert in_blocks == pytest.approx((min(low, 1), high), rel=1e-8)
+    assert max_pair_distortion(embedding, points, block) == max(high - 1, 1 - low)
+
+
+@pytest.mark.parametrize("kept", [2**30, 0])
+def test_blocks_hold_the_inverse_distances_above_the_diagonal(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT_BYTES", kept)
+    points = gaussian(7, 3)
+    blocks = PairBlocks(points, 3)
+    assert blocks.num_pairs == 21
+    for _ in range(2):
+        seen = torch.zeros(7, 7, dtype=torch.float64)
+        for start, inverse in blocks:
+            assert len(inverse) <= 3
+            seen[start : start + len(inverse), start:] = inverse
+        expected = torch.cdist(points, points).square().reciprocal().triu(1)
+        torch.testing.assert_close(seen, expected, rtol=1e-12, atol=0)
+
+
+def test_distances_survive_points_that_nearly_agree() -> None:
+    points = gaussian(3, 4) * 1e3
+    near = torch.cat([points, points[:1] + 1e-6])
+    assert squared_distances(near, near)[0, 3] == pytest.approx(4e-12, rel=1e-3)
+    identity = torch.eye(4, dtype=torch.float64)
+    assert max_pair_distortion(identity, near) == pytest.approx(0, abs=1e-12)
+
+
+def test_worst_pairs_are_those_within_the_margin() -> None:
+    points, embedding = gaussian(8, 5), gaussian(2, 5, seed=1) / 2
+    ratios = slow_ratios(embedding, points)
+    found = worst_pairs(points @ embedding.T, PairBlocks(points, 3), 0.2, 1000)
+    distortion = {pair: abs(ratio - 1) for pair, ratio in ratios.items()}
+    worst = max(distortion.values())
+    expected = {pair for pair, each in distortion.items() if each > worst - 0.2}
+    assert len(expected) > 1
+    listed = list(zip(found.first.tolist(), found.second.tolist(), strict=True))
+    assert len(listed) == len(expected)
+    assert set(listed) == expected
+    for pair, inverse in zip(listed, found.inverse.tolist(), strict=True):
+        y = points[pair[0]] - points[pair[1]]
+        assert inverse == pytest.approx(1 / float(y.square().sum()), rel=1e-9)
+    one = worst_pairs(points @ embedding.T, PairBlocks(points, 3), 10.0, 1)
+    assert (int(one.first), int(one.second)) == max(distortion, key=distortion.__getitem__)
+
+
+@given(low=st.floats(0.01, 2), gap=st.floats(0, 5))
+def test_the_balancing_factor_leaves_what_it_says(low: float, gap: float) -> None:
+    factor, distortion = balanced(low, low + gap)
+    assert factor**2 * low == pytest.approx(1 - distortion, abs=1e-12)
+    assert factor**2 * (low + gap) == pytest.approx(1 + distortion, abs=1e-12)
+    assert balanced(0.0, 0.0) == (1.0, 1.0)
+
+
+def test_copies_are_dropped_and_the_order_kept() -> None:
+    points = gaussian(5, 3)
+    distinct, copies = unique_points(points[[3, 1, 3, 4, 1, 1]])
+    assert copies == 3
+    torch.testing.assert_close(distinct, points[[3, 1, 4]], rtol=0, atol=0)
+
+
+def test_equal_points_have_no_distance_to_keep() -> None:
+    same = torch.ones(3, 2, dtype=torch.float64)
+    with pytest.raises(ValueError, match="all points are equal"):
+        pair_extremes(torch.eye(2, dtype=torch.float64), same)
+    with pytest.raises(ValueError, match="number of points is 1"):
+        pair_extremes(torch.eye(2, dtype=torch.float64), same[:1])
+    twice = torch.cat([same, gaussian(2, 2)])
+    low, high = pair_extremes(torch.eye(2, dtype=torch.float64), twice)
+    assert (low, high) == pytest.approx((1, 1))
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_block_has_rows(size: int) -> None:
+    with pytest.raises(ValueError, match="block_size is"):
+        PairBlocks(gaussian(3, 2), size)
