@@ -57,6 +57,13 @@ def test_the_projection_of_ones_own_points_knows_its_distortion(
     assert scope["Z"].shape == (50, 20)  # type: ignore[attr-defined]
 
 
+def test_the_graph_of_ones_own_is_cut_with_a_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(example("derandomized_cut("), {})
+    cut, bound, ratio, *sides = (float(word) for word in capsys.readouterr().out.split())
+    assert 0.95 < ratio == pytest.approx(cut / bound)
+    assert set(sides) <= {0, 1}
+
+
 def test_every_command_names_a_file_that_exists() -> None:
     root = Path(__file__).parents[1]
     commands = re.findall(r"python (\S+\.py)", README)

@@ -208,6 +208,8 @@ class PerturbedGradientDescent(Optimizer):
     def _descend(self) -> None:
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
+            if not parameters:
+                continue
             directions = [p.grad for p in parameters]
             if group["momentum"]:
                 directions = self._with_momentum(parameters, directions, group)

@@ -275,3 +275,19 @@ def test_from_theory_names_an_argument_out_of_range(
     }
     with pytest.raises(ValueError, match=message):
         PerturbedGradientDescent.from_theory(tensors([0.0]), **(theory | changed))
+
+
+def test_a_group_without_gradients_stays_where_it_is(tensors: Tensors) -> None:
+    moving, resting = tensors([2.0, 1.0]), tensors([3.0])
+    groups = [{"params": moving}, {"params": resting, "lr": 0.5}]
+    optimizer = perturbed(groups, momentum=0.9)  # type: ignore[arg-type]
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = moving[0].square().sum()
+        value.backward()
+        return value
+
+    start = optimizer.step(closure)
+    assert float(optimizer.step(closure)) < float(start)
+    assert resting[0].tolist() == [3.0]
