@@ -45,7 +45,7 @@ def cut_value_figure(
     figure, (axes,) = new_figure(width=7.2, height=4.2)
     for (name, value), colour in zip(levels.items(), LEVEL_COLOURS, strict=False):
         axes.axhline(
-            value, color=colour, linestyle="--", linewidth=1.1, label=f"{name} {value:.4g}"
+            value, color=colour, linestyle="--", linewidth=1.1, label=f"{name} {value:.6g}"
         )
     axes.plot(expected_cuts, color=BLUE, alpha=0.45, label="expected cut of the smoothed sign")
     axes.plot(cut_values, color=BLUE, linewidth=2, label="cut of sign(μ)")
