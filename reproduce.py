@@ -1,13 +1,13 @@
 """Reproduce the paper: run its experiments, and write a report that says what holds."""
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -60,7 +60,7 @@ def main(config: Config) -> None:
     commands = commands_for(parse_ids(config.only), full=config.full)
     parts = plan(commands, seeds=1 if config.quick else config.seeds, quick=config.quick)
     try:
-        write_manifest(config.output_dir, _command(), parts)
+        write_manifest(config.output_dir, _command(config), parts)
         failures = _run_all(parts, config)
         report = read_report(config.output_dir)
         (config.output_dir / REPORT).write_text(markdown(report), encoding="utf-8")
@@ -74,16 +74,15 @@ def main(config: Config) -> None:
         raise ValueError("; ".join(failures))
 
 
-def _command() -> str:
-    """What was typed, but for where the results go and on how many cores."""
-    words, skip = ["python", "reproduce.py"], False
-    for word in sys.argv[1:]:
-        name = word.split("=")[0].replace("_", "-")
-        if skip or name in ("--output-dir", "--workers"):
-            skip = not skip and "=" not in word
-            continue
-        words.append(word)
-    return shlex.join(words)
+def _command(config: Config) -> str:
+    """What to type for the same run, wherever its results go and on however many cores."""
+    words = ["python", "reproduce.py"]
+    words += [f"--{name}" for name in ("quick", "full") if getattr(config, name)]
+    if config.only:
+        words += ["--only", ",".join(parse_ids(config.only))]
+    if not config.quick:
+        words += ["--seeds", str(config.seeds)]
+    return " ".join(words)
 
 
 def _run_all(parts: Sequence[Part], config: Config) -> list[str]:
@@ -111,15 +110,18 @@ def _show(report: Report) -> None:
     table = Table(title=report.command, title_justify="left")
     for heading in ("claim", "statement", "paper", "here", "verdict"):
         table.add_column(heading)
+    left_out: dict[str, list[str]] = {}
     for finding in report.findings:
         if finding.checks:
             check = finding.headline
             row = (finding.id, finding.statement, check.paper, check.measured, finding.word)
+            table.add_row(*map(escape, row))
         else:
-            row = (finding.id, finding.statement, "–", "–", not_run(finding))
-        table.add_row(*row)
+            left_out.setdefault(not_run(finding), []).append(finding.id)
     console = Console()
-    console.print(table, markup=False)
+    console.print(table)
+    for reason, ids in left_out.items():
+        console.print(f"{reason}: {', '.join(ids)}", highlight=False)
     console.print(f"{report.verdicts}; {report.output_dir}: {REPORT}, {PAGE}", highlight=False)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from derandomization.intervals import confidence_interval
-from derandomization.records import readable
 from reproduction.claims import CLAIMS, ESTIMATORS
 from reproduction.parts import Part
 
@@ -127,14 +126,20 @@ def summary(values: Sequence[float | str | None]) -> str:
         return str(known[0]) + ("" if same else f" (first of {len(known)} seeds)")
     numbers = np.array(known, dtype=float)
     if np.all(numbers == numbers[0]):
-        return readable(float(numbers[0]))
+        return _digits(float(numbers[0]))
     if numbers.min() > 0 and numbers.max() > DECADE * numbers.min():
         logs = confidence_interval(np.log(numbers))
-        low, mean, high = (readable(math.exp(each)) for each in (logs.low, logs.mean, logs.high))
+        low, mean, high = (_digits(math.exp(each)) for each in (logs.low, logs.mean, logs.high))
     else:
         plain = confidence_interval(numbers)
-        low, mean, high = (readable(each) for each in (plain.low, plain.mean, plain.high))
+        low, mean, high = (_digits(each) for each in (plain.low, plain.mean, plain.high))
     return f"{mean} [{low}, {high}]"
+
+
+def _digits(value: float) -> str:
+    """Four digits, and whole numbers as such."""
+    whole = float(value).is_integer() and abs(value) < 1e6
+    return f"{value:.0f}" if whole else f"{value:.4g}"
 
 
 def read_record(part: Part, output_dir: Path) -> Record:

@@ -126,8 +126,9 @@ def read_manifest(output_dir: Path) -> tuple[str, list[Part]]:
 def run_part(part: Part, output_dir: Path) -> str:
     """Run a part, and say what went wrong, or nothing."""
     folder = output_dir / part.folder
-    with contextlib.suppress(OSError):
-        (folder / STAMP).unlink()  # whoever stops it now leaves a part that is not finished
+    for name in (STAMP, "results.json"):  # whoever stops it now leaves a part not finished
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
     try:
         part.module().main(part.config(output_dir))
         _write(folder / STAMP, _stamp(part, output_dir))

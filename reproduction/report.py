@@ -161,6 +161,7 @@ def _row(finding: Finding, output_dir: Path) -> tuple[str, ...]:
 def _section(finding: Finding, output_dir: Path, shown: set[Path]) -> list[str]:
     lines = [f"### {finding.id}", "", f"{finding.statement}: **{finding.word}**.", ""]
     lines += _table(CHECK_HEADS, list(check_rows(finding)))
+    lines += ["", ", ".join(f"`{command}`" for command in commands_of(finding.checks))]
     figure = finding.figure()
     if figure and figure not in shown:
         shown.add(figure)
