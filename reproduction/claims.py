@@ -9,52 +9,52 @@ class PaperClaim:
 
     Attributes:
         statement: in the paper's sense, not what a run makes of it.
-        figure: the file, without suffix, of the figure that shows it; empty where a study's own
-            figure does.
+        figures: the files, without suffix, of figures that show it, the best first; none where a
+            study's own figure does.
     """
 
     statement: str
-    figure: str = ""
+    figures: tuple[str, ...] = ()
 
 
 CLAIMS = {
     "L3.1": PaperClaim(
         "Every ρ-SOSP has ‖W‖ ≤ ρ/(2λ − √(Kρ)): the randomness vanishes with ρ",
-        "figure3_weight_norm",
+        ("figure3_weight_norm", "figure5_largest_deviation", "figure7_variance"),
     ),
     "FOSP": PaperClaim(
         "First order is not enough: plain gradient descent stays at a saddle with W ≠ 0, "
         "perturbed descent leaves it",
-        "figure7_variance",
+        ("figure7_variance",),
     ),
     "F1": PaperClaim(
-        "Toy neuron, frozen bias: w* = 0 only for large λ, from λ* on", "figure1_frozen_bias"
+        "Toy neuron, frozen bias: w* = 0 only for large λ, from λ* on", ("figure1_frozen_bias",)
     ),
-    "F2": PaperClaim("Toy neuron, trained bias: w* = 0 at every λ > 0", "figure2_trained_bias"),
+    "F2": PaperClaim("Toy neuron, trained bias: w* = 0 at every λ > 0", ("figure2_trained_bias",)),
     "F3": PaperClaim(
-        "The rows of the first layer end on the line that the teacher sees", "figure3_collapse"
+        "The rows of the first layer end on the line that the teacher sees", ("figure3_collapse",)
     ),
     "T4.1": PaperClaim(
-        "Networks: every ρ-SOSP has ‖W⊥‖ within the lemma's bound", "figure3_weight_norm"
+        "Networks: every ρ-SOSP has ‖W⊥‖ within the lemma's bound", ("figure3_weight_norm",)
     ),
     "T4.2": PaperClaim(
         "PGD takes O(1/ρ²) steps to a ρ-SOSP, Hessian descent O(1/ρ^1.5), and W⊥ goes with ρ"
     ),
-    "F4": PaperClaim("The deterministic cut reaches the optimum, 41", "figure4_cut_value"),
+    "F4": PaperClaim("The deterministic cut reaches the optimum, 41", ("figure4_cut_value",)),
     "T5.2": PaperClaim(
         "The deterministic cut is worth at least 0.878·OPT, and never less than the expectation "
         "that it started from",
-        "bracket",
+        ("bracket",),
     ),
-    "F5": PaperClaim("MAXCUT's random part V → 0", "figure5_largest_deviation"),
+    "F5": PaperClaim("MAXCUT's random part V → 0", ("figure5_largest_deviation",)),
     "F6": PaperClaim(
         "The learned embedding distorts less than mean and best of 1 000 Gaussian draws",
-        "figure6_distortion",
+        ("figure6_distortion",),
     ),
     "T5.5": PaperClaim(
-        "The learned embedding M has the Johnson–Lindenstrauss guarantee", "figure6_distortion"
+        "The learned embedding M has the Johnson–Lindenstrauss guarantee", ("figure6_distortion",)
     ),
-    "F7": PaperClaim("The embedding's σ → 0", "figure7_variance"),
+    "F7": PaperClaim("The embedding's σ → 0", ("figure7_variance",)),
     "BIAS": PaperClaim("Biases must be trained: frozen ones carry no guarantee"),
     "REG": PaperClaim("W⊥ vanishes at every λ, however small"),
     "DEPTH": PaperClaim("W⊥ vanishes at every depth and width"),

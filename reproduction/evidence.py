@@ -104,8 +104,8 @@ class Finding:
             return None
         record = self.headline.records[0]
         stills = [name for name in record.data["figures"] if name.endswith(".png")]
-        own = f"{CLAIMS[self.id].figure}.png" if self.id in CLAIMS else ""
-        name = own if own in stills else next(iter(stills), None)
+        wanted = [f"{each}.png" for each in CLAIMS[self.id].figures] if self.id in CLAIMS else []
+        name = next((each for each in [*wanted, *stills] if each in stills), None)
         return record.folder / name if name else None
 
 

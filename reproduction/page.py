@@ -36,7 +36,8 @@ code { font: 0.85em ui-monospace, monospace; background: var(--card); padding: 0
 table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-size: 0.93rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.45rem 0.6rem;
   border-bottom: 1px solid var(--line); }
-th { font-weight: 600; }
+th { font-weight: 600; white-space: nowrap; }
+.claims td:first-child, .claims td:nth-child(5), .claims td:nth-child(7) { white-space: nowrap; }
 .short th, .short td { width: 50%; } .short { max-width: 46rem; }
 .holds { color: var(--yes); font-weight: 600; } .fails { color: var(--no); font-weight: 600; }
 .open { color: var(--open); font-weight: 600; }
@@ -50,8 +51,10 @@ img { display: block; width: 100%; max-width: 46rem; height: auto; margin: 1rem 
   .cards tr { display: block; padding: 0.6rem 0; border-bottom: 1px solid var(--line); }
   .cards td { display: grid; grid-template-columns: 6rem 1fr; gap: 0.5rem; border: 0;
     padding: 0.15rem 0; }
+  .cards td.none { display: none; }
   .cards td::before { content: attr(data-head); color: var(--soft); } }
 """
+NONE = ' class="none"'  # left out of cards
 CLASSES = {"holds": "holds", "does not hold": "fails", "open": "open"}
 
 
@@ -89,7 +92,7 @@ def _summary(findings: Sequence[Finding]) -> str:
     rows = []
     for finding in findings:
         if not finding.checks:
-            reason = f'<span class="soft">{not_run(finding)}</span>'
+            reason = f'<span class="soft">{escape(not_run(finding))}</span>'
             rows.append((escape(finding.id), escape(finding.statement), "–", "–", reason, "–", "–"))
             continue
         check = finding.headline
@@ -104,7 +107,9 @@ def _summary(findings: Sequence[Finding]) -> str:
                 f"{check.seconds:.1f}",
             )
         )
-    return _table(("id", "claim", "paper", "here", "verdict", "command", "seconds"), rows)
+    return _table(
+        ("id", "claim", "paper", "here", "verdict", "command", "seconds"), rows, "cards claims"
+    )
 
 
 def _differences(report: Report) -> list[str]:
@@ -154,12 +159,12 @@ def _code(command: str) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], name: str = "cards") -> str:
-    """A table; on a narrow screen each row of ``cards`` is a card with its headings inside."""
+    """A table; on a narrow screen a row of ``cards`` is a card with its headings inside."""
     top = "".join(f"<th>{escape(head)}</th>" for head in heads)
     body = "".join(
         "<tr>"
         + "".join(
-            f'<td data-head="{escape(head)}"><span>{cell}</span></td>'
+            f'<td data-head="{escape(head)}"{NONE if cell == "–" else ""}><span>{cell}</span></td>'
             for head, cell in zip(heads, row, strict=True)
         )
         + "</tr>"
