@@ -154,12 +154,18 @@ def read_record(part: Part, output_dir: Path) -> Record:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise ValueError(f"{path}: missing or broken") from None
-    shape = {"results": dict, "claims": list, "figures": list, "wall_seconds": float}
+    shape = {"results": dict, "claims": list, "figures": list, "wall_seconds": (int, float)}
     for name, kind in shape.items():
         if not isinstance(data, dict) or not isinstance(data.get(name), kind):
             raise ValueError(f"{path}: no {name}")
     for claim in data["claims"]:
-        if not {"id", "statement", "paper", "measured", "holds"} <= set(claim):
+        if not isinstance(claim, dict) or not {
+            "id",
+            "statement",
+            "paper",
+            "measured",
+            "holds",
+        } <= set(claim):
             raise ValueError(f"{path}: a claim lacks its statement, its number or its verdict")
     return Record(part, folder, data)
 
