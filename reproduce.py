@@ -34,7 +34,7 @@ class Config:
     seeds: int = 10
     """Repetitions of every experiment; the first has its default seed."""
     quick: bool = False
-    """One seed: about a minute."""
+    """One seed, in the studies too: about a minute without them."""
     full: bool = False
     """With every study of the three experiments: takes far longer."""
     only: str = ""

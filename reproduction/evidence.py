@@ -95,8 +95,9 @@ class Finding:
 
     @property
     def headline(self) -> Check:
-        """The check that stands for all of them: of an exact run where there is one."""
-        return self.checks[0]
+        """The check that stands for all of them: one that fails, else of an exact run."""
+        failing = (check for check in self.checks if check.holds is False)
+        return next(failing, self.checks[0])
 
     def figure(self) -> Path | None:
         """The figure that shows it, of the headline's first seed."""
@@ -154,7 +155,7 @@ def read_record(part: Part, output_dir: Path) -> Record:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise ValueError(f"{path}: missing or broken") from None
-    shape = {"results": dict, "claims": list, "figures": list, "wall_seconds": (int, float)}
+    shape = {"results": dict, "claims": list, "figures": list, "wall_seconds": int | float}
     for name, kind in shape.items():
         if not isinstance(data, dict) or not isinstance(data.get(name), kind):
             raise ValueError(f"{path}: no {name}")

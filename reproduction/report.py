@@ -15,10 +15,11 @@ NOTE = (
     "Numbers are means over the seeds with their 95% interval (Student's t; of the logarithms "
     "where positive values spread over more than a decade). “Paper” is the paper's number or, "
     "where it states a bound or a comparison, what that comes to in these runs. A claim holds if "
-    "it holds on every seed, by both estimators, wherever it speaks; the table shows its first "
-    "check, the sections all of them. The first seed is the experiment's default. Other seeds draw "
-    "other points and, for MAXCUT, other graphs: figure 4's claim is about the paper's own graph "
-    "and is checked on the default seed alone. Seconds are of one run of the command on one core."
+    "it holds on every seed, by both estimators, wherever it speaks; the table shows the first "
+    "check that fails or else the first of all, the sections every one. The first seed is the "
+    "experiment's default. Other seeds draw other points and, for MAXCUT, other graphs: figure 4's "
+    "claim is about the paper's own graph and is checked on the default seed alone. Seconds are of "
+    "one run of the command on one core."
 )
 DIFFERENCES_TITLE = "Where the paper, its published code and this reproduction differ"
 

@@ -154,6 +154,14 @@ def test_the_page_is_one_file_with_its_figures_inside(folder: Path) -> None:
     assert page.count("<section") == page.count("</section>") == len(CLAIMS)
 
 
+def test_a_claim_that_fails_once_fails_and_is_the_one_that_is_shown(folder: Path) -> None:
+    edit(folder / "parts/MAXCUT/sampled/seed-42/results.json", _not_holding)
+    (finding,) = [each for each in read_report(folder).findings if each.id == "F4"]
+    assert finding.word == "does not hold"
+    assert finding.headline.source == "MAXCUT, sampled"
+    assert finding.headline.count == "0 of 1"
+
+
 def test_claims_without_a_part_were_not_run(tmp_path: Path) -> None:
     made = plan([EXPERIMENTS[0]], seeds=1, quick=True)
     write_manifest(tmp_path, "python reproduce.py --quick", made)
@@ -242,6 +250,8 @@ def test_finished_parts_are_reused_until_code_or_settings_change(
 
     (part,) = plan(commands_for(("F5",), full=False), seeds=1, quick=True)
     assert is_finished(part, tmp_path)
+    (before,) = plan(commands_for(("F6",), full=False), seeds=1, quick=True)
+    assert not is_finished(before, tmp_path)
     other = replace(part, options={**part.options, "steps": 3})
     assert not is_finished(other, tmp_path)
     monkeypatch.setattr(parts, "code_version", lambda experiment: "another")
