@@ -39,7 +39,7 @@ class Config(RunConfig, GraphSource):
     output_dir: Path = Path("results/MAXCUT")
     """Folder for results.json, partition.csv, history.npz and the figures; made if missing."""
     steps: int | None = None
-    """Most descent steps; default 2000 exact, 4000 from 100 vertices on, 5000 (the paper's)
+    """Most descent steps; default 2100 exact, 4050 from 100 vertices on, 5000 (the paper's)
     sampled."""
     restarts: int = 0
     """Further searches from the same SDP solution, on all cores; the best cut is kept."""
