@@ -12,9 +12,7 @@ from typing import NoReturn, TypeVar
 import torch
 import tyro
 
-from derandomization.runs import RunConfig
-
-ConfigT = TypeVar("ConfigT", bound=RunConfig)
+ConfigT = TypeVar("ConfigT")
 
 
 def launch(

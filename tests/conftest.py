@@ -14,6 +14,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from jaxtyping import install_import_hook
 
 install_import_hook(
-    ["derandomization", "NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss"],
+    ["derandomization", "NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss", "reproduction"],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
