@@ -126,17 +126,31 @@ def _record(
 
 def _claim(run: Run, config: Config, graph: Graph, cut: DerandomizedCut) -> None:
     numbers = run.results
-    optimum = numbers["optimum"]
     if config.is_paper_graph():
         run.claim(
             "F4",
             "the deterministic cut is the optimum",
             paper=PAPER_OPTIMUM,
             measured=cut.cut_value_before_polish,
-            holds=cut.cut_value_before_polish == optimum == PAPER_OPTIMUM,
+            holds=cut.cut_value_before_polish == numbers["optimum"] == PAPER_OPTIMUM,
         )
+    _claim_theorem(run, graph, cut.cut_value_before_polish)  # it speaks of sign(μ) alone
+    vanished = VANISHED[config.estimator]
+    run.claim(
+        "F5",
+        f"‖V‖ over its start ≤ {vanished:g}: the randomness is gone",
+        paper=0.0,
+        measured=numbers["relative_random_weights"],
+        holds=numbers["relative_random_weights"] <= vanished,
+    )
+    run.claim_bounds(cut.certificate, "‖V‖")
+
+
+def _claim_theorem(run: Run, graph: Graph, derandomized: float) -> None:
+    """Theorem 5.2: the ratio, and the expectation that is never lost."""
+    numbers = run.results
+    optimum = numbers["optimum"]
     reference = optimum if optimum is not None else numbers["upper_bound"]
-    derandomized = cut.cut_value_before_polish  # the theorem speaks of sign(μ) alone
     # Goemans and Williamson's guarantee is for weights of one sign; else it is for what is cut
     # above the sum of the negative ones.
     lowest = float(np.minimum(graph.weights, 0).sum())
@@ -159,15 +173,6 @@ def _claim(run: Run, config: Config, graph: Graph, cut: DerandomizedCut) -> None
         # Where every hyperplane cuts the optimum the two are equal, but for rounding.
         holds=derandomized >= numbers["expected_cut_start"] * (1 - 1e-12),
     )
-    vanished = VANISHED[config.estimator]
-    run.claim(
-        "F5",
-        f"‖V‖ over its start ≤ {vanished:g}: the randomness is gone",
-        paper=0.0,
-        measured=numbers["relative_random_weights"],
-        holds=numbers["relative_random_weights"] <= vanished,
-    )
-    run.claim_bounds(cut.certificate, "‖V‖")
 
 
 def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:

@@ -207,31 +207,16 @@ def _descend(
     progress: ProgressCallback | None = None,
 ) -> tuple[ExpectedCut, History]:
     """Descend from (V, μ), by default μ = 0; the step follows from the curvature of ``exact``."""
-    rate = settings.learning_rate
-    objective: ExpectedCut
+    objective, rate = _objective(graph, vectors, estimator, settings, generator), math.inf
     if estimator == "exact":
-        objective = FusedCut(
-            graph, vectors, smoothing=settings.smoothing, regularization=settings.regularization
-        )
-        curvature = Hessian(exact, exact.parameters()).spectral_norm(
-            iterations=CURVATURE_ITERATIONS
-        )
-        rate = min(rate, MAX_RELATIVE_STEP / curvature)
-    else:
-        objective = SampledCut(
-            graph,
-            vectors,
-            smoothing=settings.smoothing,
-            regularization=settings.regularization,
-            num_samples=NUM_SAMPLES,
-            generator=generator,
-        )
+        hessian = Hessian(exact, exact.parameters())
+        rate = MAX_RELATIVE_STEP / hessian.spectral_norm(iterations=CURVATURE_ITERATIONS)
     if mean is not None:
         objective.mean.data.copy_(torch.from_numpy(mean))
     objective = objective.to(exact.mean.device)
     return objective, descend(
         objective,
-        _optimizer(objective, settings, rate, generator),
+        _optimizer(objective, settings, min(rate, settings.learning_rate), generator),
         max_steps=max_steps,
         observe=lambda: {
             "cut_value": float(graph.cut_value(objective.signs())),
@@ -239,6 +224,27 @@ def _descend(
         },
         snapshot_steps=log_spaced_steps(max_steps, NUM_SNAPSHOTS),
         progress=progress,
+    )
+
+
+def _objective(
+    graph: Graph,
+    vectors: Float[np.ndarray, "vertices rank"],
+    estimator: Estimator,
+    settings: DescentSettings,
+    generator: torch.Generator,
+) -> ExpectedCut:
+    if estimator == "exact":
+        return FusedCut(
+            graph, vectors, smoothing=settings.smoothing, regularization=settings.regularization
+        )
+    return SampledCut(
+        graph,
+        vectors,
+        smoothing=settings.smoothing,
+        regularization=settings.regularization,
+        num_samples=NUM_SAMPLES,
+        generator=generator,
     )
 
 

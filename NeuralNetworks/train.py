@@ -138,16 +138,14 @@ def train(
         Diverged: f is no longer finite; holds what was measured up to there.
     """
     chosen = as_loss(loss)
-    for name, value in (
-        ("learning_rate", learning_rate),
-        ("gradient_threshold", gradient_threshold),
-    ):
+    given = {"learning_rate": learning_rate, "gradient_threshold": gradient_threshold}
+    for name, value in given.items():
         if value is not None:
             require_positive(name, value)
     _require_same_dimension(student, source)
     if isinstance(source, Dataset):
         estimator = "exact" if source.batch_size is None else "sampled"
-    examples, exact_examples = _examples(student, source, chosen, estimator, nodes, generator)
+    examples, exactly = _examples(student, source, chosen, estimator, nodes, generator)
     settings = SETTINGS[estimator]
     objective = PopulationRisk(student, examples, regularization, chosen).to(device)
     max_steps = max_steps or settings.max_steps
@@ -159,9 +157,7 @@ def train(
         snapshot_steps=log_spaced_steps(max_steps, _num_snapshots(student)),
         progress=progress,
     )
-    exact = None
-    if exact_examples is not None:
-        exact = PopulationRisk(student, exact_examples, regularization, chosen).to(device)
+    exact = PopulationRisk(student, exactly, regularization, chosen).to(device) if exactly else None
     with torch.no_grad():
         risk = float((exact or objective).risk())
     return Training(history, risk, certify(exact) if exact else None, exact)

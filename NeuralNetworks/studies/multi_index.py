@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from derandomization.runs import Run
-from derandomization.studies import StudyConfig, run_study, tabulate
+from derandomization.studies import Row, StudyConfig, run_study, tabulate
 from derandomization.study_figures import Panel, study_figure
 from NeuralNetworks.studies.trial import Trial, claim_bounds, claim_collapse, measure
 
@@ -62,6 +62,12 @@ def main(config: Config) -> None:
             "risk": "risk",
         },
     )
+    _claim(run, rows)
+    run.figure("multi_index", study_figure(_panel(rows, config.dimension)))
+    run.finish()
+
+
+def _claim(run: Run, rows: list[Row[Trial]]) -> None:
     claim_collapse(run, rows, "T4.1", COLLAPSED)
     angles = np.concatenate([row.measured["principal_angle"] for row in rows])
     run.claim(
@@ -81,10 +87,12 @@ def main(config: Config) -> None:
     )
     claim_bounds(run, rows)
 
+
+def _panel(rows: list[Row[Trial]], dimension: int) -> Panel:
     def values(quantity: str) -> np.ndarray:
         return np.array([row.measured[quantity] for row in rows])
 
-    panel = Panel(
+    return Panel(
         series={
             "‖W⊥‖ / ‖W‖": values("relative_orthogonal_norm"),
             "largest principal angle (rad)": values("principal_angle"),
@@ -92,9 +100,7 @@ def main(config: Config) -> None:
             "Theorem 4.1's bound at ρ": values("weight_bound"),
         },
         x=INDICES,
-        x_label=f"directions k that the teacher sees, of d = {config.dimension}",
+        x_label=f"directions k that the teacher sees, of d = {dimension}",
         y_label="norm or angle",
         title="The rows of W end in the teacher's subspace",
     )
-    run.figure("multi_index", study_figure(panel))
-    run.finish()

@@ -38,6 +38,14 @@ class Trial:
     max_steps: int = 1000
 
 
+CERTIFIED = (
+    "gradient_norm",
+    "min_curvature",
+    "hessian_lipschitz",
+    "rho",
+    "weight_bound",
+    "sharp_weight_bound",
+)
 KEPT = 1e-6  # of the largest singular value: a direction that W has kept
 
 
@@ -79,12 +87,7 @@ def measure(trial: Trial, seed: int) -> Measurement:
         "rank": len(learned),
         "principal_angle": largest_principal_angle(learned, teacher.directions),
         "risk": training.risk,
-        "gradient_norm": certified("gradient_norm"),
-        "min_curvature": certified("min_curvature"),
-        "hessian_lipschitz": certified("hessian_lipschitz"),
-        "rho": certified("rho"),
-        "weight_bound": certified("weight_bound"),
-        "sharp_weight_bound": certified("sharp_weight_bound"),
+        **{name: certified(name) for name in CERTIFIED},
         "steps": training.history.num_steps,
         "seconds": training.history.seconds,
     }

@@ -298,16 +298,3 @@ def test_a_single_precision_objective_is_certified_in_double() -> None:
     single = certify(copy.deepcopy(objective).float())
     assert single.gradient_norm == pytest.approx(exact.gradient_norm, rel=1e-14)
     assert single.min_curvature == pytest.approx(exact.min_curvature, rel=1e-12)
-
-
-def test_the_spectral_norm_is_that_of_the_dense_hessian() -> None:
-    objective = exact_layered()
-    flat = parameters_to_vector(trainable(objective)).detach()
-    dense = torch.autograd.functional.hessian(value_at(objective), flat)
-    hessian = Hessian(objective, trainable(objective))
-    largest = float(torch.linalg.matrix_norm(dense, ord=2))
-    assert hessian.spectral_norm(iterations=500) == pytest.approx(largest, rel=1e-6)
-    scales = torch.linspace(0.5, 2, len(flat), dtype=flat.dtype)
-    scaled = float(torch.linalg.matrix_norm(scales[:, None] * dense * scales, ord=2))
-    assert hessian.spectral_norm(scales, iterations=500) == pytest.approx(scaled, rel=1e-6)
-    assert hessian.spectral_norm(0 * scales) == 0
