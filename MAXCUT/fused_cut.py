@@ -51,6 +51,10 @@ class FusedCut(ExpectedCut):
             (np.arange(1, len(graph.weights) + 1), graph.ends.T), shape=(graph.num_vertices,) * 2
         )
         self.above, self.both_ways = _Pattern(above), _Pattern((above + above.T).tocsr())
+        self.unfilled: Tensor
+        self.register_buffer(
+            "unfilled", self.above.filled(torch.zeros_like(self.weights)), persistent=False
+        )
         self.to(dtype)
 
     def expected_cut(self) -> Float[Tensor, ""]:
@@ -58,9 +62,7 @@ class FusedCut(ExpectedCut):
 
     def row_products(self, rows: Float[Tensor, "vertices rank"]) -> Float[Tensor, " edges"]:
         """x_i·x_j for every edge (i, j)."""
-        products = torch.sparse.sampled_addmm(
-            self.above.filled(torch.zeros_like(self.weights)), rows, rows.T
-        ).values()
+        products = torch.sparse.sampled_addmm(self.unfilled, rows, rows.T).values()
         return torch.empty_like(products).index_copy_(0, self.above.edge_of, products)
 
     def neighbour_sum(

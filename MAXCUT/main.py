@@ -1,7 +1,7 @@
 """Figures 4 and 5: Goemans–Williamson's random cut becomes one deterministic cut."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,14 +66,15 @@ def main(config: Config) -> None:
     rng = np.random.default_rng(config.seed)
     solution = solve_sdp(graph, rng)
     hyperplanes = hyperplane_cuts(graph, solution.vectors, NUM_HYPERPLANES, rng)
-    max_steps = config.steps or settings_for(graph, config.estimator).max_steps
-    with run.descent("figures 4-5", max_steps) as progress:
+    settings = settings_for(graph, config.estimator)
+    settings = replace(settings, max_steps=config.steps or settings.max_steps)
+    with run.descent("figures 4-5", settings.max_steps) as progress:
         cut = derandomize(
             graph,
             solution,
             generator=config.generator(),
             estimator=config.estimator,
-            max_steps=max_steps,
+            settings=settings,
             restarts=config.restarts,
             workers=os.cpu_count() or 1,
             device=config.torch_device(),

@@ -42,7 +42,9 @@ def search(
     vectors: Float[np.ndarray, "vertices rank"],
     seed: int,
 ) -> Point:
-    """The best of one descent from (V, μ ≈ 0) and of descents with V inflated around the best cut.
+    """The best of one descent from μ ≈ 0 and of descents with V inflated around the best cut.
+
+    The first starts at V mixed with fresh unit vectors, by a share drawn for each search.
 
     An inflation is PGD's perturbation, made large: V is put back to unit rows and μ to a fraction
     of the best cut, so that vertices may change sides together, and the descent collapses V again.

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from derandomization import PerturbedGradientDescent, descend
 from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_expectation
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.graph import Graph
-from MAXCUT.optimizer import DerandomizedCut, derandomize
+from MAXCUT.optimizer import SAMPLED, DerandomizedCut, derandomize
 from MAXCUT.sdp import solve_sdp
 from MAXCUT.utilities import maximum_cut, random_graph
 
@@ -67,6 +69,6 @@ def test_plain_descent_stays_at_zero_mean_where_pgd_leaves() -> None:
 
 def test_sampled_descent_finds_a_good_cut_of_the_papers_graph() -> None:
     graph = Graph.from_networkx(random_graph(15, 0.6, 42))
-    cut = cut_of(graph, 0, estimator="sampled", max_steps=2_500)
+    cut = cut_of(graph, 0, estimator="sampled", settings=replace(SAMPLED, max_steps=2_500))
     assert cut.cut_value >= 39
     assert cut.history.weight_norm[-1] < 0.1 * cut.history.weight_norm[0]
