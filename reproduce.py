@@ -1,9 +1,8 @@
 """Reproduce the paper: run its experiments, and write a report that says what holds."""
 
-import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from derandomization.checks import require_at_least
 from derandomization.command_line import launch
-from derandomization.sweep import parallel_calls
+from derandomization.workers import WorkersConfig, parallel_calls
 from reproduction.check import PAGE, REPORT, problems_in
 from reproduction.claims import commands_for, parse_ids
 from reproduction.page import html
@@ -22,7 +21,7 @@ from reproduction.report import Report, markdown, not_run, read_report
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(WorkersConfig):
     """Run the three experiments at the paper's settings and report, claim by claim, what holds.
 
     Every experiment is run exactly and with the paper's sampling, over several seeds. What a
@@ -39,14 +38,12 @@ class Config:
     """With every study of the three experiments: takes far longer."""
     only: str = ""
     """Run what these claims need alone, such as F4,T5.2."""
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
-    """Processes to share the work; by default one a core."""
     check: bool = False
     """Run nothing: re-read the folder and fail where something is missing or does not hold."""
 
     def __post_init__(self) -> None:
         require_at_least("seeds", self.seeds, 1)
-        require_at_least("workers", self.workers, 1)
+        self.check_workers()
         parse_ids(self.only)
         if self.quick and self.full:
             raise ValueError("quick and full exclude each other")
@@ -97,7 +94,7 @@ def _run_all(parts: Sequence[Part], config: Config) -> list[str]:
         bar.update(task, completed=sum(part.seconds for part in parts if part not in waiting))
         bar.update(task, description=f"part {done}/{len(parts)}")
         calls = [(part, config.output_dir) for part in waiting]
-        for index, failure in parallel_calls(run_part, calls, config.workers):
+        for index, failure in parallel_calls(run_part, calls, config.crew):
             done += 1
             bar.update(task, description=f"part {done}/{len(parts)}")
             bar.advance(task, waiting[index].seconds)

@@ -156,6 +156,7 @@ def _embed_points(run: Run, config: Config, points: Tensor, generator: torch.Gen
             epsilon=epsilon,
             max_steps=max_steps,
             progress=progress,
+            checkpoints=run.checkpoints,
         )
     _record(run, training, baselines)
     if epsilon is not None:

@@ -67,6 +67,7 @@ def embed_pairs(
             block_size=block_size,
             max_steps=max_steps,
             progress=progress,
+            checkpoints=run.checkpoints,
         )
     random = random_distortions(
         distinct, num_components, gaussian_matrix, generator, block_size=block_size

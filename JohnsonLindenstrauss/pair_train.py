@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from derandomization.checkpoints import Checkpoints
 from derandomization.checks import require_at_least, require_between
 from derandomization.descent import ProgressCallback
 from JohnsonLindenstrauss.pairs import (
@@ -103,6 +104,7 @@ def train_pairs(
     target: float = 0.0,
     max_steps: int | None = None,
     progress: ProgressCallback | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> PairTraining:
     """Minimise the largest distortion of all pairwise distances.
 
@@ -115,6 +117,7 @@ def train_pairs(
         target: a largest distortion that is small enough to stop at.
         max_steps: the most steps; fewer than the usual 3 400 shorten every stage alike.
         progress: called with step, f and ‖W‖_F.
+        checkpoints: where to keep the descents, and to go on from.
 
     Raises:
         ValueError: an argument out of its range, or points that are all equal.
@@ -123,7 +126,7 @@ def train_pairs(
     distinct, copies = unique_points(points.double())
     require_at_least("the number of distinct points", len(distinct), 2)
     began, inside = time.perf_counter(), span(distinct)
-    descent = StagedDescent(generator, progress, max_steps)
+    descent = StagedDescent(generator, progress, max_steps, checkpoints)
     if num_components >= inside.basis.shape[0]:
         mean = torch.eye(num_components, inside.basis.shape[0], dtype=distinct.dtype)
     else:

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from derandomization import History, PerturbedGradientDescent, descend
-from derandomization.descent import Diverged, ProgressCallback
+from derandomization.checkpoints import Checkpoints
+from derandomization.descent import ProgressCallback
+from derandomization.history import Diverged
 from JohnsonLindenstrauss.softmax import PairDistortion
 
 # Stages of constant β, each with steps of pace·√(k·rank)/β: curvature grows with β, and falls as
@@ -30,10 +32,12 @@ class StagedDescent:
         generator: torch.Generator,
         progress: ProgressCallback | None,
         max_steps: int | None,
+        checkpoints: Checkpoints | None,
     ) -> None:
         self.generator = generator
         self._max_steps = MAX_STEPS if max_steps is None else max_steps
         self._progress = progress
+        self._checkpoints = checkpoints
         self._pace = 1.0
         self._steps = 0
         self._values: list[np.ndarray] = []
@@ -54,7 +58,13 @@ class StagedDescent:
             optimizer = self._optimizer(objective, steps, perturb)
             rate = optimizer.param_groups[0]["lr"]
             try:
-                history = descend(objective, optimizer, max_steps=steps, progress=self._report)
+                history = descend(
+                    objective,
+                    optimizer,
+                    max_steps=steps,
+                    progress=self._report,
+                    checkpoints=self._checkpoints,
+                )
             except Diverged as stop:
                 history = stop.history
             self._keep(history, objective)

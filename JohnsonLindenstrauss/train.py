@@ -15,6 +15,7 @@ from derandomization import (
     certify,
     descend,
 )
+from derandomization.checkpoints import Checkpoints
 from derandomization.descent import ProgressCallback
 from JohnsonLindenstrauss.exceedance import ExceedanceProbability
 from JohnsonLindenstrauss.model import (
@@ -110,6 +111,7 @@ def train(
     epsilon: float | None = None,
     max_steps: int | None = None,
     progress: ProgressCallback | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Training:
     """Minimise the distortion of A = M + σZ over (M, σ), then certify where that ended.
 
@@ -124,6 +126,7 @@ def train(
             moments; it should be below 1 at the start, see ``guaranteed_distortion``.
         max_steps: the most steps; the estimator's own number if None.
         progress: called with step, f and ‖W‖_F.
+        checkpoints: where to keep the descent, and to go on from.
 
     Raises:
         ValueError: as ``ExpectedDistortion``; an ε to sample with, or not above 0.
@@ -142,6 +145,7 @@ def train(
         observe=lambda: {"max_distortion": max_distortion(objective.mean, points)},
         snapshot_steps=range(0, max_steps, math.ceil(max_steps / NUM_SNAPSHOTS)),
         progress=progress,
+        checkpoints=checkpoints,
     )
     exact.load_state_dict(objective.state_dict())
     return Training(history, exact, certify(exact))

@@ -1,6 +1,5 @@
 """Figures 4 and 5: Goemans–Williamson's random cut becomes one deterministic cut."""
 
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from derandomization.checks import require_at_least
 from derandomization.command_line import launch
 from derandomization.runs import Run, RunConfig
 from derandomization.trace import trace_norm
+from derandomization.workers import WorkersConfig
 from MAXCUT import plot
 from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_cuts, hyperplane_expectation
 from MAXCUT.graph import Graph
@@ -27,7 +27,7 @@ VANISHED = {"exact": 1e-3, "sampled": 0.1}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(RunConfig, GraphSource):
+class Config(RunConfig, WorkersConfig, GraphSource):
     """Cut a graph by derandomizing Goemans–Williamson, with a proven ratio.
 
     Without a file it is a random graph, by default the one of figures 4 and 5; Theorem 5.2 is
@@ -42,13 +42,14 @@ class Config(RunConfig, GraphSource):
     """Most descent steps; default 2100 exact, 4050 from 100 vertices on, 5000 (the paper's)
     sampled."""
     restarts: int = 0
-    """Further searches from the same SDP solution, on all cores; the best cut is kept."""
+    """Further searches from the same SDP solution, shared by the workers; the best cut is kept."""
     estimator: Estimator = "exact"
     """exact: the expected cut in closed form; sampled: 100 score-function samples a step."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_source()
+        self.check_workers()
         require_at_least("restarts", self.restarts, 0)
         if self.steps is not None:
             require_at_least("steps", self.steps, 1)
@@ -76,9 +77,10 @@ def main(config: Config) -> None:
             estimator=config.estimator,
             settings=settings,
             restarts=config.restarts,
-            workers=os.cpu_count() or 1,
+            crew=config.crew,
             device=config.torch_device(),
             progress=progress,
+            checkpoints=run.checkpoints,
         )
     _record(run, graph, solution, hyperplanes, cut)
     _claim(run, config, graph, cut)

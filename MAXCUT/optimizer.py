@@ -16,10 +16,12 @@ from derandomization import (
     certify,
     descend,
 )
+from derandomization.checkpoints import Checkpoints
 from derandomization.checks import require_at_least
 from derandomization.descent import ProgressCallback
 from derandomization.stationarity import Hessian
-from derandomization.sweep import parallel_calls, spawn_seeds
+from derandomization.sweep import spawn_seeds
+from derandomization.workers import parallel_calls
 from MAXCUT.expected_cut import ExpectedCut, SampledCut
 from MAXCUT.fused_cut import FusedCut
 from MAXCUT.graph import Graph
@@ -138,9 +140,10 @@ def derandomize(
     estimator: Estimator = "exact",
     settings: DescentSettings | None = None,
     restarts: int = 0,
-    workers: int = 1,
+    crew: int | str = 1,
     device: torch.device | None = None,
     progress: ProgressCallback | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> DerandomizedCut:
     """Descend from (V, μ = 0) until V has vanished; sign(μ) is the cut (Theorem 5.2).
 
@@ -152,9 +155,11 @@ def derandomize(
         settings: of the descent; those for the graph's size if None.
         restarts: searches from the same vectors besides (see ``restarts.search``); the best cut
             is kept, and descended to once more where a restart found it.
-        workers: processes that share the restarts; what they find does not depend on it.
+        crew: processes, or a Dask scheduler's address, that share the restarts; what they find
+            does not depend on it.
         device: where to compute; the CPU if None.
         progress: called with step, f and ‖V‖_F.
+        checkpoints: where to keep the descents, and to go on from.
 
     Raises:
         ValueError: an argument out of its range.
@@ -164,10 +169,12 @@ def derandomize(
     exact = _exact(graph, solution, settings).to(device)
     if estimator == "exact":
         settings = _stable(settings, exact)
-    descent = functools.partial(_descend, graph, estimator, settings, generator, exact.mean.device)
+    descent = functools.partial(
+        _descend, graph, estimator, settings, generator, exact.mean.device, checkpoints
+    )
     objective, history = descent(solution.vectors, progress=progress)
     signs = one_flip_optimum(graph, objective.signs())
-    found = _restarts(graph, solution, restarts, workers, generator)
+    found = _restarts(graph, solution, restarts, crew, generator, checkpoints)
     best = max(found, key=lambda point: point.cut_value, default=None)
     if best is not None and best.cut_value > graph.cut_value(signs):
         objective, _ = descent(best.vectors, best.mean)
@@ -207,6 +214,7 @@ def _descend(
     settings: DescentSettings,
     generator: torch.Generator,
     device: torch.device,
+    checkpoints: Checkpoints | None,
     vectors: Float[np.ndarray, "vertices rank"],
     mean: Float[np.ndarray, " vertices"] | None = None,
     progress: ProgressCallback | None = None,
@@ -226,6 +234,7 @@ def _descend(
         },
         snapshot_steps=range(0, max_steps, max(1, max_steps // NUM_SNAPSHOTS)),
         progress=progress,
+        checkpoints=checkpoints,
     )
 
 
@@ -251,14 +260,20 @@ def _objective(
 
 
 def _restarts(
-    graph: Graph, solution: SdpSolution, count: int, workers: int, generator: torch.Generator
+    graph: Graph,
+    solution: SdpSolution,
+    count: int,
+    crew: int | str,
+    generator: torch.Generator,
+    checkpoints: Checkpoints | None,
 ) -> list[Point]:
     if count == 0:
         return []
     root = int(torch.randint(2**62, (), generator=generator))
     calls = [(graph, solution.vectors, seed) for seed in spawn_seeds(root, count)]
-    found = dict(parallel_calls(search, calls, workers))
-    return [found[number] for number in range(count)]
+    found = dict(parallel_calls(search, calls, crew, checkpoints))
+    points = (found[number] for number in range(count))
+    return [Point(np.asarray(vectors), np.asarray(mean), cut) for vectors, mean, cut in points]
 
 
 def _optimizer(

@@ -74,7 +74,7 @@ def derandomized_cut(
         solution,
         generator=torch.Generator().manual_seed(seed),
         restarts=restarts,
-        workers=workers or os.cpu_count() or 1,
+        crew=workers or os.cpu_count() or 1,
     )
     return Partition(
         sides=dict(zip(canonical.labels, sides_of(cut.signs), strict=True)),

@@ -1,6 +1,6 @@
 """More descents from one SDP solution: other perturbations, and larger ones around the best cut."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,8 +23,7 @@ INFLATION_NOISE = 0.3  # per vertex, beside those |μ_i|
 FRESH_SHARE = 0.5  # of the inflated v_i, which differs from the SDP's: 0 repeats itself sooner
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """Where a descent ended.
 
     Attributes:

@@ -99,6 +99,7 @@ def main(config: Config) -> None:
             max_steps=max_steps,
             device=config.torch_device(),
             progress=progress,
+            checkpoints=run.checkpoints,
         )
     _collapse(run, config, teacher, training)
     run.finish()

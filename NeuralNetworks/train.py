@@ -19,6 +19,7 @@ from derandomization import (
     descend,
     log_spaced_steps,
 )
+from derandomization.checkpoints import Checkpoints
 from derandomization.checks import require_positive
 from derandomization.descent import ProgressCallback
 from derandomization.stationarity import Hessian
@@ -112,6 +113,7 @@ def train(
     max_steps: int | None = None,
     device: torch.device | None = None,
     progress: ProgressCallback | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Training:
     """Train ``student`` in place, then certify the point where it ended.
 
@@ -132,6 +134,7 @@ def train(
         max_steps: the most steps; the estimator's own number if None.
         device: where to compute; the CPU if None.
         progress: called with step, f and ‖W_⊥‖_F.
+        checkpoints: where to keep the descent, and to go on from.
 
     Raises:
         ValueError: a setting out of its range, or exact estimation where no rule is small enough.
@@ -156,6 +159,7 @@ def train(
         observe=lambda: {"total_weight_norm": float(student.weight.detach().norm())},
         snapshot_steps=log_spaced_steps(max_steps, _num_snapshots(student)),
         progress=progress,
+        checkpoints=checkpoints,
     )
     exact = PopulationRisk(student, exactly, regularization, chosen).to(device) if exactly else None
     with torch.no_grad():

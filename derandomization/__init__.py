@@ -1,6 +1,7 @@
 """One lemma: minimising E_x[g(Wx + b)] + λ‖W‖² to second order drives W, the randomness, to 0."""
 
-from derandomization.descent import History, descend, log_spaced_steps
+from derandomization.checkpoints import Checkpoints
+from derandomization.descent import descend, log_spaced_steps
 from derandomization.expectations import (
     Antithetic,
     Expectation,
@@ -9,6 +10,7 @@ from derandomization.expectations import (
     QuasiMonteCarlo,
     SimplexAcross,
 )
+from derandomization.history import Diverged, History
 from derandomization.objective import DerandomizationObjective
 from derandomization.optimizers import HessianDescent, PerturbedGradientDescent
 from derandomization.stationarity import Certificate, certify, sharp_weight_bound
@@ -16,7 +18,9 @@ from derandomization.stationarity import Certificate, certify, sharp_weight_boun
 __all__ = [
     "Antithetic",
     "Certificate",
+    "Checkpoints",
     "DerandomizationObjective",
+    "Diverged",
     "Expectation",
     "GaussHermite",
     "HessianDescent",

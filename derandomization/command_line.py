@@ -4,15 +4,22 @@ import contextlib
 import importlib
 import inspect
 import io
+import signal
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 import tyro
 
+from derandomization.workers import WorkerDied
+
 ConfigT = TypeVar("ConfigT")
+
+STOPPED = 130  # what shells expect of a process that a signal stopped
 
 
 def launch(
@@ -21,6 +28,8 @@ def launch(
     studies: Mapping[str, str] | None = None,
 ) -> None:
     """Parse the command line into a config and run; bad input ends in one line and exit code 2.
+
+    Ctrl-C and SIGTERM end in one line and exit code 130.
 
     A run computes on one thread: its numbers then do not depend on how many cores there are, and
     its products are too small to share. Measured on two cores, a second thread leaves figure 3's
@@ -34,18 +43,40 @@ def launch(
     """
     torch.set_num_threads(1)
     try:
-        arguments = sys.argv[1:]
-        if arguments and not arguments[0].startswith("-"):
-            _run_study(arguments[0], arguments[1:], studies or {})
-        else:
-            experiment(_parse(config_type, arguments, studies or {}))
-    except (ValueError, FloatingPointError) as problem:
+        with _sigterm_as_ctrl_c():
+            arguments = sys.argv[1:]
+            if arguments and not arguments[0].startswith("-"):
+                _run_study(arguments[0], arguments[1:], studies or {})
+            else:
+                experiment(_parse(config_type, arguments, studies or {}))
+    except KeyboardInterrupt:
+        again = "the same command with --resume" if _resumes(config_type) else "the same command"
+        print(f"\nstopped: {again} goes on from what was kept", file=sys.stderr)
+        raise SystemExit(STOPPED) from None
+    except (ValueError, FloatingPointError, WorkerDied) as problem:
         _fail(str(problem))
     except (MemoryError, RuntimeError) as problem:
         # torch has no exception of its own for a CPU that runs out of memory.
         if isinstance(problem, RuntimeError) and "memory" not in str(problem):
             raise
         _fail("these settings need more memory than this machine has: use smaller sizes")
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Within, SIGTERM raises ``KeyboardInterrupt`` as Ctrl-C does; in a main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _resumes(config_type: type[Any]) -> bool:
+    return any(each.name == "resume" for each in fields(config_type))
 
 
 def _run_study(name: str, arguments: list[str], studies: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """Versions, device and commit: what a number may depend on beside its settings."""
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import json
-import math
 import os
 import tempfile
 import time
@@ -18,16 +17,20 @@ import torch
 from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from derandomization.checks import require_between
-from derandomization.descent import Diverged, ProgressCallback
+from derandomization.checkpoints import EVERY, Checkpoints, Interrupted
+from derandomization.checks import require_between, require_positive
+from derandomization.descent import ProgressCallback
 from derandomization.figures import save, save_animation
+from derandomization.history import Diverged
+from derandomization.progress import count_runs, follow_descent
 from derandomization.records import environment, plain, readable
 from derandomization.stationarity import Certificate
 
-REFRESH_SECONDS = 0.1
+CHECKPOINT = "checkpoint.pt"
+# Where a run writes, how loud, how often and on how many cores: no number depends on these.
+NOT_SETTINGS = ("output_dir", "quiet", "resume", "checkpoint_every", "workers", "scheduler")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +45,14 @@ class RunConfig:
     """Where tensors live; auto takes a GPU if there is one."""
     quiet: bool = False
     """Print errors only."""
+    resume: bool = False
+    """Go on from the checkpoint that a stopped run with the same settings left in output_dir."""
+    checkpoint_every: float = EVERY
+    """Seconds between two checkpoints of a descent."""
 
     def __post_init__(self) -> None:
         require_between("seed", self.seed, 0, 2**63 - 1)
+        require_positive("checkpoint_every", self.checkpoint_every)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device is cuda: torch finds no GPU here; use auto or cpu")
 
@@ -93,6 +101,26 @@ class Run:
         self._console = Console(quiet=config.quiet)
         self._started = time.perf_counter()
         _require_writable(self.folder)  # before hours of work, but leaving nothing behind
+        self.checkpoints = self._open_checkpoints()
+
+    def _open_checkpoints(self) -> Checkpoints:
+        """Go on from the checkpoint of the same settings, if asked to."""
+        config, path = self.config, self.folder / CHECKPOINT
+        settings = plain(asdict(config))
+        identity = {
+            "experiment": self.experiment,
+            "version": version("derandomization"),
+            **environment(config.torch_device()),
+            **{f"--{n.replace('_', '-')}": v for n, v in settings.items() if n not in NOT_SETTINGS},
+        }
+        checkpoints = Checkpoints(
+            path, every=config.checkpoint_every, identity=identity, resume=config.resume
+        )
+        if config.resume and not checkpoints.resumed:
+            self.say(f"resume: {path} is not there, so this starts from the beginning")
+        elif path.exists() and not config.resume:
+            self.say(f"{path}: left by a stopped run; --resume would go on from it")
+        return checkpoints
 
     def claim(
         self,
@@ -139,55 +167,43 @@ class Run:
         """Where a descent runs: under a progress bar with f and ‖W‖, and losing nothing.
 
         Gives the callback for ``descend``, None when quiet. If the descent diverges, what it
-        measured is written before the error goes on.
+        measured is written before the error goes on; if it is stopped, the checkpoint is.
         """
         try:
-            with self._progress(description, max_steps) as report:
+            with follow_descent(self._console, description, max_steps) as report:
                 yield report
+            self.checkpoints.write()
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:
+            self.checkpoints.write()
+            raise
         except Diverged as stop:
             self.arrays |= stop.history.arrays()
             self.results |= {"diverged_at_step": stop.history.num_steps, "error": str(stop)}
             self.finish()
             raise
 
-    @contextlib.contextmanager
-    def _progress(self, description: str, max_steps: int) -> Iterator[ProgressCallback | None]:
-        if self.config.quiet:
-            yield None
-            return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("step {task.completed}/{task.total}"),
-            TextColumn("f {task.fields[value]:.6g}  ‖W‖ {task.fields[norm]:.3g}"),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=self._console) as bar:
-            task = bar.add_task(description, total=max_steps, value=math.nan, norm=math.nan)
-            refreshed = 0.0
-            latest: dict[str, Any] = {}
-
-            def report(step: int, value: float, weight_norm: float) -> None:
-                nonlocal refreshed
-                latest.update(completed=step + 1, value=value, norm=weight_norm)
-                if (now := time.perf_counter()) - refreshed > REFRESH_SECONDS:
-                    refreshed = now
-                    bar.update(task, **latest)
-
-            yield report
-            bar.update(task, **latest, total=latest.get("completed"))
-
-    @contextlib.contextmanager
-    def counter(self, total: int) -> Iterator[Callable[[], Any]]:
+    def counter(self, total: int) -> contextlib.AbstractContextManager[Callable[[], Any]]:
         """A progress bar over ``total`` runs; gives what to call when one is done."""
-        columns = (TextColumn("run {task.completed}/{task.total}"), BarColumn())
-        clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-        with Progress(*columns, *clocks, console=self._console) as bar:
-            task = bar.add_task("", total=total)
-            yield lambda: bar.advance(task)
+        return count_runs(self._console, total)
 
     def finish(self) -> None:
-        """Write figures, history.npz and results.json, then print the closing table."""
+        """Write figures, history.npz and results.json, and print the closing table.
+
+        Raises:
+            ValueError: a file can't be written; the table is printed all the same.
+        """
+        try:
+            self._write_all()
+        except ValueError:
+            self._print_claims()
+            raise
+        self.checkpoints.remove()
+        self._print_claims()
+        self.say(f"{self.folder}: results.json, history.npz and {len(self._figures)} figures")
+
+    def _write_all(self) -> None:
         for name, figure in self._figures:
             for suffix in (".png", ".pdf"):
                 self.write(name + suffix, functools.partial(save, figure))
@@ -209,7 +225,6 @@ class Run:
         }
         text = json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         self.write("results.json", lambda path: path.write_text(text, encoding="utf-8"))
-        self._print_claims()
 
     def write(self, name: str, writer: Callable[[Path], Any]) -> None:
         """Write a file whole or not at all: to a temporary name, then renamed.
@@ -253,7 +268,6 @@ class Run:
                 words[claim.holds],
             )
         self.show(table)
-        self.say(f"{self.folder}: results.json, history.npz and {len(self._figures)} figures")
 
 
 def _require_writable(folder: Path) -> None:

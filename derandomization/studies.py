@@ -1,9 +1,8 @@
 """A study: many runs over settings and seeds, one table, one results.json."""
 
 import csv
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -14,23 +13,22 @@ from derandomization.checks import require_at_least
 from derandomization.intervals import Interval, confidence_interval
 from derandomization.runs import Run, RunConfig
 from derandomization.sweep import Measurement, spawn_seeds, sweep
+from derandomization.workers import WorkersConfig
 
 SettingT = TypeVar("SettingT")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyConfig(RunConfig):
+class StudyConfig(RunConfig, WorkersConfig):
     """The fields every study shares."""
 
     seeds: int = 10
     """Independent repetitions of every setting, all derived from --seed."""
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
-    """Processes to share the work; by default one a core."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least("seeds", self.seeds, 1)
-        require_at_least("workers", self.workers, 1)
+        self.check_workers()
 
 
 @dataclass(frozen=True)
@@ -77,14 +75,19 @@ def run_study(
 
     Args:
         run: where the numbers go.
-        config: seeds and workers.
+        config: seeds, and who works.
         function: ``(setting, seed) -> numbers by name``; importable by its name.
         settings: the settings by name.
     """
     seeds = spawn_seeds(config.seed, config.seeds)
     with run.counter(len(settings) * len(seeds)) as advance:
         found = sweep(
-            function, list(settings.values()), seeds, workers=config.workers, progress=advance
+            function,
+            list(settings.values()),
+            seeds,
+            crew=config.crew,
+            progress=advance,
+            checkpoints=run.checkpoints,
         )
     pairs = zip(settings.items(), found, strict=True)
     rows = [Row(setting, name, measured) for (name, setting), measured in pairs]

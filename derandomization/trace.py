@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from derandomization.descent import History
+from derandomization.history import History
 from derandomization.objective import DerandomizationObjective
 from derandomization.stationarity import Certificate, sharp_bounds_along
 

@@ -13,13 +13,12 @@ from typing import Any
 
 import derandomization
 from derandomization.records import plain
+from derandomization.runs import NOT_SETTINGS
 from derandomization.sweep import spawn_seeds
 from reproduction.claims import ESTIMATORS, Command
 
 STAMP = "part.json"
 MANIFEST = "reproduction.json"
-# Where it writes, how loud and on how many cores: no number depends on these.
-NOT_SETTINGS = ("output_dir", "quiet", "workers")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from derandomization import certify
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, claim_lemma, record_rows, tabulate
 from derandomization.study_figures import Panel
-from derandomization.sweep import parallel_calls, spawn_seeds
+from derandomization.sweep import spawn_seeds
+from derandomization.workers import parallel_calls
 from MAXCUT import plot
 from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_expectation
 from MAXCUT.expected_cut import ExpectedCut
@@ -178,7 +179,7 @@ def _measure_all(
     calls = [(trial, batch) for trial in trials.values() for batch in batches]
     found = {}
     with run.counter(len(calls)) as advance:
-        for number, measured in parallel_calls(measure, calls, config.workers):
+        for number, measured in parallel_calls(measure, calls, config.crew, run.checkpoints):
             found[number] = measured
             advance()
     rows = []

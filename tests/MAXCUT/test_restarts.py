@@ -30,7 +30,7 @@ def test_a_search_repeats_and_collapses(problem: tuple[Graph, SdpSolution]) -> N
 
 def cut_of(problem: tuple[Graph, SdpSolution], restarts: int, workers: int) -> DerandomizedCut:
     generator = torch.Generator().manual_seed(3)
-    return derandomize(*problem, generator=generator, restarts=restarts, workers=workers)
+    return derandomize(*problem, generator=generator, restarts=restarts, crew=workers)
 
 
 def test_restarts_keep_the_best_cut_whoever_finds_it(problem: tuple[Graph, SdpSolution]) -> None:

@@ -15,7 +15,7 @@ from derandomization import (
     descend,
     log_spaced_steps,
 )
-from derandomization.descent import Diverged
+from derandomization.history import Diverged
 
 Build = Callable[..., DerandomizationObjective]
 
@@ -262,3 +262,52 @@ def test_snapshots_are_copies(cosine_objective: Build) -> None:
     nn.init.zeros_(objective.weight)
     assert history.snapshots[2]["weight"].norm() > 0.5
     assert history.snapshots[0]["weight"].tolist() == [[0.5, 0.1], [0.2, 0.8]]
+
+
+def rising(build: Build, rate: float) -> tuple[DerandomizationObjective, Diverged]:
+    """Gradient descent on a bowl, 0.05·w² + b²/2-like, with steps too long for it."""
+    objective = build([[0.5, 0.1], [0.2, 0.8]], [3.2, 0.1])
+    sgd = torch.optim.SGD(objective.parameters(), lr=rate, momentum=0.9)
+    with pytest.raises(Diverged) as error:
+        descend(objective, sgd, max_steps=5_000)
+    return objective, error.value
+
+
+def test_a_value_far_above_its_start_ends_the_descent_at_the_best_point_seen(
+    cosine_objective: Build,
+) -> None:
+    objective, stop = rising(cosine_objective, 60.0)
+    history = stop.history
+    assert np.isfinite(history.value).all()  # long before it is infinite
+    assert history.num_steps < 1_000
+    rose = history.value[-10:] - history.value[0]
+    assert (rose > 10 * abs(history.value[0])).all()
+    assert str(stop) == (
+        f"the objective rose far above its start, to {history.value[-1]:g} at step "
+        f"{history.num_steps}: lower the learning rate, now 60"
+    )
+    looked_at = history.value[::10]
+    with torch.no_grad():
+        assert float(objective()) == looked_at.min()
+
+
+def test_noise_about_zero_is_no_divergence() -> None:
+    class Noise(DerandomizationObjective):
+        def __init__(self) -> None:
+            super().__init__(1e-3)
+            self.w = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+            self.b = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+            self.generator = torch.Generator().manual_seed(0)
+
+        def expected_value(self) -> Tensor:
+            return torch.randn((), generator=self.generator).double() + 0 * self.w.sum()
+
+        def random_weights(self) -> Tensor:
+            return self.w
+
+        def bias(self) -> Tensor:
+            return self.b
+
+    objective = Noise()
+    history = descend(objective, torch.optim.SGD(objective.parameters(), lr=0.1), max_steps=3_000)
+    assert history.num_steps == 3_000

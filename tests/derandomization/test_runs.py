@@ -12,8 +12,8 @@ import torch
 from rich.table import Table
 
 from derandomization import DerandomizationObjective, descend
-from derandomization.descent import Diverged
 from derandomization.figures import new_figure
+from derandomization.history import Diverged
 from derandomization.runs import Run, RunConfig
 from derandomization.stationarity import Certificate
 
@@ -59,6 +59,8 @@ def test_results_json_has_the_documented_fields(tmp_path: Path) -> None:
         "output_dir": str(tmp_path / "deep" / "folder"),
         "device": "cpu",
         "quiet": True,
+        "resume": False,
+        "checkpoint_every": 30.0,
         "size": 5,
         "rate": None,
     }
@@ -258,3 +260,36 @@ def test_device_is_the_gpu_only_where_there_is_one(monkeypatch: pytest.MonkeyPat
     assert RunConfig(output_dir=Path("x")).torch_device() == torch.device("cuda")
     assert RunConfig(output_dir=Path("x"), device="cuda").torch_device() == torch.device("cuda")
     assert RunConfig(output_dir=Path("x"), device="cpu").torch_device() == torch.device("cpu")
+
+
+def test_a_folder_that_vanishes_costs_the_files_but_not_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run("Example", Config(output_dir=tmp_path / "gone", device="cpu"))
+    run.claim("F4", "cut ≥ 41", paper=41, measured=41.0, holds=True)
+    (tmp_path / "gone").write_text("in the way")
+    with pytest.raises(ValueError, match=r"output_dir is .*gone.*: it can't be written"):
+        run.finish()
+    assert "cut ≥ 41" in capsys.readouterr().out
+
+
+def test_a_run_that_finds_a_checkpoint_says_so_and_one_that_finds_none_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def begin(**options: object) -> Run:
+        return Run("Example", Config(output_dir=tmp_path, device="cpu", **options))
+
+    begin(resume=True)
+    assert "is not there" in " ".join(capsys.readouterr().out.split())
+    stopped = begin().checkpoints
+    stopped.slot().keep({"a": 1})
+    stopped.write()
+    capsys.readouterr()
+    begin()
+    assert "--resume would go on from it" in " ".join(capsys.readouterr().out.split())
+    begin(resume=True, quiet=True, checkpoint_every=5.0)  # these change no number
+    with pytest.raises(ValueError, match="was written with --size 3, now it is 4"):
+        begin(resume=True, size=4)
+    run = begin(resume=True)
+    run.finish()
+    assert not (tmp_path / "checkpoint.pt").exists()

@@ -1,0 +1,48 @@
+"""What the tests have workers do: importable by name, so that other processes find it too."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def square(number: int) -> dict[str, float]:
+    return {"square": float(number) ** 2, "process": float(os.getpid())}
+
+
+def counted(folder: str, number: int) -> dict[str, float]:
+    """Leaves a file for every time it is called."""
+    (Path(folder) / f"{number}.{time.time_ns()}").touch()
+    return {"half": number / 2}
+
+
+def dies_once(folder: str, number: int) -> int:
+    """Number 1 kills its process the first time it is called."""
+    mark = Path(folder) / "died"
+    if number == 1 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 10 * number
+
+
+def always_dies(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 10 * number
+
+
+def unpicklable(number: int) -> object:
+    return lambda: number
+
+
+def everything(number: int) -> tuple[np.ndarray, np.float64, list[int], str]:
+    return np.arange(number), np.float64(1.5), [number], "text"
+
+
+def slowly(folder: str, number: int) -> int:
+    """Takes a second; says in which process."""
+    (Path(folder) / f"{number}.{os.getpid()}").touch()
+    time.sleep(1)
+    return number
