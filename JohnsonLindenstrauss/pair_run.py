@@ -66,6 +66,7 @@ def embed_pairs(
             generator=generator,
             block_size=block_size,
             max_steps=max_steps,
+            device=run.config.torch_device(),
             progress=progress,
             checkpoints=run.checkpoints,
         )

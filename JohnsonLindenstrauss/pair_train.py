@@ -103,6 +103,7 @@ def train_pairs(
     start: Float[Tensor, "warm dimension"] | None = None,
     target: float = 0.0,
     max_steps: int | None = None,
+    device: torch.device | None = None,
     progress: ProgressCallback | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> PairTraining:
@@ -116,6 +117,7 @@ def train_pairs(
         start: an embedding to go on from, instead of M = 0 and σ² = 1/k.
         target: a largest distortion that is small enough to stop at.
         max_steps: the most steps; fewer than the usual 3 400 shorten every stage alike.
+        device: where to compute; where the points are if None.
         progress: called with step, f and ‖W‖_F.
         checkpoints: where to keep the descents, and to go on from.
 
@@ -123,7 +125,7 @@ def train_pairs(
         ValueError: an argument out of its range, or points that are all equal.
     """
     require_between("num_components", num_components, 1, points.shape[1])
-    distinct, copies = unique_points(points.double())
+    distinct, copies = unique_points(points.double().to(device))
     require_at_least("the number of distinct points", len(distinct), 2)
     began, inside = time.perf_counter(), span(distinct)
     descent = StagedDescent(generator, progress, max_steps, checkpoints)
@@ -135,6 +137,7 @@ def train_pairs(
     embedding = mean.to(inside.basis) @ inside.basis
     embedding *= balanced(*pair_extremes(embedding, distinct, block_size))[0]
     low, high = pair_extremes(embedding, distinct, block_size)
+    embedding = embedding.to(points.device)
     return PairTraining(embedding, low, high, copies, *descent.record(), seconds)
 
 

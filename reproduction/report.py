@@ -105,8 +105,7 @@ def markdown(report: Report) -> str:
         lines += ["", f"{report.circumstances[0].upper()}{report.circumstances[1:]}."]
     lines += ["", NOTE, ""]
     lines += [f"**Missing:** {_cell(problem)}\n" for problem in report.problems]
-    heads = ("id", "claim", "paper", "here", "verdict", "figure", "command", "seconds")
-    lines += _table(heads, [_row(finding, report.output_dir) for finding in report.findings])
+    lines += results_table(report)
     lines += ["", f"## {DIFFERENCES_TITLE}"]
     for difference, numbers in report.differences:
         lines += ["", f"**{difference.title}.** {difference.text}", ""]
@@ -119,6 +118,12 @@ def markdown(report: Report) -> str:
     lines += ["", "## Commands", ""]
     lines += _table(("command", "seconds"), command_rows(report.records))
     return "\n".join(lines) + "\n"
+
+
+def results_table(report: Report) -> list[str]:
+    """A line a claim, in Markdown."""
+    heads = ("id", "claim", "paper", "here", "verdict", "figure", "command", "seconds")
+    return _table(heads, [_row(finding, report.output_dir) for finding in report.findings])
 
 
 def check_rows(finding: Finding) -> Iterator[tuple[str, str, str, str, str]]:
