@@ -19,6 +19,7 @@ from reproduction.claims import ESTIMATORS, Command
 
 STAMP = "part.json"
 MANIFEST = "reproduction.json"
+PARTS = "parts"  # below the output folder
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Part:
     @property
     def folder(self) -> Path:
         """Where it runs, below the output folder."""
-        below = Path("parts", self.experiment, self.kind)
+        below = Path(PARTS, self.experiment, self.kind)
         return below if self.study else below / f"seed-{self.options['seed']}"
 
     @property

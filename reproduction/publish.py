@@ -1,5 +1,6 @@
 """A results folder made small enough to be kept with the code: the report and all it rests on."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from reproduction.check import REPORT
-from reproduction.parts import MANIFEST
+from reproduction.parts import MANIFEST, PARTS
 from reproduction.report import Report, markdown, read_report, results_table
 
 WIDTH, COLOURS = 1000, 64  # of a published figure: some 30 kB
@@ -19,19 +20,23 @@ def publish(results: Path, docs: Path) -> Report:
 
     Args:
         results: where ``reproduce.py`` wrote.
-        docs: where to; replaced.
+        docs: where to; an earlier report's files are replaced.
 
     Raises:
         ValueError: no run ended in ``results``.
     """
     report = read_report(results)
-    if docs.exists():
-        shutil.rmtree(docs)
-    names = [record.folder / "results.json" for record in report.records]
-    for path in [results / MANIFEST, *names]:
-        target = docs / path.relative_to(results)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+    if (docs / PARTS).exists():
+        shutil.rmtree(docs / PARTS)
+    for record in report.records:
+        target = docs / record.part.folder
+        target.mkdir(parents=True)
+        config = record.data["config"] | {"output_dir": str(record.part.folder)}
+        environment = {n: v for n, v in record.data["environment"].items() if n != "platform"}
+        kept = record.data | {"config": config, "environment": environment}
+        text = json.dumps(kept, indent=1, ensure_ascii=False)
+        (target / "results.json").write_text(text + "\n", encoding="utf-8")
+    shutil.copyfile(results / MANIFEST, docs / MANIFEST)
     for figure in sorted(figures_in(report)):
         target = docs / figure.relative_to(results)
         with Image.open(figure) as image:

@@ -151,7 +151,7 @@ def test_a_descent_that_diverges_is_taken_back(monkeypatch: pytest.MonkeyPatch) 
         training = train_pairs(gaussian(20, 10), 4, generator=generator(), max_steps=600)
     assert np.isfinite(training.max_distortion)
     assert training.max_distortion < 1
-    assert StagedDescent(generator(), None, 10).record()[0].shape == (0,)
+    assert StagedDescent(generator(), None, 10, None).record()[0].shape == (0,)
 
 
 def test_baselines_are_what_they_are_called() -> None:

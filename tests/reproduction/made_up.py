@@ -44,6 +44,7 @@ def pretend(part: Part, output_dir: Path, number: float = 0.875) -> None:
     for name in figures:
         (folder / name).write_bytes(PNG)
     record = {
+        "config": {"output_dir": str(folder), "seed": 0},
         "environment": {"python": "3", "torch": "2"},
         "wall_seconds": 1.5,
         "results": RESULTS[part.experiment],

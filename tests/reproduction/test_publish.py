@@ -1,0 +1,70 @@
+"""What is published says what the run said, is small, and names no folder of the machine."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from reproduction.publish import BEGIN, END, WIDTH, figures_in, main, publish, readme_table
+from reproduction.report import markdown, read_report
+from tests.reproduction.made_up import edit
+
+
+@pytest.fixture
+def published(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    docs = tmp_path_factory.mktemp("project") / "docs"
+    for figure in figures_in(read_report(folder)):
+        Image.new("RGB", (2 * WIDTH, 500), "red").save(figure)
+    publish(folder, docs)
+    return docs
+
+
+def test_the_published_report_is_that_of_the_published_files(
+    folder: Path, published: Path
+) -> None:
+    report = read_report(published)
+    assert not report.problems
+    text = (published / "REPORT.md").read_text(encoding="utf-8")
+    assert text == markdown(report)
+    assert text == markdown(read_report(folder))
+    assert str(folder) not in "".join(p.read_text() for p in published.rglob("*.json"))
+
+
+def test_it_has_the_figures_that_are_shown_and_no_others(folder: Path, published: Path) -> None:
+    shown = {figure.relative_to(published) for figure in figures_in(read_report(published))}
+    assert shown == {path.relative_to(published) for path in published.rglob("*.png")}
+    for name in shown:
+        with Image.open(published / name) as image:
+            assert image.size == (WIDTH, 250)
+            assert image.convert("RGB").getpixel((5, 5)) == (255, 0, 0)
+    assert not list(published.rglob("*.html"))
+
+
+def test_publishing_again_leaves_nothing_of_the_earlier_run(folder: Path, published: Path) -> None:
+    (published / "parts" / "stale.json").touch()
+    (published / "own.txt").touch()
+    edit(
+        folder / "parts/MAXCUT/exact/seed-42/results.json",
+        lambda record: record["claims"][0].update(measured=0.25),
+    )
+    publish(folder, published)
+    assert not (published / "parts" / "stale.json").exists()
+    assert (published / "own.txt").exists()
+    kept = json.loads((published / "parts/MAXCUT/exact/seed-42/results.json").read_text())
+    assert kept["claims"][0]["measured"] == 0.25
+
+
+def test_the_readme_has_the_table_with_links_that_lead_there(
+    folder: Path, tmp_path: Path, published: Path
+) -> None:
+    readme = published.parent / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nSTALE\n{END}\nafter\n", encoding="utf-8")
+    main(folder, readme)
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith(f"before\n{BEGIN}\n| id |")
+    assert text.endswith(f"{END}\nafter\n")
+    assert "STALE" not in text
+    assert readme_table(read_report(published)) in text
+    assert "(docs/REPORT.md#f4)" in text
+    assert "(<docs/parts/MAXCUT/exact/seed-42/figure4_cut_value.png>)" in text
