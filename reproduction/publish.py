@@ -3,7 +3,9 @@
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -12,7 +14,7 @@ from reproduction.parts import MANIFEST, PARTS
 from reproduction.report import Report, markdown, read_report, results_table
 
 WIDTH, COLOURS = 1000, 64  # of a published figure: some 30 kB
-BEGIN, END = "<!-- results: as docs/REPORT.md has them -->", "<!-- end of results -->"
+MARKS = ("<!-- results: as docs/REPORT.md has them -->", "<!-- end of results -->")
 
 
 def publish(results: Path, docs: Path) -> Report:
@@ -31,10 +33,7 @@ def publish(results: Path, docs: Path) -> Report:
     for record in report.records:
         target = docs / record.part.folder
         target.mkdir(parents=True)
-        config = record.data["config"] | {"output_dir": str(record.part.folder)}
-        environment = {n: v for n, v in record.data["environment"].items() if n != "platform"}
-        kept = record.data | {"config": config, "environment": environment}
-        text = json.dumps(kept, indent=1, ensure_ascii=False)
+        text = json.dumps(without_machine(record.data), indent=1, ensure_ascii=False)
         (target / "results.json").write_text(text + "\n", encoding="utf-8")
     shutil.copyfile(results / MANIFEST, docs / MANIFEST)
     for figure in sorted(figures_in(report)):
@@ -54,20 +53,32 @@ def figures_in(report: Report) -> set[Path]:
 
 
 def readme_table(report: Report) -> str:
-    """The report's table for a file beside the folder it is in, between its two marks."""
+    """The report's table for a file beside the folder it is in."""
     folder = report.output_dir.name
     table = "\n".join(results_table(report))
     table = table.replace("](<", f"](<{folder}/").replace("](#", f"]({folder}/{REPORT}#")
     made = f"Made by `{report.command}`: {report.verdicts}. {report.circumstances}."
-    return f"{BEGIN}\n{table}\n\n{made}\n{END}"
+    return f"{table}\n\n{made}"
+
+
+def without_machine(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A results.json without the folder it was in and the machine's name for itself."""
+    config = {name: value for name, value in record["config"].items() if name != "output_dir"}
+    environment = {n: value for n, value in record["environment"].items() if n != "platform"}
+    return {**record, "config": config, "environment": environment}
+
+
+def put_between(path: Path, marks: tuple[str, str], text: str) -> None:
+    """Replace what stands between two marks in a file."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(marks[0])
+    after = rest.partition(marks[1])[2]
+    path.write_text(f"{before}{marks[0]}\n{text}\n{marks[1]}{after}", encoding="utf-8")
 
 
 def main(results: Path, readme: Path) -> None:
     """Publish beside the README, and put the table into it."""
     report = publish(results, readme.parent / "docs")
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    readme.write_text(before + readme_table(report) + after, encoding="utf-8")
+    put_between(readme, MARKS, readme_table(report))
 
 
 if __name__ == "__main__":

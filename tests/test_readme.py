@@ -1,5 +1,6 @@
 """What README shows must run as it stands."""
 
+import importlib
 import math
 import re
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [path.read_text(encoding="utf-8") for path in ROOT.glob("**/README.md")]
 
 
 def example(words: str) -> str:
@@ -21,7 +24,7 @@ def test_the_objective_of_ones_own_loses_its_randomness(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     torch.manual_seed(0)
-    exec(example("DerandomizationObjective"), {})
+    exec(example("class Ripple"), {})
     weight, bias = (float(word) for word in capsys.readouterr().out.split()[:2])
     assert abs(weight) < 1e-6
     assert abs(bias) == pytest.approx(math.pi, abs=1e-5)
@@ -65,17 +68,36 @@ def test_the_graph_of_ones_own_is_cut_with_a_proof(capsys: pytest.CaptureFixture
 
 
 def test_every_command_names_a_file_that_exists() -> None:
-    root = Path(__file__).parents[1]
-    commands = re.findall(r"python (\S+\.py)", README)
-    assert set(commands) >= {
+    commands = {name for page in PAGES for name in re.findall(r"python (\S+\.py)", page)}
+    assert commands >= {
         "NeuralNetworks/main.py",
         "MAXCUT/main.py",
         "JohnsonLindenstrauss/main.py",
+        "reproduce.py",
     }
-    assert all((root / command).is_file() for command in commands)
+    assert all((ROOT / command).is_file() for command in commands)
 
 
-def test_every_study_is_listed() -> None:
-    from NeuralNetworks.studies import STUDIES
+@pytest.mark.parametrize("path", sorted(ROOT.glob("**/README.md")), ids=lambda path: path.parent.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\(<?([^)#>]*)(?:#([^)>]*))?>?\)", path.read_text(encoding="utf-8"))
+    for target, anchor in links:
+        if target.startswith("https://"):
+            continue
+        page = path.parent / target if target else path
+        assert page.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {_anchor(heading) for heading in headings}, anchor
 
-    assert set(STUDIES) == set(re.findall(r"^\| `([a-z-]+)` \|", README, flags=re.MULTILINE))
+
+def _anchor(heading: str) -> str:
+    """What Markdown viewers make of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("experiment", ["NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss"])
+def test_every_study_is_listed(experiment: str) -> None:
+    studies = importlib.import_module(f"{experiment}.studies").STUDIES
+    page = (ROOT / experiment / "README.md").read_text(encoding="utf-8")
+    assert set(studies) == set(re.findall(r"^\| `([a-z-]+)` \|", page, flags=re.MULTILINE))

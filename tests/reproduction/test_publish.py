@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reproduction.publish import BEGIN, END, WIDTH, figures_in, main, publish, readme_table
+from reproduction.publish import MARKS, WIDTH, figures_in, main, publish, readme_table
 from reproduction.report import markdown, read_report
 from tests.reproduction.made_up import edit
 
@@ -20,9 +20,7 @@ def published(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return docs
 
 
-def test_the_published_report_is_that_of_the_published_files(
-    folder: Path, published: Path
-) -> None:
+def test_the_published_report_is_that_of_the_published_files(folder: Path, published: Path) -> None:
     report = read_report(published)
     assert not report.problems
     text = (published / "REPORT.md").read_text(encoding="utf-8")
@@ -59,11 +57,11 @@ def test_the_readme_has_the_table_with_links_that_lead_there(
     folder: Path, tmp_path: Path, published: Path
 ) -> None:
     readme = published.parent / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nSTALE\n{END}\nafter\n", encoding="utf-8")
+    readme.write_text(f"before\n{MARKS[0]}\nSTALE\n{MARKS[1]}\nafter\n", encoding="utf-8")
     main(folder, readme)
     text = readme.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{BEGIN}\n| id |")
-    assert text.endswith(f"{END}\nafter\n")
+    assert text.startswith(f"before\n{MARKS[0]}\n| id |")
+    assert text.endswith(f"{MARKS[1]}\nafter\n")
     assert "STALE" not in text
     assert readme_table(read_report(published)) in text
     assert "(docs/REPORT.md#f4)" in text
