@@ -10,6 +10,8 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
+from derandomization.arrays import sparse_entries
+
 # Far past any graph an SDP is solved for, yet labels for this many still fit into memory.
 MAX_VERTICES = 10**7
 
@@ -176,10 +178,4 @@ def _checked_entries(
         raise ValueError(
             f"the matrix has shape {shape}: it must be square, of at most {MAX_VERTICES} vertices"
         )
-    if matrix.dtype.kind not in "biuf":
-        raise ValueError(f"the matrix has entries of type {matrix.dtype}: they must be real")
-    # scipy's conversion writes wherever these pointers say, outside its arrays if they decrease;
-    # the difference of two of them may overflow, comparing them does not.
-    if hasattr(matrix, "indptr") and (matrix.indptr[1:] < matrix.indptr[:-1]).any():
-        raise ValueError("the matrix has an index pointer that decreases")
-    return scipy.sparse.coo_array(matrix)
+    return sparse_entries(matrix)
