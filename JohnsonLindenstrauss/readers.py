@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from derandomization.arrays import check_archive, read_shape, sparse_entries
+from derandomization.arrays import check_archive, load_sparse, read_header, sparse_entries
 from derandomization.files import Source, number_in, read_source
 from derandomization.numbered import Line, NumberedLines, read_banner
 
@@ -89,21 +88,21 @@ def _require_density(shape: tuple[int, ...], num_bytes: int) -> None:
 
 
 def _read_npy(file: io.BufferedReader, path: Path) -> np.ndarray:
-    _require_size(read_shape(file, os.fstat(file.fileno()).st_size, path.name))
+    _require_size(read_header(file, os.fstat(file.fileno()).st_size, path.name).shape)
     file.seek(0)
     return np.load(file, allow_pickle=False)
 
 
 def _read_npz(file: io.BufferedReader, path: Path) -> np.ndarray:
-    shapes = check_archive(file, 8 * MAX_NUMBERS)
-    if "format.npy" in shapes:
-        entries = sparse_entries(scipy.sparse.load_npz(file))
-        _require_density(entries.shape, 8 * sum(map(math.prod, shapes.values())))
+    headers = check_archive(file, 8 * MAX_NUMBERS)
+    if "format.npy" in headers:
+        entries = sparse_entries(load_sparse(file, headers))
+        _require_density(entries.shape, sum(header.num_bytes for header in headers.values()))
         return entries.toarray()
-    if len(shapes) != 1:
-        names = ", ".join(name.removesuffix(".npy") for name in shapes) or "none"
+    if len(headers) != 1:
+        names = ", ".join(name.removesuffix(".npy") for name in headers) or "none"
         raise ValueError(f"the file holds the arrays {names}: it must hold one")
-    _require_size(*shapes.values())
+    _require_size(next(iter(headers.values())).shape)
     with np.load(file, allow_pickle=False) as arrays:
         return arrays[arrays.files[0]]
 
@@ -115,8 +114,11 @@ def _read_csv(file: io.BufferedReader, path: Path) -> np.ndarray:
     skipped = 0 if all(_is_number(word) for word in first.split(",")) else 1
     text.seek(0)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # numpy only warns of a file without numbers
-        return np.loadtxt(text, delimiter=",", skiprows=skipped, ndmin=2, comments=None)
+        warnings.simplefilter("error")
+        try:
+            return np.loadtxt(text, delimiter=",", skiprows=skipped, ndmin=2, comments=None)
+        except UserWarning:  # all that numpy has to say of such a file
+            raise ValueError("the file holds no line of numbers") from None
 
 
 def _is_number(word: str) -> bool:

@@ -129,7 +129,8 @@ class Graph:
         # The blocks of a BSR matrix store zeros, on the diagonal too, which are no self-loops.
         stored = entries.data != 0
         ends = np.stack([entries.row, entries.col], axis=1)[stored]
-        weights = entries.data[stored].astype(np.float64)
+        with np.errstate(over="ignore"):  # of longer floats, which are then refused as infinite
+            weights = entries.data[stored].astype(np.float64)
         below = ends[:, 0] > ends[:, 1]
         upper = cls.from_edges(labels, ends[~below], weights[~below])
         lower = cls.from_edges(labels, ends[below], weights[below])

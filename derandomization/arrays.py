@@ -3,7 +3,7 @@
 import io
 import math
 import zipfile
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -14,20 +14,34 @@ _HEADERS = {
 }
 # What numpy writes. The others ask for gigabytes before they have unpacked a byte.
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_LONGEST_HEADER = 2**16  # numpy parses a sixth of that
+_INDICES = {f"{name}.npy" for name in ("indices", "indptr", "row", "col", "offsets", "shape")}
 
 
-def check_archive(file: io.BufferedIOBase, max_bytes: int) -> dict[str, tuple[int, ...]]:
-    """The shape of every array of an .npz archive, if numpy may read it; the file is rewound.
+class Header(NamedTuple):
+    """What an array's header promises."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def num_bytes(self) -> int:
+        """Of the array in memory."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def check_archive(file: io.BufferedIOBase, max_bytes: int) -> dict[str, Header]:
+    """The header of every array of an .npz archive, if numpy may read it; the file is rewound.
 
     Args:
         file: at its start.
         max_bytes: the most that the arrays may unpack to.
 
     Raises:
-        ValueError: no archive of arrays, one that unpacks to more, or an array that ``read_shape``
-            refuses.
+        ValueError: no archive of arrays, one that unpacks to more, or an array that
+            ``read_header`` refuses.
     """
-    shapes = {}
+    headers = {}
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if sum(member.file_size for member in members) > max_bytes:
@@ -36,13 +50,13 @@ def check_archive(file: io.BufferedIOBase, max_bytes: int) -> dict[str, tuple[in
             if member.compress_type not in _PACKINGS:
                 raise ValueError(f"the array {member.filename} must be stored or deflated")
             with archive.open(member) as stream:
-                shapes[member.filename] = read_shape(stream, member.file_size, member.filename)
+                headers[member.filename] = read_header(stream, member.file_size, member.filename)
     file.seek(0)
-    return shapes
+    return headers
 
 
-def read_shape(stream: io.BufferedIOBase | IO[bytes], size: int, name: str) -> tuple[int, ...]:
-    """The shape in the header of an array of numpy's, if the file holds as much.
+def read_header(stream: io.BufferedIOBase | IO[bytes], size: int, name: str) -> Header:
+    """The header of an array of numpy's, if the file holds as much.
 
     Args:
         stream: at the array's start.
@@ -52,18 +66,43 @@ def read_shape(stream: io.BufferedIOBase | IO[bytes], size: int, name: str) -> t
     Raises:
         ValueError: a broken header, a shape that ``size`` bytes do not fill, or pickled objects.
     """
-    version = np.lib.format.read_magic(stream)
+    # Of a header of version 2 numpy would allocate as many bytes as its own length promises.
+    start = io.BytesIO(stream.read(_LONGEST_HEADER))
+    version = np.lib.format.read_magic(start)
     if version not in _HEADERS:
         raise ValueError(f"the array {name} has a header of version {version}, not 1 or 2")
-    shape, _, dtype = _HEADERS[version](stream)
+    try:
+        shape, _, dtype = _HEADERS[version](start)
+    except Exception as error:  # numpy evaluates the header as Python: many things go wrong
+        raise ValueError(f"the array {name} has a broken header") from error
+    header = Header(shape, dtype)
     if dtype.hasobject:
         raise ValueError(f"the array {name} holds pickled objects, which are never loaded")
     # Of elements without bytes any shape would fit, and of a negative length numpy reads all.
     if dtype.itemsize == 0 or any(length < 0 for length in shape):
         raise ValueError(f"the array {name} has shape {shape} of type {dtype}, which holds nothing")
-    if math.prod(shape) * dtype.itemsize > size:
+    if header.num_bytes > size:
         raise ValueError(f"the array {name} promises shape {shape}, more than the file holds")
-    return shape
+    return header
+
+
+def load_sparse(
+    file: io.BufferedIOBase, headers: dict[str, Header]
+) -> scipy.sparse.sparray | scipy.sparse.spmatrix:
+    """The matrix in an archive of ``scipy.sparse.save_npz``; its entries are not checked.
+
+    Args:
+        file: at its start.
+        headers: of its arrays, by ``check_archive``.
+
+    Raises:
+        ValueError: it is no such archive, in one of many ways.
+    """
+    for name in _INDICES & headers.keys():
+        # scipy takes any number for an index, nan included.
+        if headers[name].dtype.kind not in "iu":
+            raise ValueError(f"the array {name} is {headers[name].dtype}: it must hold integers")
+    return scipy.sparse.load_npz(file)
 
 
 def sparse_entries(

@@ -5,6 +5,7 @@ import gzip
 import io
 import math
 import re
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TypeVar
 PACKED = (".gz", ".bz2")
 CHUNK = 2**20
 # float() also takes underscores and the digits of every script, which no format means.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 ResultT = TypeVar("ResultT")
 
@@ -59,7 +60,11 @@ class Source:
             ValueError: the reader fails, in any way.
         """
         try:
-            return reader()
+            with warnings.catch_warnings():
+                # What Python has to say of the dictionaries in the file, not of this program.
+                for category in (SyntaxWarning, DeprecationWarning):
+                    warnings.simplefilter("ignore", category)
+                return reader()
         except MalformedFileError:
             raise
         except Exception as error:

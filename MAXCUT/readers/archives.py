@@ -1,11 +1,8 @@
 """Adjacency matrices as scipy saves them, in .npz archives."""
 
 import io
-import math
 
-import scipy.sparse
-
-from derandomization.arrays import check_archive
+from derandomization.arrays import check_archive, load_sparse
 from derandomization.files import Source
 from MAXCUT.graph import Graph
 from MAXCUT.readers import limits
@@ -18,11 +15,11 @@ def read_npz(source: Source) -> Graph:
         ValueError: no such file, or a matrix that is no graph's.
     """
     file = io.BytesIO(source.content)
-    shapes = check_archive(file, limits.MAX_BYTES)
-    if "format.npy" not in shapes:
+    headers = check_archive(file, limits.MAX_BYTES)
+    if "format.npy" not in headers:
         raise source.error("the file was not written by scipy.sparse.save_npz")
-    matrix = scipy.sparse.load_npz(file)
-    unpacked = 8 * sum(map(math.prod, shapes.values()))
-    if matrix.shape[0] > (most := limits.most_vertices(unpacked)):
+    matrix = load_sparse(file, headers)
+    most = limits.most_vertices(sum(header.num_bytes for header in headers.values()))
+    if matrix.shape[0] > most:
         raise source.error(f"shape is {matrix.shape}: a file of this size may have {most} vertices")
     return Graph.from_sparse(matrix)
