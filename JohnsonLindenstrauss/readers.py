@@ -65,13 +65,14 @@ def _checked(table: np.ndarray) -> np.ndarray:
         raise ValueError(f"the array has shape {table.shape}: it must be a table of points")
     if table.dtype.kind not in "fiub":
         raise ValueError(f"the entries are {table.dtype}: they must be real numbers")
-    with np.errstate(over="ignore"):  # of longer floats than these
+    # Longer floats may overflow, and shorter ones be nan in a way that conversion complains of.
+    with np.errstate(over="ignore", invalid="ignore"):
         table = np.ascontiguousarray(table, dtype=np.float64)
     finite = np.isfinite(table)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
         value = table[row, column]
-        raise ValueError(f"row {row + 1}, column {column + 1} is {value}: no finite number")
+        raise ValueError(f"row {row + 1}, column {column + 1} is {value}: no number")
     return table
 
 
@@ -142,10 +143,11 @@ def _read_matrix_market(file: io.BufferedReader, path: Path) -> np.ndarray:
     entries = lines.entries(promised[0], "entries", line)
     row, column = entries[:, :2].astype(np.int64).T - 1
     table = np.zeros((n, d))
-    np.add.at(table, (row, column), entries[:, 2])
-    if banner.symmetric:
-        off = row != column
-        np.add.at(table, (column[off], row[off]), entries[off, 2])
+    with np.errstate(over="ignore"):  # infinite sums are refused as such
+        np.add.at(table, (row, column), entries[:, 2])
+        if banner.symmetric:
+            off = row != column
+            np.add.at(table, (column[off], row[off]), entries[off, 2])
     return table
 
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from derandomization.checks import require_between
+from derandomization.checks import require_fields
 from derandomization.descent import Diverged, ProgressCallback
 from derandomization.figures import save, save_animation
 from derandomization.records import environment, plain, readable
@@ -44,7 +44,7 @@ class RunConfig:
     """Print errors only."""
 
     def __post_init__(self) -> None:
-        require_between("seed", self.seed, 0, 2**63 - 1)
+        require_fields(self)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device is cuda: torch finds no GPU here; use auto or cpu")
 

@@ -202,9 +202,8 @@ def main() -> None:
         guided = _run_guided(name, arguments.files)
         seconds = time.perf_counter() - began
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        print(
-            f"{memory} MB, {name}: {arguments.files} files, {said['read']} read, {guided}, {seconds:.0f} s"
-        )
+        read = f"{arguments.files} files, {said['read']} read, {guided}"
+        print(f"{name}: {read}, {seconds:.0f} s, at most {memory} MB so far")
         for words, count in said.most_common(6):
             print(f"    {count:6} {words}")
 
