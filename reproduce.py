@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from derandomization.checks import require_at_least
+from derandomization.checks import require_between, require_fields
 from derandomization.command_line import launch
 from derandomization.workers import WorkersConfig, parallel_calls
 from reproduction.check import PAGE, REPORT, problems_in
@@ -42,7 +42,8 @@ class Config(WorkersConfig):
     """Run nothing: re-read the folder and fail where something is missing or does not hold."""
 
     def __post_init__(self) -> None:
-        require_at_least("seeds", self.seeds, 1)
+        require_fields(self)
+        require_between("seeds", self.seeds, 1, 10**5)
         self.check_workers()
         parse_ids(self.only)
         if self.quick and self.full:

@@ -8,9 +8,10 @@ import scipy.sparse
 import torch
 from jaxtyping import Float
 
-from derandomization.checks import require_at_least, require_positive
+from derandomization.checks import MAX_SEED, require_at_least, require_between, require_positive
+from JohnsonLindenstrauss.distinct import distinct_points
 from JohnsonLindenstrauss.pair_train import PairTraining, span, train_pairs
-from JohnsonLindenstrauss.pairs import BLOCK_SIZE, unique_points
+from JohnsonLindenstrauss.pairs import BLOCK_SIZE
 from JohnsonLindenstrauss.sklearn_base import Estimator, Matrix, checked_matrix, require_fitted
 
 
@@ -69,9 +70,12 @@ class LearnedProjection(Estimator):
         if self.max_iter is not None:
             require_at_least("max_iter", self.max_iter, 1)
         dense = matrix.toarray() if scipy.sparse.issparse(matrix) else matrix
-        points, copies = unique_points(torch.tensor(dense, dtype=torch.float64))
-        if copies:
-            warnings.warn(f"{copies} points equal earlier ones: they are left out", stacklevel=2)
+        found = distinct_points(torch.tensor(dense, dtype=torch.float64), "X")
+        points = found.points
+        if found.copies:
+            warnings.warn(
+                f"{found.copies} points equal earlier ones: they are left out", stacklevel=2
+            )
         generator = torch.Generator().manual_seed(_seed(self.random_state))
         if self.n_components == "auto":
             training = self._smallest(points, require_positive("eps", self.eps), generator)
@@ -147,4 +151,7 @@ def _seed(random_state: Any) -> int:
         return int(np.random.default_rng().integers(2**31))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31 - 1))
-    return require_at_least("random_state", int(random_state), 0)
+    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer):
+        allowed = "it must be None, an integer or a RandomState"
+        raise ValueError(f"random_state is {random_state!r}: {allowed}")
+    return int(require_between("random_state", int(random_state), 0, MAX_SEED))

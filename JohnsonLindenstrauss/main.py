@@ -83,12 +83,18 @@ class Config(RunConfig):
         if self.steps is not None:
             require_at_least("steps", self.steps, 1)
 
+    def source(self) -> str:
+        """Where the points are from, as the beginning of a message about them."""
+        if self.data is not None:
+            return f"data is {self.data}"
+        return f"num_points is {self.num_points}, dimension is {self.dimension}"
+
     def require_dimension(self, dimension: int) -> None:
         """Raise ``ValueError`` unless k is at most d."""
         if self.num_components > dimension:
+            of = "the dimension" if self.data is None else f"the dimension of {self.data}"
             raise ValueError(
-                f"num_components is {self.num_components}: "
-                f"it must be at most the dimension, {dimension}"
+                f"num_components is {self.num_components}: it must be at most {of}, {dimension}"
             )
 
 
@@ -108,6 +114,7 @@ def main(config: Config) -> None:
             generator,
             block_size=config.block_size,
             max_steps=config.steps,
+            name=config.source(),
         )
     else:
         _embed_points(run, config, points.to(config.torch_device()), generator)
@@ -131,11 +138,13 @@ def _points(config: Config, generator: torch.Generator) -> Tensor:
     points = read_points(config.data)
     config.require_dimension(points.shape[1])
     if config.normalize or not config.pairs:
-        lengths = points.norm(dim=1, keepdim=True)
-        if not lengths.all():
-            row = int((lengths == 0).nonzero()[0, 0]) + 1
-            raise ValueError(f"{config.data}: row {row} is all zeros: it can't be normalised")
-        points /= lengths
+        # By the largest coordinate first: squares of large or small ones would leave float64.
+        largest = points.abs().amax(dim=1, keepdim=True)
+        if not largest.all():
+            row = int((largest == 0).nonzero()[0, 0]) + 1
+            raise ValueError(f"{config.source()}: row {row} is all zeros: it can't be normalised")
+        points /= largest
+        points /= points.norm(dim=1, keepdim=True)
     return points
 
 

@@ -10,13 +10,14 @@ from torch import Tensor
 from derandomization.runs import Run
 from JohnsonLindenstrauss import pair_plot
 from JohnsonLindenstrauss.baselines import guaranteed_distortion
+from JohnsonLindenstrauss.distinct import distinct_points
 from JohnsonLindenstrauss.pair_baselines import (
     gaussian_matrix,
     principal_components,
     random_distortions,
 )
 from JohnsonLindenstrauss.pair_train import PairTraining, train_pairs
-from JohnsonLindenstrauss.pairs import balanced, pair_extremes, unique_points
+from JohnsonLindenstrauss.pairs import balanced, pair_extremes
 from JohnsonLindenstrauss.stages import MAX_STEPS
 
 COLLAPSED = 1e-2  # σ over its start that counts as vanished
@@ -45,6 +46,7 @@ def embed_pairs(
     *,
     block_size: int,
     max_steps: int | None,
+    name: str = "points",
 ) -> None:
     """Learn, compare, claim and draw; the embedding goes to embedding.npy.
 
@@ -55,8 +57,15 @@ def embed_pairs(
         generator: of every random choice.
         block_size: rows of the n×n matrices held at a time.
         max_steps: most descent steps; the usual number if None.
+        name: what a message calls the points.
+
+    Raises:
+        ValueError: points whose pairs can't all be compared.
     """
-    distinct, copies = unique_points(points)
+    found = distinct_points(points, name)
+    distinct, copies = found.points, found.copies
+    if found.exponent:
+        run.say(f"warning: points over 2^{found.exponent}: on that no ratio depends")
     if copies:
         run.say(f"warning: {copies} points equal earlier ones: their pairs are left out")
     with run.descent("all pairs", max_steps or MAX_STEPS) as progress:

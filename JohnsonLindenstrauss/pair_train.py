@@ -10,15 +10,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from derandomization.checkpoints import Checkpoints
-from derandomization.checks import require_at_least, require_between
+from derandomization.checks import require_between
 from derandomization.descent import ProgressCallback
+from JohnsonLindenstrauss.distinct import distinct_points
 from JohnsonLindenstrauss.pairs import (
     BLOCK_SIZE,
     PairBlocks,
     balanced,
     pair_extremes,
     ratio_range,
-    unique_points,
     worst_pairs,
 )
 from JohnsonLindenstrauss.softmax import PairDistortion
@@ -125,8 +125,8 @@ def train_pairs(
         ValueError: an argument out of its range, or points that are all equal.
     """
     require_between("num_components", num_components, 1, points.shape[1])
-    distinct, copies = unique_points(points.double().to(device))
-    require_at_least("the number of distinct points", len(distinct), 2)
+    found = distinct_points(points, "points")
+    distinct = found.points.to(device)
     began, inside = time.perf_counter(), span(distinct)
     descent = StagedDescent(generator, progress, max_steps, checkpoints)
     if num_components >= inside.basis.shape[0]:
@@ -138,7 +138,7 @@ def train_pairs(
     embedding *= balanced(*pair_extremes(embedding, distinct, block_size))[0]
     low, high = pair_extremes(embedding, distinct, block_size)
     embedding = embedding.to(points.device)
-    return PairTraining(embedding, low, high, copies, *descent.record(), seconds)
+    return PairTraining(embedding, low, high, found.copies, *descent.record(), seconds)
 
 
 def _learn(

@@ -13,7 +13,20 @@ from derandomization.checks import require_at_least
 BLOCK_SIZE = 256  # rows of the n×n matrices at a time: with 2 000 points a block stays in the cache
 # Half of n² inverse distances in float32 are kept up to n = 23 000; beyond, each pass redoes them.
 KEPT_BYTES = 2**30
+# Squares of lengths from 2^-100 to 2^100 are far from both ends of float64.
+LARGEST_EXPONENT = 100
 NEARBY = 1e-6  # squared distance over squared norm below which ‖x‖² + ‖y‖² − 2x·y has lost digits
+
+
+def rescaled(
+    points: Float[Tensor, "points dimension"],
+) -> tuple[Float[Tensor, "points dimension"], int]:
+    """The points over 2^e, if squares of theirs would leave float64, and e; else they, and 0."""
+    exponent = int(torch.frexp(points.abs().max()).exponent)
+    if abs(exponent) <= LARGEST_EXPONENT:
+        return points, 0
+    half = exponent // 2  # since 2^e itself may be out of range
+    return points * 2.0**-half * 2.0 ** (half - exponent), exponent
 
 
 def unique_points(
@@ -160,7 +173,8 @@ def pair_extremes(
     """
     require_at_least("the number of points", len(points), 2)
     require_at_least("block_size", block_size, 1)
-    points = points.double() - points.double().mean(dim=0)
+    points, _ = rescaled(points.double())
+    points = points - points.mean(dim=0)
     images = points @ embedding.double().T
     low, high = math.inf, -math.inf
     for start in range(0, len(points), block_size):

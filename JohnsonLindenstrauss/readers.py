@@ -1,19 +1,27 @@
 """Points from files: .npy, .npz, .csv and Matrix Market, never pickled objects."""
 
+import io
+import math
+import os
 import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
-import scipy.sparse
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from derandomization.arrays import check_archive, load_sparse, read_header, sparse_entries
+from derandomization.files import Source, number_in, read_source
+from derandomization.numbered import Line, NumberedLines, read_banner
+
 MAX_NUMBERS = 2**29  # 4 GiB in float64: beyond, say so instead of swapping
+LONGEST_LINE = 2**24  # of a .csv, in bytes: a million coordinates of sixteen characters
+# Zeros cost a sparse file nothing. Of points by their words one in a thousand numbers is not 0.
+SPARSEST = 1000
+FREE_NUMBERS = 2**20  # a table of 8 MiB needs no such excuse
 
 
 def read_points(path: Path) -> Float[Tensor, "points dimension"]:
@@ -34,100 +42,128 @@ def read_points(path: Path) -> Float[Tensor, "points dimension"]:
         ValueError: an unknown suffix, a file that can't be read, or content that is no table of
             finite numbers; one line that names the file and says why.
     """
+    source = Source(str(path))
     read = READERS.get(path.suffix.lower())
     if read is None:
         allowed = ", ".join(READERS)
-        raise ValueError(f"{path}: the suffix is {path.suffix!r}: it must be one of {allowed}")
+        raise source.error(f"the suffix is {path.suffix!r}: it must be one of {allowed}")
     try:
-        table = read(path)
+        with path.open("rb") as file:
+            table = source.read(lambda: _checked(read(file, path)))
     except OSError as problem:
         reason = problem.strerror or "broken"
-        raise ValueError(f"{path}: the file can't be read ({reason})") from None
-    except Exception as problem:
-        # On broken files the libraries raise a dozen types, from KeyError to BadZipFile.
-        raise ValueError(f"{path}: {_one_line(problem)}") from None
-    return torch.from_numpy(_checked(table, path))
+        raise source.error(f"the file can't be read ({reason})") from None
+    constant = int((table == table[0]).all(axis=0).sum()) if len(table) > 1 else 0
+    if constant:
+        line = source.error(f"{constant} of {table.shape[1]} columns are constant")
+        warnings.warn(str(line), stacklevel=2)
+    return torch.from_numpy(table)
 
 
-def _checked(table: np.ndarray, path: Path) -> np.ndarray:
+def _checked(table: np.ndarray) -> np.ndarray:
     if table.ndim != 2 or 0 in table.shape:
-        raise ValueError(f"{path}: the array has shape {table.shape}: it must be a table of points")
+        raise ValueError(f"the array has shape {table.shape}: it must be a table of points")
     if table.dtype.kind not in "fiub":
-        raise ValueError(f"{path}: the entries are {table.dtype}: they must be real numbers")
-    table = np.ascontiguousarray(table, dtype=np.float64)
+        raise ValueError(f"the entries are {table.dtype}: they must be real numbers")
+    # Longer floats may overflow, and shorter ones be nan in a way that conversion complains of.
+    with np.errstate(over="ignore", invalid="ignore"):
+        table = np.ascontiguousarray(table, dtype=np.float64)
     finite = np.isfinite(table)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
         value = table[row, column]
-        raise ValueError(f"{path}: row {row + 1}, column {column + 1} is {value}: no number")
-    constant = int((table == table[0]).all(axis=0).sum()) if len(table) > 1 else 0
-    if constant:
-        warnings.warn(f"{path}: {constant} of {table.shape[1]} columns are constant", stacklevel=3)
+        raise ValueError(f"row {row + 1}, column {column + 1} is {value}: no number")
     return table
 
 
-def _one_line(problem: Exception) -> str:
-    sentence = " ".join(str(problem).split()) or type(problem).__name__
-    return sentence if len(sentence) <= 200 else f"{sentence[:199]}…"
-
-
 def _require_size(shape: tuple[int, ...]) -> None:
-    numbers = int(np.prod([int(n) for n in shape], dtype=object))
-    if numbers > MAX_NUMBERS:
+    if math.prod(shape) > MAX_NUMBERS:
         raise ValueError(f"the table has shape {shape}: more than {MAX_NUMBERS} numbers")
 
 
-def _read_npy(path: Path) -> np.ndarray:
-    table = np.load(path, mmap_mode="r", allow_pickle=False)  # a header that lies fails here
-    _require_size(table.shape)
-    return np.array(table)
+def _require_density(shape: tuple[int, ...], num_bytes: int) -> None:
+    """Refuse a sparse table that is small by its file and fills the memory."""
+    _require_size(shape)
+    if 8 * (math.prod(shape) - FREE_NUMBERS) > SPARSEST * num_bytes:
+        raise ValueError(f"the table has shape {shape}: over {SPARSEST} times the file's size")
 
 
-def _read_npz(path: Path) -> np.ndarray:
-    with zipfile.ZipFile(path) as archive:
-        size = sum(member.file_size for member in archive.infolist())
-    if size > 8 * MAX_NUMBERS:
-        raise ValueError(f"the arrays unpack to {size} bytes: more than {8 * MAX_NUMBERS}")
-    with np.load(path, allow_pickle=False) as arrays:
-        if "format" not in arrays.files:
-            if len(arrays.files) != 1:
-                names = ", ".join(arrays.files) or "none"
-                raise ValueError(f"the file holds the arrays {names}: it must hold one")
-            return arrays[arrays.files[0]]
-    return _dense(scipy.sparse.load_npz(path))
+def _read_npy(file: io.BufferedReader, path: Path) -> np.ndarray:
+    _require_size(read_header(file, os.fstat(file.fileno()).st_size, path.name).shape)
+    file.seek(0)
+    return np.load(file, allow_pickle=False)
 
 
-def _read_csv(path: Path) -> np.ndarray:
-    with path.open(encoding="utf-8-sig") as file:
-        first = file.readline()
-        skipped = 0 if all(_is_number(word) for word in first.split(",")) else 1
+def _read_npz(file: io.BufferedReader, path: Path) -> np.ndarray:
+    headers = check_archive(file, 8 * MAX_NUMBERS)
+    if "format.npy" in headers:
+        entries = sparse_entries(load_sparse(file, headers))
+        _require_density(entries.shape, sum(header.num_bytes for header in headers.values()))
+        return entries.toarray()
+    if len(headers) != 1:
+        names = ", ".join(name.removesuffix(".npy") for name in headers) or "none"
+        raise ValueError(f"the file holds the arrays {names}: it must hold one")
+    _require_size(next(iter(headers.values())).shape)
+    with np.load(file, allow_pickle=False) as arrays:
+        return arrays[arrays.files[0]]
+
+
+def _read_csv(file: io.BufferedReader, path: Path) -> np.ndarray:
+    source = read_source(file, path, max_bytes=8 * MAX_NUMBERS, longest_line=LONGEST_LINE)
+    text = io.TextIOWrapper(io.BytesIO(source.content), encoding="utf-8-sig")
+    first = text.readline().rstrip("\r\n")
+    skipped = 0 if all(_is_number(word) for word in first.split(",")) else 1
+    text.seek(0)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # numpy only warns of a file without numbers
-        return np.loadtxt(
-            path, delimiter=",", skiprows=skipped, ndmin=2, encoding="utf-8-sig", comments=None
-        )
+        warnings.simplefilter("error")
+        try:
+            return np.loadtxt(text, delimiter=",", skiprows=skipped, ndmin=2, comments=None)
+        except UserWarning:  # all that numpy has to say of such a file
+            raise ValueError("the file holds no line of numbers") from None
 
 
 def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
+    word = word.strip()
+    return not math.isnan(number_in(word)) or word.lower().lstrip("+-") in ("nan", "inf")
 
 
-def _read_matrix_market(path: Path) -> np.ndarray:
-    _require_size(scipy.io.mminfo(path)[:2])
-    found = scipy.io.mmread(path)
-    return _dense(found) if scipy.sparse.issparse(found) else np.asarray(found)
+def _read_matrix_market(file: io.BufferedReader, path: Path) -> np.ndarray:
+    source = read_source(file, path, max_bytes=8 * MAX_NUMBERS)
+    banner = read_banner(source, ("coordinate", "array"))
+    sparse = banner.layout == "coordinate"
+    lines = NumberedLines(source, ("rows", "columns", *(("entries",) if sparse else ())))
+    n, d, *promised = lines.header
+    _require_size((n, d))
+    if banner.symmetric and n != d:
+        raise lines.error("the matrix calls itself symmetric: it must be square")
+    if not sparse:
+        return _dense(lines, n, d, symmetric=banner.symmetric)
+    _require_density((n, d), len(source.content))
+    line = Line((("row", n), ("column", d)), "value", banner.valued)
+    entries = lines.entries(promised[0], "entries", line)
+    row, column = entries[:, :2].astype(np.int64).T - 1
+    table = np.zeros((n, d))
+    with np.errstate(over="ignore"):  # infinite sums are refused as such
+        np.add.at(table, (row, column), entries[:, 2])
+        if banner.symmetric:
+            off = row != column
+            np.add.at(table, (column[off], row[off]), entries[off, 2])
+    return table
 
 
-def _dense(matrix: Any) -> np.ndarray:
-    _require_size(matrix.shape)
-    return matrix.toarray()
+def _dense(lines: NumberedLines, n: int, d: int, *, symmetric: bool) -> np.ndarray:
+    """A value a line, column by column; of a symmetric matrix from the diagonal down."""
+    count = n * (n + 1) // 2 if symmetric else n * d
+    values = lines.entries(count, "values", Line((), "value", True))[:, 0]
+    if not symmetric:
+        return values.reshape(d, n).T
+    table = np.empty((n, n))
+    column, row = np.triu_indices(n)
+    table[row, column] = table[column, row] = values
+    return table
 
 
-READERS: dict[str, Callable[[Path], np.ndarray]] = {
+READERS: dict[str, Callable[[Any, Path], np.ndarray]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
     ".csv": _read_csv,

@@ -1,7 +1,6 @@
 """What an estimator inherits and how it checks its input: scikit-learn's own where installed."""
 
 import inspect
-import math
 from typing import Any
 
 import numpy as np
@@ -66,20 +65,13 @@ def checked_matrix(estimator: Any, X: Matrix, *, fitting: bool) -> Matrix:  # no
     """
     least = 2 if fitting else 1
     if BaseEstimator is not None:
-        return validate_data(
-            estimator,
-            X,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_min_samples=least,
-            reset=fitting,
-        )
+        return _validated(estimator, X, least, fitting)
     matrix = scipy.sparse.csr_array(X) if scipy.sparse.issparse(X) else np.asarray(X)
     if matrix.dtype != np.float32:
         matrix = matrix.astype(np.float64)
     if matrix.ndim != 2 or matrix.shape[0] < least or matrix.shape[1] < 1:
         raise ValueError(f"X has shape {matrix.shape}: it must be a table of {least} rows or more")
-    if not math.isfinite(float(abs(matrix).sum())):
+    if not np.isfinite(matrix.data if scipy.sparse.issparse(matrix) else matrix).all():
         raise ValueError("X holds NaN or infinity: every entry must be a finite number")
     if fitting:
         estimator.n_features_in_ = matrix.shape[1]
@@ -95,3 +87,20 @@ def require_fitted(estimator: Any) -> None:
         check_is_fitted(estimator)
     elif not hasattr(estimator, "components_"):
         raise ValueError(f"this {type(estimator).__name__} is not fitted yet: call fit first")
+
+
+def _validated(estimator: Any, X: Matrix, least: int, fitting: bool) -> Matrix:  # noqa: N803
+    """By scikit-learn's own checks, their message on one line."""
+    try:
+        # It adds everything up to look for NaN, which of finite numbers may overflow.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return validate_data(
+                estimator,
+                X,
+                accept_sparse="csr",
+                dtype=[np.float64, np.float32],
+                ensure_min_samples=least,
+                reset=fitting,
+            )
+    except ValueError as error:
+        raise ValueError(" ".join(str(error).split())) from error

@@ -10,8 +10,12 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
+from derandomization.arrays import sparse_entries
+
 # Far past any graph an SDP is solved for, yet labels for this many still fit into memory.
 MAX_VERTICES = 10**7
+# Restarts compute in float32: sums of so large weights, and parts of so small ones, are in range.
+LARGEST_WEIGHT = 1e30
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,15 @@ class Graph:
     def __post_init__(self) -> None:
         if not self.labels:
             object.__setattr__(self, "labels", tuple(range(self.num_vertices)))
+
+    def require_cuttable(self) -> None:
+        """Raise ``ValueError`` unless there is an edge, and its weights are in range."""
+        largest = float(np.abs(self.weights).max(initial=0.0))
+        if largest == 0:
+            raise ValueError("the graph has no edge to cut")
+        if not 1 / LARGEST_WEIGHT <= largest <= LARGEST_WEIGHT:
+            allowed = f"between {1 / LARGEST_WEIGHT:g} and {LARGEST_WEIGHT:g}"
+            raise ValueError(f"the graph's largest weight is {largest:g}: it must lie {allowed}")
 
     def adjacency(self) -> scipy.sparse.csr_array:
         """A, symmetric, n×n."""
@@ -127,7 +140,9 @@ class Graph:
         # The blocks of a BSR matrix store zeros, on the diagonal too, which are no self-loops.
         stored = entries.data != 0
         ends = np.stack([entries.row, entries.col], axis=1)[stored]
-        weights = entries.data[stored].astype(np.float64)
+        # Longer floats may overflow, nan may be signalled: both are refused below by their edge.
+        with np.errstate(over="ignore", invalid="ignore"):
+            weights = entries.data[stored].astype(np.float64)
         below = ends[:, 0] > ends[:, 1]
         upper = cls.from_edges(labels, ends[~below], weights[~below])
         lower = cls.from_edges(labels, ends[below], weights[below])
@@ -176,10 +191,4 @@ def _checked_entries(
         raise ValueError(
             f"the matrix has shape {shape}: it must be square, of at most {MAX_VERTICES} vertices"
         )
-    if matrix.dtype.kind not in "biuf":
-        raise ValueError(f"the matrix has entries of type {matrix.dtype}: they must be real")
-    # scipy's conversion writes wherever these pointers say, outside its arrays if they decrease;
-    # the difference of two of them may overflow, comparing them does not.
-    if hasattr(matrix, "indptr") and (matrix.indptr[1:] < matrix.indptr[:-1]).any():
-        raise ValueError("the matrix has an index pointer that decreases")
-    return scipy.sparse.coo_array(matrix)
+    return sparse_entries(matrix)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from derandomization.checks import require_at_least
+from derandomization.checks import require_at_least, require_between
 from derandomization.command_line import launch
 from derandomization.runs import Run, RunConfig
 from derandomization.trace import trace_norm
@@ -50,7 +50,7 @@ class Config(RunConfig, WorkersConfig, GraphSource):
         super().__post_init__()
         self.check_source()
         self.check_workers()
-        require_at_least("restarts", self.restarts, 0)
+        require_between("restarts", self.restarts, 0, 10**5)
         if self.steps is not None:
             require_at_least("steps", self.steps, 1)
 

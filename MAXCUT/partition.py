@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 
 from derandomization import Certificate
-from derandomization.checks import require_at_least
+from derandomization.checks import MAX_SEED, require_at_least, require_between
 from MAXCUT.graph import Graph
 from MAXCUT.optimizer import derandomize
 from MAXCUT.sdp import solve_sdp
@@ -62,12 +62,15 @@ def derandomized_cut(
         workers: processes that share the restarts; one a core if None. The cut is the same.
 
     Raises:
-        ValueError: no edge to cut, a weight that is not finite, a negative number of restarts.
+        ValueError: no edge to cut, the largest weight outside 1e-30 to 1e30 or one that is not
+            finite, or a number out of its range.
     """
     require_at_least("restarts", restarts, 0)
+    require_between("seed", seed, 0, MAX_SEED)
+    if workers is not None:
+        require_at_least("workers", workers, 1)
     canonical = _canonical(graph, weight)
-    if len(canonical.weights) == 0:
-        raise ValueError("the graph has no edge to cut")
+    canonical.require_cuttable()
     solution = solve_sdp(canonical, np.random.default_rng(seed))
     cut = derandomize(
         canonical,
@@ -110,7 +113,7 @@ def _canonical(
     graph: nx.Graph | scipy.sparse.sparray | scipy.sparse.spmatrix | Graph, weight: str
 ) -> Graph:
     if isinstance(graph, Graph):
-        return graph
+        return Graph.from_edges(graph.labels, graph.ends, graph.weights)
     if isinstance(graph, nx.Graph):
         return Graph.from_networkx(graph, weight)
     return Graph.from_sparse(graph)

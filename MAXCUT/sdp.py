@@ -83,6 +83,8 @@ def dual_bound(graph: Graph, vectors: Float[np.ndarray, "vertices rank"]) -> flo
     Valid for any V, since xᵀAx = xᵀ(A + diag y)x − Σy ≥ n·λ_min − Σy at every x in {±1}^n; tight
     at the SDP's solution.
     """
+    if (graph.weights <= 0).all():
+        return 0.0  # what cutting nothing is worth: rounding would leave 1e-15 instead
     adjacency = graph.adjacency()
     duals = -(vectors * (adjacency @ vectors)).sum(axis=1)
     total, n = float(graph.weights.sum()), graph.num_vertices

@@ -30,7 +30,8 @@ class GraphSource:
         """The file's graph, or the random one of this seed.
 
         Raises:
-            ValueError: the file can't be read or is malformed, or there is no edge to cut.
+            ValueError: the file can't be read or is malformed, or there is no edge to
+                cut, or weights that are out of range.
         """
         if self.graph_file is None:
             drawn = random_graph(self.graph_size, self.edge_probability, seed)
@@ -45,6 +46,8 @@ class GraphSource:
                 raise ValueError(
                     f"graph_file is {self.graph_file}: it can't be read ({problem.strerror})"
                 ) from None
-        if len(graph.weights) == 0:
-            raise ValueError(f"{source}: the graph has no edge to cut")
+        try:
+            graph.require_cuttable()
+        except ValueError as problem:
+            raise ValueError(f"{source}: {problem}") from None
         return graph

@@ -19,6 +19,7 @@ from NeuralNetworks.train import SETTINGS, Estimator, Training, train
 
 TOY_REGULARIZATIONS = np.array([0.05, 0.2, 0.35, 0.44, 0.46, 0.7])
 TOY_ZERO = 1e-6  # PGD's toy minimisers are this close to where they belong, or the claim fails
+MAX_DEPTH = 1_000  # a step through so many layers takes a second
 # ‖W_⊥‖/‖W‖ that counts as collapsed: F3
 COLLAPSED = {"exact": 1e-6, "antithetic": 1e-3, "sampled": 0.1}
 
@@ -65,7 +66,7 @@ class Config(RunConfig):
         require_between("indices", self.indices, 1, self.dimension - 1)
         require_between("noise", self.noise, 0, math.inf)
         require_at_least("width", self.width, 1)
-        require_at_least("depth", self.depth, 2)
+        require_between("depth", self.depth, 2, MAX_DEPTH)
         require_positive("regularization", self.regularization)
         if self.learning_rate is not None:
             require_positive("learning_rate", self.learning_rate)

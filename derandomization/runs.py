@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from derandomization.checkpoints import EVERY, Checkpoints, Interrupted
-from derandomization.checks import require_between, require_positive
+from derandomization.checks import require_fields, require_positive
 from derandomization.descent import ProgressCallback
 from derandomization.figures import save, save_animation
 from derandomization.history import Diverged
@@ -51,7 +51,7 @@ class RunConfig:
     """Seconds between two checkpoints of a descent."""
 
     def __post_init__(self) -> None:
-        require_between("seed", self.seed, 0, 2**63 - 1)
+        require_fields(self)
         require_positive("checkpoint_every", self.checkpoint_every)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device is cuda: torch finds no GPU here; use auto or cpu")

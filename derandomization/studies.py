@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from rich.table import Table
 
-from derandomization.checks import require_at_least
+from derandomization.checks import require_between
 from derandomization.intervals import Interval, confidence_interval
 from derandomization.runs import Run, RunConfig
 from derandomization.sweep import Measurement, spawn_seeds, sweep
@@ -27,7 +27,7 @@ class StudyConfig(RunConfig, WorkersConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least("seeds", self.seeds, 1)
+        require_between("seeds", self.seeds, 1, 10**5)
         self.check_workers()
 
 

@@ -1,9 +1,6 @@
 """Every table and number of the READMEs is what the records in docs/ say."""
 
-import json
-import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 

@@ -78,7 +78,9 @@ def test_every_command_names_a_file_that_exists() -> None:
     assert all((ROOT / command).is_file() for command in commands)
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("**/README.md")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("**/README.md")), ids=lambda path: path.parent.name
+)
 def test_every_link_leads_somewhere(path: Path) -> None:
     links = re.findall(r"\]\(<?([^)#>]*)(?:#([^)>]*))?>?\)", path.read_text(encoding="utf-8"))
     for target, anchor in links:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from derandomization import descend
+from derandomization.checks import require_at_least
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
 from derandomization.sweep import Measurement
@@ -44,6 +45,10 @@ class Config(StudyConfig):
     """Folder for results.json, table.csv and the figure; made if missing."""
     steps: int = 1_000
     """Most descent steps of each run."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least("steps", self.steps, 1)
 
 
 @dataclass(frozen=True)

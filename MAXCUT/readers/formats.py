@@ -1,18 +1,18 @@
 """Which reader a file's suffix asks for, and the door through which every graph file comes."""
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from networkx import NetworkXError
 
+from derandomization.files import PACKED, Source, read_source
 from MAXCUT.graph import Graph
+from MAXCUT.readers import limits
 from MAXCUT.readers.archives import read_npz
 from MAXCUT.readers.lists import read_adjacency_list, read_edge_list
 from MAXCUT.readers.markup import read_gml, read_graphml
 from MAXCUT.readers.numbered import read_matrix_market, read_rudy
-from MAXCUT.readers.source import PACKED, MalformedGraphError, Source, read_source
 
 # The G-set is published without suffixes, and so read.
 FORMATS: dict[str, Callable[[Source], Graph]] = {
@@ -56,26 +56,11 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     path = Path(path)
     with path.open("rb") as file:
         read = _reader_for(path)
-        source = read_source(file, path)
-    try:
-        graph = read(source)
-    except MalformedGraphError:
-        raise
-    except (ValueError, NetworkXError) as error:
-        raise _with_line(source, str(error)) from error
-    except Exception as error:
-        # On broken files the libraries raise a dozen other types, from KeyError to MemoryError.
-        raise source.error(f"unreadable: {type(error).__name__}: {error}") from error
+        source = read_source(file, path, max_bytes=limits.MAX_BYTES)
+    graph = source.read(lambda: read(source), plain=(NetworkXError,))
     if graph.num_vertices == 0:
         raise source.error("the graph has no vertices")
     return graph
-
-
-def _with_line(source: Source, message: str) -> MalformedGraphError:
-    """The error of a library; networkx's GML ends with the line, ours begin with it."""
-    if match := re.search(r" at \((\d{1,9}), \d+\)$", message):
-        return source.error(message[: match.start()], int(match[1]))
-    return source.error(message)
 
 
 def _reader_for(path: Path) -> Callable[[Source], Graph]:
@@ -85,7 +70,7 @@ def _reader_for(path: Path) -> Callable[[Source], Graph]:
     suffix = suffixes[-1] if suffixes else ""
     if suffix not in FORMATS:
         allowed = ", ".join(filter(None, FORMATS))
-        raise Source(str(path), b"").error(
+        raise Source(str(path)).error(
             f"the suffix is {suffix!r}: it must be one of {allowed} or none, "
             f"perhaps followed by {' or '.join(PACKED)}"
         )

@@ -6,8 +6,11 @@ from collections import Counter
 
 import numpy as np
 
+from derandomization.files import Source, number_in
 from MAXCUT.graph import Graph
-from MAXCUT.readers.source import Source
+
+# Parsing attributes takes up to 500 times their bytes.
+LONGEST = 10**4
 
 
 def read_edge_list(source: Source) -> Graph:
@@ -55,7 +58,9 @@ def read_adjacency_list(source: Source) -> Graph:
 def _weight(text: str) -> float:
     """The number, that in networkx's dictionary of attributes, or nan where there is none."""
     try:
-        return float(ast.literal_eval(text).get("weight", 1) if text.startswith("{") else text)
+        if not text.startswith("{"):
+            return number_in(text)
+        return float(ast.literal_eval(text).get("weight", 1)) if len(text) <= LONGEST else math.nan
     except Exception:
         # literal_eval on hostile text raises a handful of types, MemoryError among them.
         return math.nan

@@ -7,8 +7,8 @@ from xml.parsers import expat
 
 import networkx as nx
 
+from derandomization.files import Source
 from MAXCUT.graph import Graph
-from MAXCUT.readers.source import Source
 
 
 def read_graphml(source: Source) -> Graph:
@@ -65,7 +65,13 @@ def read_gml(source: Source) -> Graph:
     text = re.sub(
         r"^([ \t]*graph\s*\[)", r"\1 multigraph 1", source.text(), count=1, flags=re.MULTILINE
     )
-    graph = nx.parse_gml(text, label="id")
+    try:
+        graph = nx.parse_gml(text, label="id")
+    except nx.NetworkXError as error:
+        # networkx's errors end with the line, ours begin with it.
+        if match := re.search(r" at \((\d{1,9}), \d+\)$", str(error)):
+            raise source.error(str(error)[: match.start()], int(match[1])) from error
+        raise
     labels = dict(graph.nodes(data="label"))
     if None not in labels.values() and len(set(labels.values())) == len(labels):
         graph = nx.relabel_nodes(graph, labels)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from derandomization.checks import require_at_least
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
 from derandomization.study_figures import Panel, study_figure
@@ -31,6 +32,10 @@ class Config(StudyConfig):
     """Folder for results.json, table.csv and the figure; made if missing."""
     width: int = 1000
     """Hidden units h."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least("width", self.width, 1)
 
 
 def main(config: Config) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from derandomization.checks import require_at_least
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
 from derandomization.study_figures import Panel, study_figure
@@ -26,6 +27,10 @@ class Config(StudyConfig):
     """Folder for results.json, table.csv and the figure; made if missing."""
     steps: int = 600
     """Most descent steps of each run."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least("steps", self.steps, 1)
 
 
 def main(config: Config) -> None:

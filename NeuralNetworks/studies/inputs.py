@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from derandomization import Expectation, certify, descend
-from derandomization.checks import require_at_least
+from derandomization.checks import require_at_least, require_between
 from derandomization.runs import Run
 from derandomization.stationarity import Hessian
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
@@ -65,7 +65,7 @@ class Config(StudyConfig):
         super().__post_init__()
         require_at_least("width", self.width, 1)
         require_at_least("steps", self.steps, 1)
-        require_at_least("nodes", self.nodes, 6)
+        require_between("nodes", self.nodes, 6, 1_000)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from derandomization.checks import require_at_least, require_positive
 from derandomization.runs import Run
 from derandomization.studies import StudyConfig, run_study, tabulate
 from derandomization.study_figures import Panel, study_figure
@@ -27,6 +28,12 @@ class Config(StudyConfig):
     """Weight λ > 0 of ‖W‖²."""
     steps: int = 1200
     """Most descent steps of each run."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least("width", self.width, 1)
+        require_positive("regularization", self.regularization)
+        require_at_least("steps", self.steps, 1)
 
 
 def main(config: Config) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from derandomization.checks import require_at_least, require_positive
 from derandomization.runs import Run
 from derandomization.studies import Row, StudyConfig, run_study, tabulate
 from derandomization.study_figures import Panel, study_figure
@@ -33,6 +34,13 @@ class Config(StudyConfig):
     """Weight λ > 0 of ‖W‖²."""
     steps: int = 600
     """Most descent steps of each run."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least("dimension", self.dimension, max(INDICES) + 1)
+        require_at_least("width", self.width, 1)
+        require_positive("regularization", self.regularization)
+        require_at_least("steps", self.steps, 1)
 
 
 def main(config: Config) -> None:

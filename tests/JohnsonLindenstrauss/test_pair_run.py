@@ -106,8 +106,8 @@ def test_what_can_t_be_embedded_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        (np.ones((5, 4)), {"pairs": True}, "number of distinct points is 1"),
-        (np.ones((1, 4)), {"pairs": True}, "number of distinct points is 1"),
+        (np.ones((5, 4)), {"pairs": True}, "all points are equal"),
+        (np.ones((1, 4)), {"pairs": True}, "all points are equal"),
         (np.eye(4), {"num_components": 5}, "num_components is 5: it must be at most"),
         (np.zeros((3, 4)), {}, "row 1 is all zeros"),
         (np.eye(4)[:, :3], {"pairs": True, "normalize": True}, "row 4 is all zeros"),

@@ -127,8 +127,8 @@ def test_one_step_is_little_but_not_wrong() -> None:
     [
         (gaussian(5, 3), 0, "num_components is 0"),
         (gaussian(5, 3), 4, "num_components is 4: it must lie between 1 and 3"),
-        (gaussian(1, 3), 1, "the number of distinct points is 1"),
-        (torch.ones(4, 3, dtype=torch.float64), 1, "the number of distinct points is 1"),
+        (gaussian(1, 3), 1, "all points are equal"),
+        (torch.ones(4, 3, dtype=torch.float64), 1, "all points are equal"),
     ],
 )
 def test_bad_arguments_are_named(points: Tensor, k: int, message: str) -> None:

@@ -7,8 +7,9 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from derandomization import numbered
 from MAXCUT.graph import Graph
-from MAXCUT.readers import numbered, read_graph
+from MAXCUT.readers import read_graph
 
 GSET = Path(__file__).parents[3] / "shared" / "gset"
 RUDY = b"4 3\n1 2 1\n2 3 -2.5\n1 4 3\n"
@@ -71,11 +72,12 @@ numbers = st.one_of(st.integers(-1, 6).map(str), st.sampled_from(["1.5", "nan", 
 @given(lines=st.lists(st.lists(numbers, min_size=2, max_size=4).map(" ".join), max_size=5))
 def test_numpys_parser_accepts_only_what_ours_accepts(lines: list[str]) -> None:
     body = ("\n".join(lines) + "\n").encode()
-    whole = numbered._parse_whole(body, 5, (2, 3))
+    edge = numbered.Line((("vertex", 5), ("vertex", 5)), "weight", None)
+    whole = numbered._parse_whole(body, edge)
     if whole is not None:
         numbered_lines = enumerate(filter(bytes.strip, io.BytesIO(body)), start=1)
         source = numbered.Source("graph", body)
-        one_by_one = numbered._parse_lines(source, numbered_lines, 5, (2, 3))
+        one_by_one = numbered._parse_lines(source, numbered_lines, edge)
         np.testing.assert_array_equal(whole, one_by_one)
 
 

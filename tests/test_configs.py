@@ -1,0 +1,165 @@
+"""Every field of every config is checked at the door, and the message names it."""
+
+import dataclasses
+import importlib
+import math
+import pkgutil
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import JohnsonLindenstrauss.studies
+import MAXCUT.studies
+import NeuralNetworks.studies
+import reproduce
+from derandomization.checks import MAX_INTEGER, require_fields
+
+STUDIES = (NeuralNetworks.studies, MAXCUT.studies, JohnsonLindenstrauss.studies)
+CONFIGS = {
+    "reproduce": reproduce.Config,
+    **{
+        module: importlib.import_module(module).Config
+        for module in (
+            *(f"{name}.main" for name in ("NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss")),
+            *(module for studies in STUDIES for module in studies.STUDIES.values()),
+        )
+    },
+}
+INTEGERS = [-(10**30), -1, 0, 1, MAX_INTEGER + 1, 10**30]
+NUMBERS = [math.nan, math.inf, -math.inf, -1.0, -0.0, 0.0, 5e-324, 1e-320, 1e300]
+# What the annotation would allow and is meant to be: no field accepts another of the values above.
+# A random choice may have seed 0 or any other up to 2^63 − 1.
+ACCEPTED: dict[str, list[float]] = {
+    "seed": [0, 1, MAX_INTEGER + 1],
+    "restarts": [0, 1],
+    "noise": [-0.0, 0.0, 5e-324, 1e-320, 1e300],
+    "edge_probability": [-0.0, 0.0, 5e-324, 1e-320],
+    "regularization": [5e-324, 1e-320, 1e300],
+    "learning_rate": [5e-324, 1e-320, 1e300],
+    "checkpoint_every": [5e-324, 1e-320, 1e300],
+}
+# Of integers 1 is accepted by counts alone; the rest are sizes that must be more.
+LEAST = {"dimension": 2, "indices": 1, "depth": 2, "graph_size": 2, "nodes": 6, "sgd_steps": 32}
+
+
+def numeric_fields() -> list[Any]:
+    """Config, field and every number that its type has and nobody means."""
+    cases = []
+    for module, config in CONFIGS.items():
+        annotations = typing.get_type_hints(config)
+        for each in dataclasses.fields(config):
+            kinds = {annotations[each.name], *typing.get_args(annotations[each.name])}
+            values = INTEGERS if int in kinds else NUMBERS if float in kinds else []
+            cases += [
+                pytest.param(config, each.name, v, id=f"{module}-{each.name}-{v}"[:90])
+                for v in values
+            ]
+    return cases
+
+
+@pytest.mark.parametrize(("config", "name", "value"), numeric_fields())
+def test_a_number_is_meant_or_refused_by_the_fields_name(
+    config: type, name: str, value: float
+) -> None:
+    allowed = value in ACCEPTED[name] if name in ACCEPTED else value == 1
+    try:
+        made = config(**{name: value})
+    except ValueError as error:
+        message = str(error)
+        assert name in message
+        assert str(value) in message
+        assert message.isprintable()
+        # Some sizes must be more than 1, or agree with other fields; no other is refused.
+        assert not allowed or value == 1
+    else:
+        assert allowed
+        assert repr(getattr(made, name)) == repr(value)
+
+
+def test_no_config_is_left_out() -> None:
+    found = set()
+    for package in ("NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss"):
+        for module in pkgutil.walk_packages([str(Path(package).absolute())], f"{package}."):
+            source = Path(*module.name.split(".")).with_suffix(".py")
+            if source.exists() and "\nclass Config(" in source.read_text(encoding="utf-8"):
+                found.add(module.name)
+    assert found | {"reproduce"} == set(CONFIGS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Anything:
+    """A field of every annotation that configs have, none of them enforced."""
+
+    seed: Any = 0
+    count: Any = 1
+    share: Any = 0.5
+    optional: Any = None
+    flag: Any = False
+    words: Any = ""
+    path: Any = Path()
+    choice: Any = "first"
+    parts: Any = ()
+
+
+ANNOTATIONS = {
+    "seed": int,
+    "count": int,
+    "share": float,
+    "optional": int | None,
+    "flag": bool,
+    "words": str,
+    "path": Path,
+    "choice": typing.Literal["first", "second"],
+    "parts": tuple[typing.Literal["first", "second"], ...],
+}
+
+
+@pytest.fixture
+def annotated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Anything, "__annotations__", ANNOTATIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("seed", 2**63, f"it must lie between 0 and {2**63 - 1}"),
+        ("seed", 1.0, "it must be an integer"),
+        ("count", True, "it must be an integer"),
+        ("count", "7", "it must be an integer"),
+        ("count", None, "it must be an integer"),
+        ("share", math.nan, "it must be a finite number"),
+        ("share", -math.inf, "it must be a finite number"),
+        ("share", 1j, "it must be a finite number"),
+        ("optional", 1.5, "it must be an integer or None"),
+        ("optional", MAX_INTEGER + 1, f"it must be at most {MAX_INTEGER}"),
+        ("flag", 1, "it must be True or False"),
+        ("words", b"F4", "it must be text"),
+        ("path", "results", "it must be a path"),
+        ("choice", "third", "it must be one of first, second"),
+        ("parts", ["first"], "it must be a tuple of first, second"),
+        ("parts", ("first", "x"), "it must be a tuple of first, second"),
+    ],
+)
+@pytest.mark.usefixtures("annotated")
+def test_what_the_annotation_does_not_allow(name: str, value: object, allowed: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name} is ") as raised:
+        require_fields(Anything(**{name: value}))
+    assert str(raised.value) == f"{name} is {value!r}: {allowed}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", 2**63 - 1),
+        ("count", MAX_INTEGER),
+        ("share", 1),
+        ("share", 1e308),
+        ("optional", 3),
+        ("parts", ("second", "first")),
+    ],
+)
+@pytest.mark.usefixtures("annotated")
+def test_what_it_allows(name: str, value: object) -> None:
+    require_fields(Anything(**{name: value}))

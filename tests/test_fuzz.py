@@ -1,0 +1,120 @@
+"""Broken files of every format, a few hundred each; ``tests/fuzz.py`` reads any number."""
+
+import contextlib
+import random
+import tracemalloc
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from JohnsonLindenstrauss.readers import READERS, read_points
+from MAXCUT.readers import FORMATS, read_graph
+from tests.fuzz import TARGETS, Target, examine, fuzz
+
+# One profile for all: the same examples on every machine, and no clock but that of ``examine``.
+PROFILE = settings(
+    max_examples=40,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_every_reader_is_fuzzed() -> None:
+    fed = {Path(name).suffix for name in TARGETS}
+    assert {*READERS, ".gz", ".bz2"} <= fed
+    assert set(FORMATS.values()) == {FORMATS[s] for s in fed if s in FORMATS}
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_sound_files_can_be_read(target: Target, tmp_path: Path) -> None:
+    for seed in range(20):
+        content = target.sound(random.Random(seed))
+        assert examine(tmp_path / target.name, content) in ("", ": the graph has no vertices")
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_broken_files_end_in_a_result_or_one_line(target: Target, tmp_path: Path) -> None:
+    said = fuzz(target, 100, tmp_path)
+    assert said["read"] > 0  # else nothing behind the first check was reached
+    assert len(said) > 3
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_the_smallest_file_that_breaks_a_promise(target: Target, tmp_path: Path) -> None:
+    """What is mutated and how is drawn by hypothesis, which shrinks what it finds."""
+    path = tmp_path / target.name
+
+    @PROFILE
+    @given(st.one_of(st.binary(max_size=200), st.randoms(use_true_random=False).map(target.broken)))
+    def examined(content: bytes) -> None:
+        examine(path, content)
+
+    examined()
+
+
+def repeated(unit: bytes) -> Callable[[int], bytes]:
+    return lambda size: unit * (size // len(unit))
+
+
+def labels(form: bytes) -> Callable[[int], bytes]:
+    """As many different words as fit, where ``form`` has its %d."""
+    return lambda size: b"".join(form % number for number in range(size // (len(form) + 4)))
+
+
+def headed(head: bytes, line: bytes, tail: bytes = b"") -> Callable[[int], bytes]:
+    """As many lines as fit, their number where ``head`` has its %d."""
+
+    def make(size: int) -> bytes:
+        count = size // len(line)
+        return (head % count if b"%d" in head else head) + line * count + tail
+
+    return make
+
+
+MARKET = b"%%%%MatrixMarket matrix coordinate pattern general\n9 9 %d\n"
+GRAPHML = b'<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph edgedefault="undirected">'
+# Of every format what takes the most memory for its bytes, of all that was tried.
+GREEDY: dict[str, Callable[[int], bytes]] = {
+    "lines.txt": headed(b"9 %d\n", b"1 2\n"),
+    "mixed.txt": lambda size: headed(b"9 %d\n", b"1 2\n", b"1 2 1\n")(size),
+    "comments.txt": headed(b"9 %d\n", b"1 2#\n#"),
+    "hub.adjlist": labels(b"%d "),
+    "nodes.adjlist": labels(b"%d\n"),
+    "edges.edgelist": repeated(b"a b\n"),
+    "stars.edgelist": labels(b"%d a\n"),
+    "dictionary.edgelist": headed(b"a b {", b"1:1,", b"}"),
+    "nodes.gml": lambda size: b"graph[" + labels(b"node[id %d]")(size) + b"]",
+    "lists.gml": headed(b"graph[", b"a[]", b"]"),
+    "deep.gml": repeated(b"a["),
+    "nodes.graphml": lambda size: (
+        GRAPHML + labels(b'<node id="%d"/>')(size) + b"</graph></graphml>"
+    ),
+    "elements.graphml": headed(GRAPHML, b"<a b=''/>", b"</graph></graphml>"),
+    "deep.graphml": repeated(b"<a>"),
+    "entries.mtx": headed(MARKET, b"1 2\n"),
+    "points.csv": repeated(b"1\n"),
+    "points-wide.csv": lambda size: b"1," * (size // 2) + b"1",
+    "points-names.csv": lambda size: b"a," * (size // 2) + b"a",
+    "points-entries.mtx": headed(MARKET, b"1 2\n"),
+    "points-broken.mtx": lambda size: headed(MARKET, b"1 2\n")(size)[:-2] + b"x\n",
+    "points-values.mtx": headed(b"%%%%MatrixMarket matrix array real general\n%d 1\n", b"1\n"),
+}
+
+
+@pytest.mark.parametrize("name", GREEDY)
+def test_memory_is_a_hundred_times_the_file_at_most(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(GREEDY[name](40_000))
+    tracemalloc.start()
+    with warnings.catch_warnings(), contextlib.suppress(ValueError):
+        warnings.simplefilter("ignore")
+        (read_points if name.startswith("points") else read_graph)(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 * path.stat().st_size + 2**18
