@@ -1,4 +1,4 @@
-"""Each main on numbers at the ends of float64: finite results, or one line that names their source."""
+"""Each main on numbers at the ends of float64: finite results, or one line naming their source."""
 
 import json
 import math
