@@ -63,12 +63,7 @@ def embed_pairs(
     Raises:
         ValueError: points whose pairs can't all be compared.
     """
-    found = distinct_points(points, name)
-    distinct, copies = found.points, found.copies
-    if found.exponent:
-        run.say(f"warning: points over 2^{found.exponent}: on that no ratio depends")
-    if copies:
-        run.say(f"warning: {copies} points equal earlier ones: their pairs are left out")
+    distinct, copies = _distinct(run, points, name)
     with run.descent("all pairs", max_steps or MAX_STEPS) as progress:
         training = train_pairs(
             distinct,
@@ -86,6 +81,16 @@ def embed_pairs(
     _draw(run, training, random, _sample(distinct, training.embedding, generator))
     embedding = training.embedding.numpy()
     run.write("embedding.npy", lambda path: np.save(path, embedding))
+
+
+def _distinct(run: Run, points: Tensor, name: str) -> tuple[Tensor, int]:
+    """The points to compare, how many copies they are without, and a word about both."""
+    found = distinct_points(points, name)
+    if found.exponent:
+        run.say(f"warning: points over 2^{found.exponent}: on that no ratio depends")
+    if found.copies:
+        run.say(f"warning: {found.copies} points equal earlier ones: their pairs are left out")
+    return found.points, found.copies
 
 
 def _record(
