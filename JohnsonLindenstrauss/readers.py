@@ -38,6 +38,10 @@ def read_points(path: Path) -> Float[Tensor, "points dimension"]:
 
     Warns of columns in which all points agree: they change no distance.
 
+    Takes in memory at most 50 times what the file holds unpacked, and 32 MiB; for a sparse file the
+    table besides, which is at most 1000 times the file. Refused unread are tables of more than 2^29
+    numbers, and shapes that no file of their size fills.
+
     Raises:
         ValueError: an unknown suffix, a file that can't be read, or content that is no table of
             finite numbers; one line that names the file and says why.

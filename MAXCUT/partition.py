@@ -62,13 +62,11 @@ def derandomized_cut(
         workers: processes that share the restarts; one a core if None. The cut is the same.
 
     Raises:
-        ValueError: no edge to cut, the largest weight outside 1e-30 to 1e30 or one that is not
-            finite, or a number out of its range.
+        ValueError: no edge to cut, the largest weight outside 1e-30 to 1e30, a number out of range.
     """
     require_at_least("restarts", restarts, 0)
     require_between("seed", seed, 0, MAX_SEED)
-    if workers is not None:
-        require_at_least("workers", workers, 1)
+    workers = require_at_least("workers", os.cpu_count() or 1 if workers is None else workers, 1)
     canonical = _canonical(graph, weight)
     canonical.require_cuttable()
     solution = solve_sdp(canonical, np.random.default_rng(seed))
@@ -77,7 +75,7 @@ def derandomized_cut(
         solution,
         generator=torch.Generator().manual_seed(seed),
         restarts=restarts,
-        crew=workers or os.cpu_count() or 1,
+        crew=workers,
     )
     return Partition(
         sides=dict(zip(canonical.labels, sides_of(cut.signs), strict=True)),

@@ -117,9 +117,8 @@ def bracket_figure(cut_value: float, upper_bound: float, others: Mapping[str, fl
             fontsize=9,
         )
     lowest = min(values.values())
-    axes.set_xlim(
-        lowest - 0.9 * (upper_bound - lowest), upper_bound + 0.04 * (upper_bound - lowest)
-    )
+    width = upper_bound - lowest or 1.0  # of a graph on which no cut is worth anything
+    axes.set_xlim(lowest - 0.9 * width, upper_bound + 0.04 * width)
     axes.set_ylim(-0.6, len(values) - 0.4)
     axes.set_yticks([])
     title = "The largest cut lies in the band"

@@ -1,5 +1,6 @@
 """Training a student by perturbed gradient descent, on an exact or a sampled risk."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -222,7 +223,11 @@ def descent_optimizer(
         rate = settings.learning_rate_per_unit
         if len(layers) > 1:
             rate *= TRAINED_OUTPUT_FACTOR
-        rate = min(rate, MAX_RELATIVE_STEP / curvature_per_unit(objective, layers))
+        curvature = curvature_per_unit(objective, layers)
+        if not (math.isfinite(curvature) and curvature > 0):
+            reason = f"the curvature at the start comes out as {curvature}: no step suits it"
+            raise ValueError(f"regularization is {objective.regularization:g}: {reason}")
+        rate = min(rate, MAX_RELATIVE_STEP / curvature)
     groups: list[dict[str, Any]] = [
         {"params": parameters, "lr": rate * width} for width, parameters in layers
     ]

@@ -81,7 +81,7 @@ def read_header(stream: io.BufferedIOBase | IO[bytes], size: int, name: str) -> 
     # Of elements without bytes any shape would fit, and of a negative length numpy reads all.
     if dtype.itemsize == 0 or any(length < 0 for length in shape):
         raise ValueError(f"the array {name} has shape {shape} of type {dtype}, which holds nothing")
-    if header.num_bytes > size:
+    if header.num_bytes > size - start.tell():
         raise ValueError(f"the array {name} promises shape {shape}, more than the file holds")
     return header
 

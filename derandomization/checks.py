@@ -4,11 +4,14 @@ import dataclasses
 import math
 import types
 import typing
+from pathlib import Path
 from typing import Any
 
 # Products of two such sizes still count in 64 bits: torch then says that memory is short.
 MAX_INTEGER = 10**9
 MAX_SEED = 2**63 - 1
+# Squares of such numbers, and sums of them, are in float64.
+MAX_NUMBER = 1e100
 
 
 def require_positive(name: str, value: float) -> float:
@@ -35,8 +38,9 @@ def require_at_least(name: str, value: int, least: int) -> int:
 def require_fields(config: Any) -> None:
     """Raise ``ValueError`` unless every field of a dataclass is of the type it is annotated with.
 
-    A command line can give nothing else, a program can. Numbers must be finite, and integers at
-    most ``MAX_INTEGER`` in size, but for the seed; what else a field must be is its class's affair.
+    A command line can give nothing else, a program can. Numbers must be finite and at most
+    ``MAX_NUMBER`` in size, integers ``MAX_INTEGER``, but for the seed; what else a field must be is
+    its class's affair.
     """
     annotations = typing.get_type_hints(type(config))
     for each in dataclasses.fields(config):
@@ -48,6 +52,8 @@ def require_fields(config: Any) -> None:
             require_between("seed", value, 0, MAX_SEED)
         elif isinstance(value, int) and abs(value) > MAX_INTEGER:
             raise ValueError(f"{each.name} is {value}: it must be at most {MAX_INTEGER}")
+        elif isinstance(value, float) and abs(value) > MAX_NUMBER:
+            raise ValueError(f"{each.name} is {value}: it must be at most {MAX_NUMBER:g}")
 
 
 def _fits(value: object, annotation: Any) -> bool:
@@ -62,7 +68,7 @@ def _fits(value: object, annotation: Any) -> bool:
         return False
     if annotation is float:
         return isinstance(value, int | float) and math.isfinite(value)
-    return isinstance(value, annotation)
+    return isinstance(value, annotation) and not (isinstance(value, Path) and "\0" in str(value))
 
 
 def _description(annotation: Any) -> str:

@@ -5,12 +5,16 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from JohnsonLindenstrauss.estimator import LearnedProjection
+from JohnsonLindenstrauss.model import cube_points
 from reproduction.publish import put_between, without_machine
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +22,11 @@ RUNS = "docs/runs"
 MARKS = ("<!-- from docs/runs -->", "<!-- end -->")
 RESTARTS = 8
 TORUS = (100, 200)
+DEEP = (
+    "--depth 4 --width 300 --dimension 20 --indices 2 --frozen --estimator antithetic "
+    "--regularization 1e-4"
+)
+AUTO_EPS = 0.1
 Results = Mapping[str, Any]
 POINTS = {
     "paper": ("figure 6's, 100 × 500", 30),
@@ -53,6 +62,7 @@ def commands(gset: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     for name, (_, k) in POINTS.items():
         data = [] if name == "paper" else ["--data", f"{name}.npy"]
         yield name, ["JohnsonLindenstrauss", "--pairs", "--num-components", str(k), *data]
+    yield "deep-network", ["NeuralNetworks", *DEEP.split()]
 
 
 def measure(gset: Path, only: Sequence[str] = ()) -> None:
@@ -74,11 +84,33 @@ def measure(gset: Path, only: Sequence[str] = ()) -> None:
             command = [sys.executable, main, "--quiet", "--output-dir", name, *options]
             subprocess.run(command, cwd=folder, check=True)
             record = json.loads((folder / name / "results.json").read_text(encoding="utf-8"))
-            target = ROOT / RUNS / f"{name}.json"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(without_machine(record), indent=1, ensure_ascii=False)
-            target.write_text(text + "\n", encoding="utf-8")
-            print(name, f"{record['wall_seconds']:.1f} s", flush=True)
+            _keep(name, without_machine(record))
+    if not only or "auto" in only:
+        _keep("auto", _fewest_components())
+
+
+def _fewest_components() -> dict[str, Any]:
+    """``LearnedProjection("auto")`` on figure 6's points, as a record."""
+    from sklearn.random_projection import johnson_lindenstrauss_min_dim
+
+    points = cube_points(100, 500, torch.Generator().manual_seed(0)).numpy()
+    began = time.perf_counter()
+    projection = LearnedProjection("auto", eps=AUTO_EPS, random_state=0).fit(points)
+    seconds = time.perf_counter() - began
+    found = {
+        "num_components": len(projection.components_),
+        "max_distortion": projection.max_distortion_,
+        "min_dim": int(johnson_lindenstrauss_min_dim(len(points), eps=AUTO_EPS)),
+    }
+    return {"results": found, "wall_seconds": seconds}
+
+
+def _keep(name: str, record: Mapping[str, Any]) -> None:
+    target = ROOT / RUNS / f"{name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    target.write_text(text + "\n", encoding="utf-8")
+    print(name, f"{record['wall_seconds']:.1f} s", flush=True)
 
 
 def results(name: str) -> Results:

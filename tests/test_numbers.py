@@ -14,6 +14,53 @@ DOCS = ROOT / "docs"
 GSET = ROOT.parent / "shared" / "gset"
 
 
+EXACT = {
+    "NeuralNetworks": "parts/NeuralNetworks/exact/seed-0/results.json",
+    "MAXCUT": "parts/MAXCUT/exact/seed-42/results.json",
+    "JohnsonLindenstrauss": "parts/JohnsonLindenstrauss/exact/seed-0/results.json",
+}
+# Page, the words around a number, the record it is from, its name there, how it is written.
+TRACED = [
+    (
+        "",
+        r"teacher sees, to (\S+) of their",
+        EXACT["NeuralNetworks"],
+        "relative_orthogonal_norm",
+        ".1e",
+    ),
+    ("", r"One descent cuts (\d+) of 41", EXACT["MAXCUT"], "cut_value", ".0f"),
+    ("", r"hyperplane cuts (\S+) on average", EXACT["MAXCUT"], "expected_cut_start", ".2f"),
+    (
+        "",
+        r"distorts figure 6's points by (\S+),",
+        EXACT["JohnsonLindenstrauss"],
+        "max_distortion",
+        ".1e",
+    ),
+    (
+        "",
+        r"best of 1 000 random ones by (\S+);",
+        EXACT["JohnsonLindenstrauss"],
+        "random_min",
+        ".3f",
+    ),
+    ("MAXCUT", r"rounding is\s(\S+) of 41", EXACT["MAXCUT"], "expected_cut_start", ".2f"),
+    ("MAXCUT", r"fitted exponent (\S+)\. \|", "parts/MAXCUT/cost/results.json", "exponent", ".2f"),
+    ("JohnsonLindenstrauss", r"that serves: (\d+) on", "runs/auto.json", "num_components", "d"),
+    ("JohnsonLindenstrauss", r"asks for ([\d ]+\d)\.", "runs/auto.json", "min_dim", ",d"),
+    ("MAXCUT", r"and a proven ratio of (\S+),", "runs/torus.json", "proven_ratio", ".3f"),
+]
+
+
+@pytest.mark.parametrize(("page", "words", "record", "name", "form"), TRACED)
+def test_a_number_in_prose_is_its_records(
+    page: str, words: str, record: str, name: str, form: str
+) -> None:
+    (written,) = re.findall(words, (ROOT / page / "README.md").read_text(encoding="utf-8"))
+    data: dict[str, Any] = json.loads((DOCS / record).read_text(encoding="utf-8"))
+    assert written == format(data["results"][name], form).replace(",", " ")
+
+
 def between(path: Path, marks: tuple[str, str]) -> str:
     text = path.read_text(encoding="utf-8")
     return text.split(marks[0])[1].split(marks[1])[0].strip()

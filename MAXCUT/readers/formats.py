@@ -49,6 +49,9 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     summed, whichever way round they are written; an edge whose weights sum to 0 is dropped, and
     so are self-loops, with a warning. Directed graphs lose their directions.
 
+    Takes in memory at most 100 times what the file holds unpacked, and 32 MiB. Refused unread are
+    files that unpack to more than 256 MiB, and counts that no file of their size keeps.
+
     Raises:
         ValueError: an unknown suffix, or content that is malformed; one line says where and why.
         OSError: the file can't be opened or read.

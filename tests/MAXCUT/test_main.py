@@ -102,7 +102,7 @@ def test_a_graph_of_ones_own_is_cut_under_its_own_names(tmp_path: Path) -> None:
         ({"edge_probability": 2.0}, "edge_probability is 2.0: it must lie between 0 and 1"),
         ({"edge_probability": float("nan")}, "edge_probability is nan"),
         ({"steps": 0}, "steps is 0: it must be at least 1"),
-        ({"restarts": -1}, "restarts is -1: it must be at least 0"),
+        ({"restarts": -1}, "restarts is -1: it must lie between 0 and 100000"),
     ],
 )
 def test_settings_out_of_range_are_named(options: dict, words: str) -> None:

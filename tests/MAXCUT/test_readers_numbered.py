@@ -1,11 +1,8 @@
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from derandomization import numbered
 from MAXCUT.graph import Graph
@@ -63,22 +60,6 @@ def test_all_suffixes_of_rudy_files(tmp_path: Path, suffix: str) -> None:
 )
 def test_spellings_of_rudy_files(tmp_path: Path, content: bytes) -> None:
     assert_is_rudys(read_graph(write(tmp_path, "graph", content)))
-
-
-numbers = st.one_of(st.integers(-1, 6).map(str), st.sampled_from(["1.5", "nan", "1e9", "x", ""]))
-
-
-@settings(max_examples=150, deadline=None)
-@given(lines=st.lists(st.lists(numbers, min_size=2, max_size=4).map(" ".join), max_size=5))
-def test_numpys_parser_accepts_only_what_ours_accepts(lines: list[str]) -> None:
-    body = ("\n".join(lines) + "\n").encode()
-    edge = numbered.Line((("vertex", 5), ("vertex", 5)), "weight", None)
-    whole = numbered._parse_whole(body, edge)
-    if whole is not None:
-        numbered_lines = enumerate(filter(bytes.strip, io.BytesIO(body)), start=1)
-        source = numbered.Source("graph", body)
-        one_by_one = numbered._parse_lines(source, numbered_lines, edge)
-        np.testing.assert_array_equal(whole, one_by_one)
 
 
 @pytest.mark.parametrize("columns", [2, 3])

@@ -148,7 +148,7 @@ def test_a_row_has_an_interval_and_a_median_of_what_was_measured() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seeds": 0}, "seeds is 0: it must be at least 1"),
+        ({"seeds": 0}, "seeds is 0: it must lie between 1 and 100000"),
         ({"workers": 0}, "workers is 0: it must be at least 1"),
         ({"workers": -2}, "workers is -2: it must be at least 1"),
         ({"seed": -1}, "seed is -1: it must lie between"),
