@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from derandomization.memory import keep_freed_memory
 from MAXCUT.fused_cut import FusedCut
 from MAXCUT.graph import Graph
 from MAXCUT.polish import one_flip_optimum
@@ -55,6 +56,7 @@ def search(
         vectors: V, of the SDP.
         seed: of all perturbations.
     """
+    keep_freed_memory()
     rng = np.random.default_rng(seed)
     num_vertices, rank = vectors.shape
 
@@ -89,11 +91,14 @@ def _descend(
     )
     with torch.no_grad():
         objective.mean.copy_(torch.from_numpy(mean))
-    optimizer = torch.optim.SGD(objective.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
-    for _ in range(NUM_STEPS):
-        optimizer.zero_grad()
-        objective().backward()
-        optimizer.step()
+    # The arithmetic of torch.optim.SGD, whose first use in a process imports torch's compiler.
+    velocities = [torch.zeros_like(parameter) for parameter in objective.parameters()]
+    with torch.no_grad():
+        for _ in range(NUM_STEPS):
+            objective.fill_gradients()
+            torch._foreach_mul_(velocities, MOMENTUM)
+            torch._foreach_add_(velocities, [p.grad for p in objective.parameters()])
+            torch._foreach_add_(list(objective.parameters()), velocities, alpha=-LEARNING_RATE)
     signs = one_flip_optimum(graph, objective.signs())
     point = Point(
         objective.vectors.detach().numpy(),

@@ -52,6 +52,28 @@ def test_it_is_the_expected_cut_and_its_gradient(
     assert float((gradient - its_gradient).norm()) <= error * float(its_gradient.norm())
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-4])
+def test_the_gradient_alone_is_that_of_the_whole_objective(size: float) -> None:
+    objective = at_random(FusedCut, size)
+    objective().backward()
+    expected = [parameter.grad.clone() for parameter in objective.parameters()]
+    objective.fill_gradients()
+    for parameter, gradient in zip(objective.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-12, atol=1e-15)
+
+
+def test_levels_that_underflow_leave_value_and_gradient_finite() -> None:
+    objective = at_random(FusedCut, 1e-6, dtype=torch.float32)
+    with torch.no_grad():
+        objective.mean.mul_(1e3)
+    objective().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in objective.parameters())
+    cut = Graph(12, objective.ends.T.numpy(), objective.weights.double().numpy())
+    assert float(objective.expected_cut().detach()) == pytest.approx(
+        float(cut.cut_value(objective.signs())), rel=1e-5
+    )
+
+
 @pytest.mark.parametrize("size", [0.01, 0.1])
 def test_the_short_quadratures_serve_small_correlations_as_well_as_the_long(
     size: float, monkeypatch: pytest.MonkeyPatch
