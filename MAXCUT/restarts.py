@@ -92,13 +92,13 @@ def _descend(
     with torch.no_grad():
         objective.mean.copy_(torch.from_numpy(mean))
     # The arithmetic of torch.optim.SGD, whose first use in a process imports torch's compiler.
-    velocities = [torch.zeros_like(parameter) for parameter in objective.parameters()]
+    parameters = tuple(objective.parameters())
+    velocities = [torch.zeros_like(parameter) for parameter in parameters]
     with torch.no_grad():
         for _ in range(NUM_STEPS):
-            objective.fill_gradients()
             torch._foreach_mul_(velocities, MOMENTUM)
-            torch._foreach_add_(velocities, [p.grad for p in objective.parameters()])
-            torch._foreach_add_(list(objective.parameters()), velocities, alpha=-LEARNING_RATE)
+            torch._foreach_add_(velocities, objective.gradients())
+            torch._foreach_add_(parameters, velocities, alpha=-LEARNING_RATE)
     signs = one_flip_optimum(graph, objective.signs())
     point = Point(
         objective.vectors.detach().numpy(),

@@ -71,8 +71,10 @@ class Hessian:
 
     def product(self, vector: Tensor) -> Tensor:
         """∇²f · vector, both flat."""
+        # Not as autograd's third argument, whose first use in a process imports sympy: 0.5 s.
+        along = torch.dot(self.gradient, vector)
         products = torch.autograd.grad(
-            self.gradient, self._variables, vector, retain_graph=True, materialize_grads=True
+            along, self._variables, retain_graph=True, materialize_grads=True
         )
         return parameters_to_vector(p.contiguous() for p in products)
 
@@ -194,10 +196,10 @@ def random_gradient(objective: DerandomizationObjective, gradient: Tensor) -> Te
     weights = objective.random_weights()
     cotangent = torch.zeros_like(weights, requires_grad=True)
     pulled_back = torch.autograd.grad(
-        weights, parameters, cotangent, create_graph=True, materialize_grads=True
+        (weights * cotangent).sum(), parameters, create_graph=True, materialize_grads=True
     )
-    flat = parameters_to_vector(pulled_back)
-    return torch.autograd.grad(flat, cotangent, gradient.detach())[0]
+    along = torch.dot(parameters_to_vector(pulled_back), gradient.detach())
+    return torch.autograd.grad(along, cotangent)[0]
 
 
 def _sharp_weight_bound(

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils import get_total_norm
-from torch.optim import Optimizer
 
 from derandomization.checks import require_at_least, require_positive
 from derandomization.eigenvalues import Eigenvalue, LanczosError, smallest_eigenvalue
+from derandomization.optimizers.plain import PlainOptimizer
 
 Closure = Callable[[], Tensor]
 
@@ -30,7 +30,7 @@ STATE = (
 )
 
 
-class HessianDescent(Optimizer):
+class HessianDescent(PlainOptimizer):
     """x ← x − ∇f/L; where ‖∇f‖ ≤ ρ, x ← x ± (2|λ_min|/K)·v along ∇²f's lowest eigenvector v.
 
     Where ‖∇f‖ ≤ ρ and λ_min ≥ −√(Kρ), Lanczos's residual counted against it, the point stays and

@@ -7,15 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
-from torch.optim import Optimizer
 
 from derandomization.checks import require_at_least, require_between, require_positive
 from derandomization.noise import standard_normal
+from derandomization.optimizers.plain import PlainOptimizer
 
 ROUNDING = 1e-10  # a rise of f by less than this part of it may be rounding
 
 
-class PerturbedGradientDescent(Optimizer):
+class PerturbedGradientDescent(PlainOptimizer):
     """x ← x − η∇f(x); where ‖∇f‖ is small, x ← x + ξ with ξ uniform in a ball (Algorithm 1).
 
     A perturbation is made when the gradient norm is at most ``gradient_threshold`` and none was
