@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 
 from derandomization.checks import require_at_least, require_between, require_positive
 from derandomization.noise import standard_normal
@@ -164,7 +163,7 @@ class PerturbedGradientDescent(PlainOptimizer):
                 return value
         if waited is None or waited > interval:
             gradients = [p.grad for p in self._parameters() if p.grad is not None]
-            if float(get_total_norm(gradients)) <= options["gradient_threshold"]:
+            if _norm(gradients) <= options["gradient_threshold"]:
                 self._perturb(float(value))
                 with torch.enable_grad():
                     closure()
@@ -192,7 +191,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         device = self.generator.device if self.generator else None
         uniform = float(torch.rand((), generator=self.generator, device=device))
         length = self.param_groups[0]["perturbation_radius"] * uniform ** (1 / dimension)
-        scale = length / float(get_total_norm(noise))
+        scale = length / _norm(noise)
         for parameter, direction in zip(parameters, noise, strict=True):
             self.state[parameter]["anchor"] = parameter.clone()
             parameter.add_(direction, alpha=scale)
@@ -253,3 +252,11 @@ class PerturbedGradientDescent(PlainOptimizer):
         self.terminated = state_dict["terminated"]
         if self.generator is not None and state_dict["generator"] is not None:
             self.generator.set_state(state_dict["generator"])
+
+
+def _norm(tensors: list[Tensor]) -> float:
+    """√Σ‖x‖²: ``get_total_norm``, but for its sorting by device, which takes twice as long."""
+    if not tensors:
+        return 0.0
+    norms = [norm.to(tensors[0].device) for norm in torch._foreach_norm(tensors)]
+    return float(torch.linalg.vector_norm(torch.stack(norms)))
