@@ -133,7 +133,7 @@ def train(
     objective = exact
     if estimator == "sampled":
         objective = SampledDistortion(points, num_components, generator)
-    optimizer = _optimizer(objective, settings, generator)
+    optimizer = descent_optimizer(objective, settings, generator)
     max_steps = settings.max_steps if max_steps is None else max_steps
     history = descend(
         objective,
@@ -157,9 +157,10 @@ def _exact_objective(
     return ExceedanceProbability(points, num_components, epsilon)
 
 
-def _optimizer(
+def descent_optimizer(
     objective: GaussianEmbedding, settings: DescentSettings, generator: torch.Generator
 ) -> PerturbedGradientDescent:
+    """PGD with a step of its own for σ."""
     return PerturbedGradientDescent(
         _parameter_groups(objective, settings),
         lr=settings.learning_rate,
