@@ -163,7 +163,7 @@ def derandomize(
     settings = settings or settings_for(graph, estimator)
     exact = _exact(graph, solution, settings).to(device)
     if estimator == "exact":
-        settings = _stable(settings, exact)
+        settings = stable_settings(settings, exact)
     descent = functools.partial(_descend, graph, estimator, settings, generator, exact.mean.device)
     objective, history = descent(solution.vectors, progress=progress)
     signs = one_flip_optimum(graph, objective.signs())
@@ -193,7 +193,7 @@ def _exact(graph: Graph, solution: SdpSolution, settings: DescentSettings) -> Ex
     )
 
 
-def _stable(settings: DescentSettings, exact: ExpectedCut) -> DescentSettings:
+def stable_settings(settings: DescentSettings, exact: ExpectedCut) -> DescentSettings:
     """The step that the curvature at the SDP's solution allows, and intervals as long in time."""
     curvature = Hessian(exact, exact.parameters()).spectral_norm(iterations=CURVATURE_ITERATIONS)
     rate = min(settings.learning_rate, MAX_RELATIVE_STEP / curvature)
@@ -218,7 +218,7 @@ def _descend(
     objective, max_steps = objective.to(device), settings.max_steps
     return objective, descend(
         objective,
-        _optimizer(objective, settings, generator),
+        descent_optimizer(objective, settings, generator),
         max_steps=max_steps,
         observe=lambda: {
             "cut_value": float(graph.cut_value(objective.signs())),
@@ -261,9 +261,10 @@ def _restarts(
     return [found[number] for number in range(count)]
 
 
-def _optimizer(
+def descent_optimizer(
     objective: ExpectedCut, settings: DescentSettings, generator: torch.Generator
 ) -> PerturbedGradientDescent:
+    """PGD with thresholds in proportion to the graph."""
     num_vertices = len(objective.mean)
     return PerturbedGradientDescent(
         objective.parameters(),

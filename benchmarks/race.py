@@ -49,11 +49,17 @@ class Result:
         return float(np.median([each.cpu for each in found])) if found else None
 
 
-def race(racers: Mapping[str, Racer], levels: Sequence[float], repeats: int) -> dict[str, Result]:
+def race(
+    racers: Mapping[str, Racer],
+    levels: Sequence[float],
+    repeats: int,
+    *,
+    patience: float = math.inf,
+) -> dict[str, Result]:
     """Steps to each level from a run that is watched, seconds from runs that are not.
 
     A descent repeats itself from its seed, so the second kind need not look at the gauge, which
-    may cost as much as a step.
+    may cost as much as a step. One that takes more CPU seconds than ``patience`` runs once.
     """
     watched = {name: _watch(racer, levels) for name, racer in racers.items()}
     needed = {
@@ -61,7 +67,9 @@ def race(racers: Mapping[str, Racer], levels: Sequence[float], repeats: int) -> 
         for name, (steps, _) in watched.items()
     }
     turns = in_turn(
-        {name: _timed(racers[name], count) for name, count in needed.items() if count}, repeats
+        {name: _timed(racers[name], count) for name, count in needed.items() if count},
+        repeats,
+        patience=patience,
     )
     results = {}
     for name, (steps, end) in watched.items():
@@ -139,10 +147,11 @@ def series(results: Mapping[str, Result], levels: Sequence[float]) -> dict[str, 
     rounds = max(len(s) for r in results.values() for s in r.seconds.values())
     return {
         name: np.array(
-            [
-                [each.cpu for each in result.seconds[level]] or [math.nan] * rounds
-                for level in levels
-            ]
+            [_padded([each.cpu for each in result.seconds[level]], rounds) for level in levels]
         )
         for name, result in results.items()
     }
+
+
+def _padded(values: list[float], count: int) -> list[float]:
+    return values + [math.nan] * (count - len(values))
