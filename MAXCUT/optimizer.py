@@ -1,4 +1,8 @@
-"""From the SDP's vectors to one cut: perturbed gradient descent on the expected cut."""
+"""From the SDP's vectors to one cut: perturbed gradient descent on the expected cut.
+
+A step costs O(edges · (rank + quadrature nodes)). Up to a thousand edges that is what a hundred torch
+calls cost from Python, 0.5 ms; beyond, arithmetic, until the vectors outgrow the cache.
+"""
 
 import functools
 import math
