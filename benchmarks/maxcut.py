@@ -80,9 +80,16 @@ def _paper_graph(report: Report, effort: Effort) -> None:
 
     def exact() -> Problem:
         settings = settings_for(graph, "exact")
-        options = {"smoothing": settings.smoothing, "regularization": settings.regularization}
-        settings = stable_settings(settings, ExpectedCut(graph, solution.vectors, **options))
-        objective = FusedCut(graph, solution.vectors, **options)
+        objective, watched = (
+            kind(
+                graph,
+                solution.vectors,
+                smoothing=settings.smoothing,
+                regularization=settings.regularization,
+            )
+            for kind in (FusedCut, ExpectedCut)
+        )
+        settings = stable_settings(settings, watched)  # the curvature needs two derivatives
         return objective, descent_optimizer(objective, settings, _generator())
 
     def sampled(kind: type[SampledCut]) -> Problem:

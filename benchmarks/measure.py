@@ -72,7 +72,7 @@ def in_turn(
     """
     turns = {name: Turns() for name in contenders}
     for number in range(repeats):
-        names = list(contenders) if number % 2 == 0 else list(reversed(contenders))
+        names = list(contenders)[:: 1 if number % 2 == 0 else -1]
         for name in names:
             done = turns[name]
             if done.seconds and done.seconds[-1].cpu > patience:

@@ -1,6 +1,7 @@
 """Figure 3's problem: seconds until W⊥ has vanished, and what a step costs as networks grow."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -182,7 +183,7 @@ def _step_seconds(
         closure = _closure(objective, optimizer)
         seconds.append(
             fastest_step(
-                lambda optimizer=optimizer, closure=closure: optimizer.step(closure),
+                partial(optimizer.step, closure),
                 repeats=effort.repeats,
                 at_least=0.01 if effort.quick else 0.3,
             )
