@@ -1,7 +1,7 @@
 """From the SDP's vectors to one cut: perturbed gradient descent on the expected cut.
 
-A step costs O(edges · (rank + quadrature nodes)). Up to a thousand edges that is what a hundred torch
-calls cost from Python, 0.5 ms; beyond, arithmetic, until the vectors outgrow the cache.
+A step costs O(edges · (rank + quadrature nodes)). Up to a thousand edges that is what a hundred
+torch calls cost from Python, 0.5 ms; beyond, arithmetic, until the vectors outgrow the cache.
 """
 
 import functools

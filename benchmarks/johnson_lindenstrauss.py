@@ -11,7 +11,7 @@ from sklearn.random_projection import GaussianRandomProjection, SparseRandomProj
 from torch import Tensor
 
 from benchmarks.measure import Turns, fastest_step, fitted_exponent, footprint, in_turn, now, ratio
-from benchmarks.race import Problem, Racer, against, race, rows, series
+from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
 from benchmarks.report import Effort, Report, Row
 from derandomization import DerandomizationObjective, PerturbedGradientDescent
 from derandomization.noise import standard_normal
@@ -105,16 +105,8 @@ def _race(report: Report, effort: Effort) -> None:
             MARGIN,
             against(results, kind, EXACT, LEVELS[-1]),
         )
-    report.panels.append(
-        Panel(
-            series=series(results, LEVELS),
-            x=[f"{level:g}" for level in LEVELS],
-            x_label="largest distortion reached",
-            y_label="CPU seconds",
-            title="Figures 6 and 7",
-            repetition="rounds",
-        )
-    )
+    x_label = "largest distortion reached"
+    report.panels.append(levels_panel(results, LEVELS, x_label, "Figures 6 and 7"))
 
 
 def _pairs(report: Report, effort: Effort) -> None:

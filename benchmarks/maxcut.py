@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarks import relaxation
 from benchmarks.cutters import ALL, bound, derandomized
 from benchmarks.measure import fitted_exponent, footprint, in_turn
-from benchmarks.race import Problem, Racer, against, race, rows, series
+from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
 from benchmarks.report import Effort, Report, Row
 from derandomization import DerandomizationObjective
 from derandomization.study_figures import Panel
@@ -74,72 +74,66 @@ class DrawByDraw(SampledCut):
         return found.mean() + score - score.detach()
 
 
-def _paper_graph(report: Report, effort: Effort) -> None:
-    graph = Graph.from_networkx(random_graph(15, 0.6, seed=42))
-    solution = solve_sdp(graph, np.random.default_rng(42))
-
-    def exact() -> Problem:
-        settings = settings_for(graph, "exact")
-        objective, watched = (
-            kind(
-                graph,
-                solution.vectors,
-                smoothing=settings.smoothing,
-                regularization=settings.regularization,
-            )
-            for kind in (FusedCut, ExpectedCut)
-        )
-        settings = stable_settings(settings, watched)  # the curvature needs two derivatives
-        return objective, descent_optimizer(objective, settings, _generator())
-
-    def sampled(kind: type[SampledCut]) -> Problem:
-        settings, generator = settings_for(graph, "sampled"), _generator()
-        objective = kind(
+def _exact(graph: Graph, vectors: np.ndarray) -> Problem:
+    """The descent as ``MAXCUT/main.py`` makes it, its step chosen by the curvature."""
+    settings = settings_for(graph, "exact")
+    objective, watched = (
+        kind(
             graph,
-            solution.vectors,
+            vectors,
             smoothing=settings.smoothing,
             regularization=settings.regularization,
-            num_samples=NUM_SAMPLES,
-            generator=generator,
         )
-        return objective, descent_optimizer(objective, settings, generator)
+        for kind in (FusedCut, ExpectedCut)
+    )
+    settings = stable_settings(settings, watched)  # the curvature needs two derivatives
+    return objective, descent_optimizer(objective, settings, _generator())
 
-    initial = float(np.linalg.norm(solution.vectors))
+
+def _sampled(graph: Graph, vectors: np.ndarray, kind: type[SampledCut]) -> Problem:
+    """The published run's estimator and steps."""
+    settings, generator = settings_for(graph, "sampled"), _generator()
+    objective = kind(
+        graph,
+        vectors,
+        smoothing=settings.smoothing,
+        regularization=settings.regularization,
+        num_samples=NUM_SAMPLES,
+        generator=generator,
+    )
+    return objective, descent_optimizer(objective, settings, generator)
+
+
+def _paper_graph(report: Report, effort: Effort) -> None:
+    graph = Graph.from_networkx(random_graph(15, 0.6, seed=42))
+    vectors = solve_sdp(graph, np.random.default_rng(42)).vectors
+    initial = float(np.linalg.norm(vectors))
 
     def gauge(objective: DerandomizationObjective) -> float:
         assert isinstance(objective, ExpectedCut)
         cut = float(graph.cut_value(objective.signs()))
         return objective.weight_norm() / initial if cut == PAPER_CUT else np.inf
 
-    draws: dict[str, Callable[[], Problem]] = {
-        EXACT: exact,
-        AT_ONCE: partial(sampled, SampledCut),
-        ONE_BY_ONE: partial(sampled, DrawByDraw),
+    builds: dict[str, tuple[Callable[[], Problem], int]] = {
+        EXACT: (partial(_exact, graph, vectors), 900),
+        AT_ONCE: (partial(_sampled, graph, vectors, SampledCut), 5_000),
+        ONE_BY_ONE: (partial(_sampled, graph, vectors, DrawByDraw), 5_000),
     }
     racers = {
-        name: Racer(build, gauge, 5 if effort.quick else 900 if name == EXACT else 5_000)
-        for name, build in draws.items()
+        name: Racer(build, gauge, 5 if effort.quick else most)
+        for name, (build, most) in builds.items()
     }
     results = race(racers, LEVELS, effort.repeats, patience=10.0)
-    report.tables["the paper's graph: a cut of 41, and ‖V‖ over its start"] = rows(
-        results, LEVELS, EXACT
-    )
+    title = "the paper's graph: a cut of 41, and ‖V‖ over its start"
+    report.tables[title] = rows(results, LEVELS, EXACT)
     for name in (ONE_BY_ONE, AT_ONCE):
         report.at_least(
             f"figures 4-5: {name} over exact, to a cut of 41 with ‖V‖ at {LEVELS[-1]:g}",
             MARGIN,
             against(results, name, EXACT, LEVELS[-1]),
         )
-    report.panels.append(
-        Panel(
-            series=series(results, LEVELS),
-            x=[f"{level:g}" for level in LEVELS],
-            x_label="‖V‖ over its start, at a cut of 41",
-            y_label="CPU seconds",
-            title="Figures 4 and 5",
-            repetition="rounds",
-        )
-    )
+    x_label = "‖V‖ over its start, at a cut of 41"
+    report.panels.append(levels_panel(results, LEVELS, x_label, "Figures 4 and 5"))
 
 
 def _generator() -> torch.Generator:
@@ -164,14 +158,7 @@ def _over_time(report: Report, effort: Effort) -> None:
         for name in ALL:
             cuts[name].append(reached[name])
             found.append(
-                {
-                    "seconds": seconds,
-                    "method": name,
-                    "cut, median": f"{np.median(reached[name]):g}",
-                    "lowest": f"{min(reached[name]):g}",
-                    "highest": f"{max(reached[name]):g}",
-                    "CPU s taken": float(np.median(taken[name])),
-                }
+                _cut_row(seconds, name, reached[name]) | {"CPU s": float(np.median(taken[name]))}
             )
     report.tables[f"{len(graph.weights)} edges on {size} vertices, equal CPU seconds"] = found
     best = max(value for several in cuts.values() for each in several for value in each)
@@ -187,6 +174,18 @@ def _over_time(report: Report, effort: Effort) -> None:
             repetition="rounds",
         )
     )
+
+
+def _cut_row(
+    seconds: float, method: str, cuts: list[float]
+) -> dict[str, float | str | bool | None]:
+    return {
+        "seconds": seconds,
+        "method": method,
+        "cut, median": f"{np.median(cuts):g}",
+        "lowest": f"{min(cuts):g}",
+        "highest": f"{max(cuts):g}",
+    }
 
 
 def _growth(report: Report, effort: Effort) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch.optim import LBFGS, Adam, Optimizer
 
 from benchmarks.measure import fastest_step, fitted_exponent, footprint
-from benchmarks.race import Problem, Racer, against, race, rows, series
+from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
 from benchmarks.report import Effort, Report, Row
 from derandomization import DerandomizationObjective, Expectation, MonteCarlo
 from derandomization.study_figures import Panel
@@ -79,46 +79,44 @@ def _closure(
     return closure
 
 
+def _pgd(estimator: Estimator, width: int) -> Problem:
+    objective, generator = problem(estimator, width)
+    return objective, descent_optimizer(objective, SETTINGS[estimator], generator)
+
+
+def _adam(width: int) -> Problem:
+    objective, _ = problem("exact", width)
+    return objective, Adam(_trained(objective), lr=ADAM_LEARNING_RATE)
+
+
+def _lbfgs(width: int) -> Problem:
+    objective, _ = problem("exact", width)
+    return objective, LBFGS(
+        _trained(objective),
+        tolerance_grad=0.0,  # by default it stops at ‖W⊥‖/‖W‖ = 3e-4
+        tolerance_change=1e-16,
+        line_search_fn="strong_wolfe",
+    )
+
+
 def _race(report: Report, effort: Effort) -> None:
     width = 50 if effort.quick else WIDTH
-
-    def pgd(estimator: Estimator) -> Problem:
-        objective, generator = problem(estimator, width)
-        return objective, descent_optimizer(objective, SETTINGS[estimator], generator)
-
-    def adam() -> Problem:
-        objective, _ = problem("exact", width)
-        return objective, Adam(_trained(objective), lr=ADAM_LEARNING_RATE)
-
-    def lbfgs() -> Problem:
-        objective, _ = problem("exact", width)
-        return objective, LBFGS(
-            _trained(objective),
-            tolerance_grad=0.0,  # by default it stops at ‖W⊥‖/‖W‖ = 3e-4
-            tolerance_change=1e-16,
-            line_search_fn="strong_wolfe",
-        )
-
-    def limit(count: int) -> int:
-        return min(count, 60) if effort.quick else count
-
-    for warm in (adam, lbfgs):  # torch's optimizers import its compiler once: off the clock
-        warm()[1].zero_grad()
+    _adam(width)[1].zero_grad()  # torch's optimizers import its compiler once: off the clock
+    builds: dict[str, tuple[Callable[[], Problem], int]] = {
+        EXACT: (partial(_pgd, "exact", width), 400),
+        SAMPLED: (partial(_pgd, "sampled", width), SETTINGS["sampled"].max_steps),
+        "Adam, exact risk": (partial(_adam, width), 1_500),
+        "LBFGS, exact risk, 20 iterations a step": (partial(_lbfgs, width), 75),
+    }
     racers = {
-        EXACT: Racer(lambda: pgd("exact"), relative_norm, limit(400)),
-        SAMPLED: Racer(lambda: pgd("sampled"), relative_norm, limit(SETTINGS["sampled"].max_steps)),
-        "Adam, exact risk": Racer(adam, relative_norm, limit(1_500)),
-        "LBFGS, exact risk, 20 iterations a step": Racer(lbfgs, relative_norm, limit(75)),
+        name: Racer(build, relative_norm, min(60, most) if effort.quick else most)
+        for name, (build, most) in builds.items()
     }
     results = race(racers, LEVELS, effort.repeats)
-    report.tables[f"‖W⊥‖/‖W‖ of figure 3, h = {width}, λ = {REGULARIZATION:g}"] = rows(
-        results, LEVELS, EXACT
-    )
-    report.at_least(
-        f"figure 3: {SAMPLED} over exact, to {LEVELS[0]:g}",
-        MARGIN,
-        against(results, SAMPLED, EXACT, LEVELS[0]),
-    )
+    title = f"‖W⊥‖/‖W‖ of figure 3, h = {width}, λ = {REGULARIZATION:g}"
+    report.tables[title] = rows(results, LEVELS, EXACT)
+    statement = f"figure 3: {SAMPLED} over exact, to {LEVELS[0]:g}"
+    report.at_least(statement, MARGIN, against(results, SAMPLED, EXACT, LEVELS[0]))
     for name, result in results.items():
         missed = [f"{level:g}" for level, step in result.steps.items() if step is None]
         if missed:
@@ -126,16 +124,7 @@ def _race(report: Report, effort: Effort) -> None:
                 f"{name} does not reach {', '.join(missed)} in {racers[name].max_steps} steps: "
                 f"it ends at {result.end:.2g}"
             )
-    report.panels.append(
-        Panel(
-            series=series(results, LEVELS),
-            x=[f"{level:g}" for level in LEVELS],
-            x_label="‖W⊥‖/‖W‖ reached",
-            y_label="CPU seconds, set-up included",
-            title="Figure 3's problem",
-            repetition="rounds",
-        )
-    )
+    report.panels.append(levels_panel(results, LEVELS, "‖W⊥‖/‖W‖ reached", "Figure 3's problem"))
 
 
 def _trained(objective: PopulationRisk) -> list[torch.nn.Parameter]:

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from benchmarks.measure import Ratio, Seconds, in_turn, now, ratio
 from benchmarks.report import Row
 from derandomization import DerandomizationObjective, descend
+from derandomization.study_figures import Panel
 
 Problem = tuple[DerandomizationObjective, Optimizer]
 
@@ -140,6 +141,20 @@ def against(results: Mapping[str, Result], name: str, ours: str, level: float) -
     """How many times as long as ours one takes to a level; NaN where either never gets there."""
     of, to = results[name].seconds[level], results[ours].seconds[level]
     return ratio(of, to) if of and to else Ratio([math.nan], [math.nan])
+
+
+def levels_panel(
+    results: Mapping[str, Result], levels: Sequence[float], x_label: str, title: str
+) -> Panel:
+    """CPU seconds to each level."""
+    return Panel(
+        series=series(results, levels),
+        x=[f"{level:g}" for level in levels],
+        x_label=x_label,
+        y_label="CPU seconds, set-up included",
+        title=title,
+        repetition="rounds",
+    )
 
 
 def series(results: Mapping[str, Result], levels: Sequence[float]) -> dict[str, np.ndarray]:
