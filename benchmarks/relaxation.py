@@ -20,7 +20,7 @@ MEAN_DEGREE = 10
 SIZES = (50, 100, 200, 500, 2_000, 10_000)
 # A conic solver's time grows as n³ and more; clarabel's cone of n²/2 entries is a dense block.
 LARGEST = {"cvxpy + SCS": 500, "cvxpy + clarabel": 200, "Burer–Monteiro, L-BFGS": 10_000}
-LIMIT = 20.0  # seconds that a conic solver is given
+LIMIT = 15.0  # seconds that a conic solver is given
 PATIENCE = 5.0  # CPU seconds: what took longer is measured once
 MAX_ITERATIONS = 20_000
 

@@ -58,16 +58,17 @@ def measure(effort: Effort) -> Report:
         for name, done in turns.items()
     ]
     report.notes.append("ratios of start-up are to `import torch`")
-    helped = [each.wall for each in turns["MAXCUT/main.py --help"].seconds]
-    report.targets.append(
-        Target(
-            "python MAXCUT/main.py --help, wall seconds",
-            "≤",
-            HELP_SECONDS,
-            float(np.median(helped)),
-            (min(helped), max(helped)),
+    for clock in ("CPU", "wall"):  # of which the second says as much about the machine's load
+        helped = [getattr(s, clock.lower()) for s in turns["MAXCUT/main.py --help"].seconds]
+        report.targets.append(
+            Target(
+                f"python MAXCUT/main.py --help, {clock} seconds",
+                "≤",
+                HELP_SECONDS,
+                float(np.median(helped)),
+                (min(helped), max(helped)),
+            )
         )
-    )
     report.tables["heavy modules loaded"] = [_loaded(name) for name in IMPORTS[1:]]
     report.panels.append(_panel(turns))
     return report
