@@ -75,6 +75,8 @@ def main(config: Config) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in config.parts():
         console.print(f"[bold]{name}[/]")
+        # Before: who commits while this runs shall not change what it says it measured.
+        circumstances = environment(torch.device("cpu")) | {"cores": os.cpu_count()}
         started = now()
         report: Report = importlib.import_module(f"benchmarks.{name}").measure(effort)
         seconds = now().since(started)
@@ -86,7 +88,7 @@ def main(config: Config) -> None:
             "tables": report.tables,
             "notes": report.notes,
             "settings": {"repeats": effort.repeats, "quick": effort.quick},
-            "environment": environment(torch.device("cpu")) | {"cores": os.cpu_count()},
+            "environment": circumstances,
             "wall_seconds": seconds.wall,
             "cpu_seconds": seconds.cpu,
         }
