@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import optimize, stats
+from scipy import special
 from torch import Tensor
 
 from derandomization.checks import require_at_least
@@ -60,13 +60,15 @@ def guaranteed_distortion(num_points: int, num_components: int) -> float:
         num_points: n ≥ 1.
         num_components: k ≥ 1.
     """
+    from scipy import optimize  # a tenth of a second, which --help need not wait for
+
     n = require_at_least("num_points", num_points, 1)
     k = require_at_least("num_components", num_components, 1)
 
     def excess(epsilon: float) -> float:
-        tails = stats.chi2.cdf(k * (1 - epsilon), k) + stats.chi2.sf(k * (1 + epsilon), k)
-        return n * float(tails) - 1
+        below = special.chdtr(k, k * max(0.0, 1 - epsilon))
+        return n * float(below + special.chdtrc(k, k * (1 + epsilon))) - 1
 
     # Past ε = 1 only the upper tail is left, and here it is at most 1/(2n).
-    enough = max(1.0, float(stats.chi2.isf(0.5 / n, k)) / k - 1)
+    enough = max(1.0, float(special.chdtri(k, 0.5 / n)) / k - 1)
     return float(optimize.brentq(excess, 0.0, enough)) if n > 1 else 0.0

@@ -1,4 +1,7 @@
-"""More descents from one SDP solution: other perturbations, and larger ones around the best cut."""
+"""More descents from one SDP solution: other perturbations, and larger ones around the best cut.
+
+A step costs O(edges · rank): the gradient alone, without the quadrature of a value nobody reads.
+"""
 
 from typing import NamedTuple
 

@@ -36,7 +36,9 @@ class _SmoothReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (z,) = ctx.saved_tensors
-        return gradient * torch.sigmoid(ctx.sharpness * z), None
+        if torch.is_grad_enabled():  # a product with the Hessian differentiates this once more
+            return gradient * torch.sigmoid(ctx.sharpness * z), None
+        return (ctx.sharpness * z).sigmoid_().mul_(gradient), None
 
 
 class Erf(nn.Module):

@@ -1,4 +1,4 @@
-"""The toy neuron of figures 1 and 2, in closed form."""
+"""The toy neuron of figures 1 and 2, in closed form: a step costs O(1)."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,9 @@
-"""Training a student by perturbed gradient descent, on an exact or a sampled risk."""
+"""Training a student by perturbed gradient descent, on an exact or a sampled risk.
+
+A step costs O(p·h·(d + 1)) for one hidden layer of h units: p is 512 points of the exact rule at
+d = 2, 64·d beyond three dimensions, 50 where it samples. From h = 1000 on it is memory traffic, the
+p×h matrix read and written a dozen times; below, what a torch call costs from Python.
+"""
 
 import math
 from collections.abc import Sequence

@@ -42,6 +42,7 @@ class Panel:
         log_x: whether x is logarithmic.
         log_y: whether y is; values below 1e-16 are drawn there.
         references: lines to compare with, by label, one y for each position on x.
+        repetition: what there is one dot for, in the plural.
     """
 
     series: Mapping[str, Float[np.ndarray, "positions seeds"]]
@@ -52,6 +53,7 @@ class Panel:
     log_x: bool = False
     log_y: bool = True
     references: Mapping[str, Float[np.ndarray, " positions"]] | None = None
+    repetition: str = "seeds"
 
 
 def study_figure(*panels: Panel) -> Figure:
@@ -99,9 +101,8 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
             linestyle="none" if named else "-",
             label=name,
         )
-    axes.plot(
-        [], [], ".", color=GREY, label=f"one of {shown.shape[1]} seeds; large symbols: medians"
-    )
+    legend = f"one of {shown.shape[1]} {panel.repetition}; large symbols: medians"
+    axes.plot([], [], ".", color=GREY, label=legend)
     for i, (name, values) in enumerate((panel.references or {}).items()):
         axes.plot(positions, values, color=GREY, linestyle=DASHES[i % len(DASHES)], label=name)
     if not named and len(positions) <= MAX_TICKS:

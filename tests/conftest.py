@@ -14,6 +14,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from jaxtyping import install_import_hook
 
 install_import_hook(
-    ["derandomization", "NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss", "reproduction"],
+    [
+        "derandomization",
+        "NeuralNetworks",
+        "MAXCUT",
+        "JohnsonLindenstrauss",
+        "reproduction",
+        "benchmarks",
+    ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )

@@ -1,0 +1,268 @@
+"""Figures 6 and 7, and all pairs of points: distortion against seconds, k and other embeddings."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from sklearn.decomposition import PCA
+from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
+from torch import Tensor
+
+from benchmarks.measure import Turns, fastest_step, fitted_exponent, footprint, in_turn, now, ratio
+from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
+from benchmarks.report import Effort, Report, Row
+from derandomization import DerandomizationObjective, PerturbedGradientDescent
+from derandomization.noise import standard_normal
+from derandomization.study_figures import Panel
+from JohnsonLindenstrauss.model import (
+    BATCH_SIZE,
+    ExpectedDistortion,
+    GaussianEmbedding,
+    SampledDistortion,
+    cube_points,
+    max_distortion,
+)
+from JohnsonLindenstrauss.pair_train import span, train_pairs
+from JohnsonLindenstrauss.pairs import PairBlocks, balanced, max_pair_distortion, pair_extremes
+from JohnsonLindenstrauss.softmax import PairDistortion
+from JohnsonLindenstrauss.train import SETTINGS, descent_optimizer
+
+POINTS, DIMENSION, COMPONENTS = 100, 500, 30  # figure 6's
+LEVELS = (0.1, 0.02)  # largest distortion of M; the published run ends at 0.017
+EXACT, PLAIN = "exact moments", "batches of 20 draws"
+SPAN = "batches of 20 draws, in the points' span"
+MARGIN = 50.0  # batches over exact, at least
+PAIR_COMPONENTS = (10, 20, 30, 50)
+PAIR_STEPS = 900  # a quarter of the usual: what the study takes
+NUM_POINTS = (500, 1_000, 2_000, 4_000)
+NUM_COMPONENTS = (25, 50, 100, 200)
+DIMENSIONS = (125, 250, 500, 1_000)
+MANY_POINTS = 5_000  # 12.5 million pairs
+
+
+def measure(effort: Effort) -> Report:
+    """The race of figure 6, then all pairs, growth and memory."""
+    report = Report()
+    _race(report, effort)
+    _pairs(report, effort)
+    _growth(report, effort)
+    many = 200 if effort.quick else MANY_POINTS
+    row: Row = {
+        "pairs": many * (many - 1) / 2,
+        **footprint(pair_steps, many, 50, DIMENSION, 5).row(),
+    }
+    report.tables["memory of five steps over all pairs, k = 50, d = 500"] = [row]
+    return report
+
+
+class DrawnWhole(GaussianEmbedding):
+    """The published loss as one would write it: 20 matrices A = M + σZ, differentiated through.
+
+    The same law as ``SampledDistortion``, which draws Zu in the points' span instead and follows
+    the worst draw alone. A step costs O(20·nkd).
+    """
+
+    def __init__(self, points: Tensor, num_components: int, generator: torch.Generator) -> None:
+        super().__init__(points, num_components)
+        self.generator = generator
+
+    def expected_value(self) -> Float[Tensor, ""]:
+        shape = (BATCH_SIZE, *self.mean.shape)
+        noise = standard_normal(*shape, generator=self.generator, like=self.mean)
+        drawn = self.mean + self.variance().sqrt() * noise
+        return ((drawn @ self.points.T).square().sum(dim=1) - 1).abs().max()
+
+
+def _race(report: Report, effort: Effort) -> None:
+    def problem(kind: str) -> Problem:
+        generator = torch.Generator().manual_seed(0)
+        points = cube_points(POINTS, DIMENSION, generator)
+        kinds: dict[str, Callable[[], GaussianEmbedding]] = {
+            EXACT: lambda: ExpectedDistortion(points, COMPONENTS),
+            PLAIN: lambda: DrawnWhole(points, COMPONENTS, generator),
+            SPAN: lambda: SampledDistortion(points, COMPONENTS, generator),
+        }
+        objective = kinds[kind]()
+        settings = SETTINGS["exact" if kind == EXACT else "sampled"]
+        return objective, descent_optimizer(objective, settings, generator)
+
+    def gauge(objective: DerandomizationObjective) -> float:
+        assert isinstance(objective, GaussianEmbedding)
+        return max_distortion(objective.mean, objective.points)
+
+    limits = {EXACT: 500, PLAIN: 5_000, SPAN: 5_000}
+    racers = {
+        kind: Racer(partial(problem, kind), gauge, 30 if effort.quick else limit)
+        for kind, limit in limits.items()
+    }
+    results = race(racers, LEVELS, effort.repeats, patience=10.0)
+    report.tables["largest distortion of figure 6's points"] = rows(results, LEVELS, EXACT)
+    for kind in (PLAIN, SPAN):
+        report.at_least(
+            f"figures 6-7: {kind} over exact, to {LEVELS[-1]:g}",
+            MARGIN,
+            against(results, kind, EXACT, LEVELS[-1]),
+        )
+    x_label = "largest distortion reached"
+    report.panels.append(levels_panel(results, LEVELS, x_label, "Figures 6 and 7"))
+
+
+def _pairs(report: Report, effort: Effort) -> None:
+    """Every embedding of figure 6's points once a round and k; Gaussian draws as long as ours."""
+    points = cube_points(POINTS, DIMENSION, torch.Generator().manual_seed(0))
+    ks = (10,) if effort.quick else PAIR_COMPONENTS
+    found: list[Row] = []
+    learned, best = [], []
+    for k in ks:
+        turns = in_turn(_embeddings(points, k, effort.quick), effort.repeats)
+        ours = turns["learned"]
+        turns["best Gaussian in as many seconds"] = in_turn(
+            {"": partial(_gaussian_until, points, k, ours.cpu)}, effort.repeats
+        )[""]
+        for name, done in turns.items():
+            found.append(
+                {
+                    "k": k,
+                    "embedding": name,
+                    "largest distortion": float(np.median(done.outcomes)),
+                    "CPU s": done.cpu,
+                    **ratio(done.seconds, ours.seconds).row(),
+                }
+            )
+        learned.append(ours)
+        best.append(turns["best Gaussian in as many seconds"])
+    report.tables["all pairs of figure 6's points; ratios are to the learned embedding"] = found
+    report.panels.append(_pairs_panel(ks, learned, best))
+
+
+def _pairs_panel(ks: Sequence[int], learned: list[Turns], best: list[Turns]) -> Panel:
+    return Panel(
+        series={
+            "learned": np.array([turns.outcomes for turns in learned]),
+            "best Gaussian in as many seconds": np.array([turns.outcomes for turns in best]),
+        },
+        x=ks,
+        x_label="components k",
+        y_label="largest distortion of all pairs",
+        title="Equal seconds",
+        log_x=True,
+        repetition="rounds",
+    )
+
+
+def _embeddings(points: Tensor, k: int, quick: bool) -> dict[str, Callable[[], float]]:
+    """Ways to embed, each giving its largest distortion over all pairs."""
+    data = points.numpy()
+    steps = 50 if quick else PAIR_STEPS
+
+    def learned() -> float:
+        generator = torch.Generator().manual_seed(0)
+        return train_pairs(points, k, generator=generator, max_steps=steps).max_distortion
+
+    def fitted(kind: Callable[..., object], rescaled: bool = False, **options: object) -> float:
+        transformer = kind(k, random_state=0, **options).fit(data)  # type: ignore[attr-defined]
+        rows = transformer.components_
+        matrix = torch.from_numpy(rows.toarray() if hasattr(rows, "toarray") else rows)
+        if not rescaled:
+            return max_pair_distortion(matrix, points)
+        return balanced(*pair_extremes(matrix, points))[1]
+
+    return {
+        "learned": learned,
+        "GaussianRandomProjection": partial(fitted, GaussianRandomProjection),
+        "SparseRandomProjection": partial(fitted, SparseRandomProjection),
+        "PCA": partial(fitted, PCA),
+        "PCA, rescaled": partial(fitted, PCA, rescaled=True),
+    }
+
+
+def _gaussian_until(points: Tensor, k: int, seconds: float) -> float:
+    """The best of scikit-learn's Gaussian matrices that can be tried in so many CPU seconds."""
+    started, best, seed = now(), np.inf, 0
+    data = points.numpy()
+    while now().since(started).cpu < seconds:
+        matrix = GaussianRandomProjection(k, random_state=seed).fit(data).components_
+        best = min(best, max_pair_distortion(torch.from_numpy(matrix), points))
+        seed += 1
+    return float(best)
+
+
+def pair_objective(num_points: int, num_components: int, dimension: int) -> PairDistortion:
+    """All pairs of Gaussian points, in float32 as in training."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(num_points, dimension, generator=generator, dtype=torch.float64)
+    coordinates = span(drawn / dimension**0.5).coordinates
+    blocks = PairBlocks(coordinates, dtype=torch.float32)
+    objective = PairDistortion(coordinates.float(), num_components, blocks, sharpness=30.0)
+    with torch.no_grad():
+        objective.mean.normal_(0, num_components**-0.5, generator=generator)
+        objective.scale.fill_(0.1)
+    return objective
+
+
+def pair_steps(num_points: int, num_components: int, dimension: int, count: int) -> None:
+    """Some steps over all pairs."""
+    step = _pair_step(pair_objective(num_points, num_components, dimension))
+    for _ in range(count):
+        step()
+
+
+def _pair_step(objective: PairDistortion) -> Callable[[], object]:
+    optimizer = PerturbedGradientDescent(
+        objective.parameters(),
+        lr=1e-6,
+        momentum=0.9,
+        gradient_threshold=0.0,
+        perturbation_radius=1e-3,
+        perturbation_interval=100,
+        decrease_threshold=0.0,
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = objective()
+        value.backward()
+        return value
+
+    return lambda: optimizer.step(closure)
+
+
+def _growth(report: Report, effort: Effort) -> None:
+    if effort.quick:
+        shapes = {"n": [(50, 10, 20), (100, 10, 20)], "k": [(50, 10, 20), (50, 20, 20)]}
+    else:
+        shapes = {
+            "n": [(n, 50, 250) for n in NUM_POINTS],
+            "k": [(2_000, k, 250) for k in NUM_COMPONENTS],
+            "d": [(1_000, 50, d) for d in DIMENSIONS],
+        }
+    found: list[Row] = []
+    sizes: list[float] = []
+    seconds: list[float] = []
+    for along, several in shapes.items():
+        for n, k, d in several:
+            least = 0.01 if effort.quick else 0.3
+            step = _pair_step(pair_objective(n, k, d))
+            once = fastest_step(step, repeats=effort.repeats, at_least=least)
+            found.append({"along": along, "n": n, "k": k, "d": d, "CPU s a step": once})
+            if along != "d":
+                sizes.append(float(n) ** 2 * k)
+                seconds.append(once)
+    report.tables["a step over all pairs"] = found
+    report.linear("n²k", fitted_exponent(sizes, seconds))
+    order = np.argsort(sizes)
+    x, y = np.array(sizes)[order], np.array(seconds)[order]
+    report.panels.append(
+        Panel(
+            series={"one step": y[:, None]},
+            x=[float(size) for size in x],
+            x_label="n²k",
+            y_label="CPU seconds",
+            title="What a step over all pairs costs",
+            log_x=True,
+            references={"in proportion": y[-1] * x / x[-1]},
+            repetition="rounds",
+        )
+    )

@@ -1,0 +1,182 @@
+"""Figure 3's problem: seconds until W⊥ has vanished, and what a step costs as networks grow."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch.optim import LBFGS, Adam, Optimizer
+
+from benchmarks.measure import fastest_step, fitted_exponent, footprint
+from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
+from benchmarks.report import Effort, Report, Row
+from derandomization import DerandomizationObjective, Expectation, MonteCarlo
+from derandomization.study_figures import Panel
+from NeuralNetworks.model import Student, Teacher
+from NeuralNetworks.risk import Population, PopulationRisk
+from NeuralNetworks.rules import exact_rule
+from NeuralNetworks.studies.optimizers import ADAM_LEARNING_RATE
+from NeuralNetworks.train import BATCH_SIZE, SETTINGS, Estimator, descent_optimizer
+
+LEVELS = (1e-1, 1e-2, 1e-4, 1e-6)  # ‖W⊥‖/‖W‖
+REGULARIZATION = 1e-5  # the paper's
+WIDTH = 1_000
+EXACT, SAMPLED = "PGD, exact risk", "PGD, batches of 50 (published)"
+WIDTHS = (100, 1_000, 10_000, 100_000)
+DIMENSIONS = (5, 10, 20, 40, 80)
+MARGIN = 20.0  # sampled over exact, at least
+
+
+def measure(effort: Effort) -> Report:
+    """The race to each level, then growth with h and d, then memory."""
+    report = Report()
+    _race(report, effort)
+    _growth(report, effort)
+    widths = (100,) if effort.quick else (WIDTH, 100_000)
+    report.tables["memory of ten steps of exact PGD, d = 2"] = [
+        {"h": width, **footprint(steps, width, 2, 10).row()} for width in widths
+    ]
+    return report
+
+
+def problem(
+    estimator: Estimator, width: int, dimension: int = 2
+) -> tuple[PopulationRisk, torch.Generator]:
+    """Figure 3's risk from its usual start."""
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = Student(dimension, width, generator), Teacher(dimension)
+    rule: Expectation | None = MonteCarlo(dimension, BATCH_SIZE, generator)
+    if estimator == "exact":
+        rule = exact_rule(teacher, width)
+    if rule is None:
+        raise ValueError(f"there is no exact rule for h = {width}, d = {dimension}")
+    return PopulationRisk(student, Population(teacher, rule), REGULARIZATION), generator
+
+
+def steps(width: int, dimension: int, count: int) -> None:
+    """Some steps of exact PGD."""
+    objective, generator = problem("exact", width, dimension)
+    optimizer = descent_optimizer(objective, SETTINGS["exact"], generator)
+    for _ in range(count):
+        optimizer.step(_closure(objective, optimizer))
+
+
+def relative_norm(objective: DerandomizationObjective) -> float:
+    """‖W⊥‖_F/‖W‖_F."""
+    assert isinstance(objective, PopulationRisk)
+    return objective.weight_norm() / float(objective.student.weight.detach().norm())
+
+
+def _closure(
+    objective: DerandomizationObjective, optimizer: Optimizer
+) -> Callable[[], torch.Tensor]:
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = objective()
+        value.backward()
+        return value
+
+    return closure
+
+
+def _pgd(estimator: Estimator, width: int) -> Problem:
+    objective, generator = problem(estimator, width)
+    return objective, descent_optimizer(objective, SETTINGS[estimator], generator)
+
+
+def _adam(width: int) -> Problem:
+    objective, _ = problem("exact", width)
+    return objective, Adam(_trained(objective), lr=ADAM_LEARNING_RATE)
+
+
+def _lbfgs(width: int) -> Problem:
+    objective, _ = problem("exact", width)
+    return objective, LBFGS(
+        _trained(objective),
+        tolerance_grad=0.0,  # by default it stops at ‖W⊥‖/‖W‖ = 3e-4
+        tolerance_change=1e-16,
+        line_search_fn="strong_wolfe",
+    )
+
+
+def _race(report: Report, effort: Effort) -> None:
+    width = 50 if effort.quick else WIDTH
+    _adam(width)[1].zero_grad()  # torch's optimizers import its compiler once: off the clock
+    builds: dict[str, tuple[Callable[[], Problem], int]] = {
+        EXACT: (partial(_pgd, "exact", width), 400),
+        SAMPLED: (partial(_pgd, "sampled", width), SETTINGS["sampled"].max_steps),
+        "Adam, exact risk": (partial(_adam, width), 1_500),
+        "LBFGS, exact risk, 20 iterations a step": (partial(_lbfgs, width), 75),
+    }
+    racers = {
+        name: Racer(build, relative_norm, min(60, most) if effort.quick else most)
+        for name, (build, most) in builds.items()
+    }
+    results = race(racers, LEVELS, effort.repeats)
+    title = f"‖W⊥‖/‖W‖ of figure 3, h = {width}, λ = {REGULARIZATION:g}"
+    report.tables[title] = rows(results, LEVELS, EXACT)
+    statement = f"figure 3: {SAMPLED} over exact, to {LEVELS[0]:g}"
+    report.at_least(statement, MARGIN, against(results, SAMPLED, EXACT, LEVELS[0]))
+    for name, result in results.items():
+        missed = [f"{level:g}" for level, step in result.steps.items() if step is None]
+        if missed:
+            report.notes.append(
+                f"{name} does not reach {', '.join(missed)} in {racers[name].max_steps} steps: "
+                f"it ends at {result.end:.2g}"
+            )
+    report.panels.append(levels_panel(results, LEVELS, "‖W⊥‖/‖W‖ reached", "Figure 3's problem"))
+
+
+def _trained(objective: PopulationRisk) -> list[torch.nn.Parameter]:
+    return [parameter for parameter in objective.parameters() if parameter.requires_grad]
+
+
+def _growth(report: Report, effort: Effort) -> None:
+    widths = (100, 200, 400) if effort.quick else WIDTHS
+    dimensions = (5, 10) if effort.quick else DIMENSIONS
+    by_width, sizes = _step_seconds([(width, 2) for width in widths], effort)
+    report.tables["a step of exact PGD against the width h, d = 2"] = [
+        {"h": width, "CPU s a step": seconds}
+        for width, seconds in zip(widths, by_width, strict=True)
+    ]
+    report.linear("h", fitted_exponent(widths, by_width))
+    by_dimension, sizes = _step_seconds([(WIDTH, d) for d in dimensions], effort)
+    found: list[Row] = [
+        {"d": d, "points × weights": size, "CPU s a step": seconds}
+        for d, size, seconds in zip(dimensions, sizes, by_dimension, strict=True)
+    ]
+    report.tables[f"a step of exact PGD against the dimension d, h = {WIDTH}"] = found
+    report.linear("points × weights", fitted_exponent(sizes, by_dimension))
+    report.panels.append(
+        Panel(
+            series={"one step, d = 2": np.array(by_width)[:, None]},
+            x=widths,
+            x_label="units h",
+            y_label="CPU seconds",
+            title="What a step costs",
+            log_x=True,
+            references={"in proportion": by_width[-1] * np.array(widths) / widths[-1]},
+            repetition="rounds",
+        )
+    )
+
+
+def _step_seconds(
+    shapes: Sequence[tuple[int, int]], effort: Effort
+) -> tuple[list[float], list[float]]:
+    """CPU seconds of a step for each (h, d), and points × weights there."""
+    seconds, sizes = [], []
+    for width, dimension in shapes:
+        objective, generator = problem("exact", width, dimension)
+        optimizer = descent_optimizer(objective, SETTINGS["exact"], generator, learning_rate=1e-3)
+        closure = _closure(objective, optimizer)
+        seconds.append(
+            fastest_step(
+                partial(optimizer.step, closure),
+                repeats=effort.repeats,
+                at_least=0.01 if effort.quick else 0.3,
+            )
+        )
+        inputs, _, _ = objective.examples()
+        sizes.append(float(len(inputs) * objective.student.weight.numel()))
+    return seconds, sizes

@@ -1,0 +1,146 @@
+"""Measure everything, or some of it: ``python benchmarks/run.py --only maxcut``."""
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+# The benchmarks are part of a checkout and not of what is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.measure import now
+from benchmarks.plot import benchmark_figure
+from benchmarks.report import Effort, Report, Row, Target
+from derandomization.checks import require_at_least
+from derandomization.command_line import launch
+from derandomization.figures import save
+from derandomization.memory import keep_freed_memory
+from derandomization.records import environment, plain, readable
+
+PARTS = ("core", "startup", "neural_networks", "johnson_lindenstrauss", "maxcut", "gset")
+PUBLISHED, TRIAL = Path("benchmarks"), Path("results/benchmarks")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Measure this library beside what one would use instead, in turn, and report ratios.
+
+    Prints tables and writes results.json and a figure a part; parts that are not run keep what
+    results.json says of them.
+    """
+
+    only: str = ""
+    """Parts to run, such as core,maxcut; all of them if empty."""
+    repeats: int = 3
+    """Rounds of every comparison."""
+    quick: bool = False
+    """One round at sizes that only show that it works."""
+    output_dir: Path | None = None
+    """Folder for results.json and the figures; benchmarks if None, results/benchmarks if quick."""
+    gset: Path | None = None
+    """Folder with graphs of the G-set (G1.txt, …) and best_known.csv, for the part gset."""
+
+    def __post_init__(self) -> None:
+        require_at_least("repeats", self.repeats, 1)
+        for name in self.parts():
+            if name not in PARTS:
+                raise ValueError(f"only names {name!r}: the parts are {', '.join(PARTS)}")
+        if self.gset is not None and not (self.gset / "best_known.csv").is_file():
+            raise ValueError(f"gset is {self.gset}: it holds no best_known.csv")
+
+    def parts(self) -> Sequence[str]:
+        """The parts to run, in order; the G-set only where there is one."""
+        if self.only:
+            return [name.strip() for name in self.only.split(",")]
+        return [name for name in PARTS if name != "gset" or self.gset is not None]
+
+    def folder(self) -> Path:
+        """Where results go: a quick run does not overwrite what was measured in earnest."""
+        return self.output_dir or (TRIAL if self.quick else PUBLISHED)
+
+
+def main(config: Config) -> None:
+    """Run the parts, each written as soon as it is there."""
+    effort = Effort(1 if config.quick else config.repeats, config.quick, config.gset)
+    folder, console = config.folder(), Console()
+    keep_freed_memory()  # as every descent does
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in config.parts():
+        console.print(f"[bold]{name}[/]")
+        # Before: who commits while this runs shall not change what it says it measured.
+        circumstances = environment(torch.device("cpu")) | {"cores": os.cpu_count()}
+        started = now()
+        report: Report = importlib.import_module(f"benchmarks.{name}").measure(effort)
+        seconds = now().since(started)
+        show(console, report)
+        if report.panels:
+            save(benchmark_figure(report.panels), folder / f"{name}.png")
+        record = {
+            "targets": [asdict(each) | {"met": each.met} for each in report.targets],
+            "tables": report.tables,
+            "notes": report.notes,
+            "settings": {"repeats": effort.repeats, "quick": effort.quick},
+            "environment": circumstances,
+            "wall_seconds": seconds.wall,
+            "cpu_seconds": seconds.cpu,
+        }
+        merge(folder / "results.json", name, record)
+    console.print(f"{folder}: results.json and figures")
+
+
+def merge(path: Path, name: str, record: dict[str, Any]) -> None:
+    """Put one part's record among those of the others, whole or not at all."""
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known[name] = plain(record)
+    ordered = {part: known[part] for part in PARTS if part in known}
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    text = json.dumps(ordered, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def show(console: Console, report: Report) -> None:
+    """The tables, then the targets."""
+    for title, rows in report.tables.items():
+        console.print(_table(title, rows))
+    for note in report.notes:
+        console.print(note, highlight=False)
+    if report.targets:
+        console.print(_table("targets", [_row(each) for each in report.targets]))
+
+
+def _row(target: Target) -> Row:
+    spread = "–" if target.spread is None else " to ".join(readable(x) for x in target.spread)
+    return {
+        "target": target.statement,
+        "wanted": f"{target.sense} {target.wanted:g}",
+        "measured": target.measured,
+        "spread": spread,
+        "met": "yes" if target.met else "no",
+    }
+
+
+def _table(title: str, rows: Sequence[Row]) -> Table:
+    table = Table(title=title, title_justify="left")
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    return table
+
+
+def _cell(value: float | str | bool | None) -> str:
+    return str(value) if isinstance(value, bool) else readable(value)
+
+
+if __name__ == "__main__":
+    launch(main, Config)

@@ -1,0 +1,40 @@
+"""The G-set's part on a folder with one small graph, won, drawn or lost as the numbers are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.gset import _judge, best_known, measure
+from benchmarks.report import Effort, Report
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "C5.txt").write_text("5 5\n1 2 1\n2 3 1\n3 4 1\n4 5 1\n5 1 1\n", encoding="utf-8")
+    (tmp_path / "best_known.csv").write_text("instance,best_known\nC5,4\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_best_known_cuts_are_read(folder: Path) -> None:
+    assert best_known(folder) == {"C5": 4.0}
+
+
+def test_a_five_cycle_is_drawn(folder: Path) -> None:
+    report = measure(Effort(repeats=1, gset=folder))
+    (row,) = next(iter(report.tables.values()))
+    assert (row["graph"], row["derandomized"], row["tabu search"]) == ("C5", "4", "4")
+    assert [each.measured for each in report.targets] == [0.0, 0.0]
+    assert "drawn against tabu search: C5" in report.notes
+
+
+def test_without_a_folder_it_says_so() -> None:
+    with pytest.raises(ValueError, match="gset is not given"):
+        measure(Effort(repeats=1))
+
+
+def test_graphs_are_judged_one_by_one() -> None:
+    report = Report()
+    _judge(report, ["A", "B", "C"], "tabu", np.array([1.0, 0.9, 0.9]), np.array([0.9, 0.9, 1.0]))
+    assert report.targets[0].measured == pytest.approx(1 / 3)
+    assert report.notes == ["drawn against tabu: B", "lost against tabu: C"]
