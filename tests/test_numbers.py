@@ -1,6 +1,9 @@
 """Every table and number of the READMEs is what the records in docs/ say."""
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +51,7 @@ TRACED = [
     ("MAXCUT", r"fitted exponent (\S+)\. \|", "parts/MAXCUT/cost/results.json", "exponent", ".2f"),
     ("JohnsonLindenstrauss", r"that serves: (\d+) on", "runs/auto.json", "num_components", "d"),
     ("JohnsonLindenstrauss", r"asks for ([\d ]+\d)\.", "runs/auto.json", "min_dim", ",d"),
+    ("MAXCUT", r"a cut of (\d+) and a proven", "runs/torus.json", "cut_value", ".0f"),
     ("MAXCUT", r"and a proven ratio of (\S+),", "runs/torus.json", "proven_ratio", ".3f"),
 ]
 
@@ -86,3 +90,43 @@ def test_the_points_table_is_what_its_records_say() -> None:
 def test_the_graphs_table_is_what_its_records_say() -> None:
     table = graphs_table(best_known(GSET / "best_known.csv"))
     assert between(ROOT / "MAXCUT/README.md", TABLE_MARKS) == table
+
+
+def test_the_ratios_are_those_of_the_benchmarks() -> None:
+    parts = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    measured = {
+        each["statement"].split(" over ")[0]: each["measured"]
+        for part in parts.values()
+        for each in part["targets"]
+    }
+    relaxations = next(t for name, t in parts["maxcut"]["tables"].items() if "SDP" in name)
+    solvers = {row["solver"]: row["ratio"] for row in relaxations if row["n"] == 500}
+    expected = [
+        (measured["figure 3: PGD, batches of 50 (published)"],),
+        (
+            measured["figures 4-5: score function, draw by draw"],
+            measured["figures 4-5: score function, 100 draws at once"],
+        ),
+        (
+            measured["figures 6-7: batches of 20 draws"],
+            measured["figures 6-7: batches of 20 draws, in the points' span"],
+        ),
+        (solvers["cvxpy + SCS"], solvers["Burer–Monteiro, L-BFGS"]),
+    ]
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = page.split("| exact, beside |")[1].split("\n\n")[0].splitlines()[2:]
+    assert [row.split("|")[-2].strip() for row in table] == [
+        ", ".join(f"{ratio:.0f}" for ratio in ratios) for ratios in expected
+    ]
+
+
+def test_the_races_are_those_of_the_benchmarks() -> None:
+    parts = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    graphs = parts["gset"]["tables"]
+    count = len(next(table for name, table in graphs.items() if "cuts of" in name))
+    won = [round(each["measured"] * count) for each in parts["gset"]["targets"]]
+    drawn = next(n for n in parts["gset"]["notes"] if n.startswith("drawn against simulated"))
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    words = r"tabu search on (\d+) of (\d+) graphs, and simulated annealing on\s(\d+), with (\d+) d"
+    found = re.findall(words, page)
+    assert [int(number) for number in found[0]] == [won[0], count, won[1], drawn.count("G")]
