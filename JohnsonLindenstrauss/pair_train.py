@@ -1,4 +1,7 @@
-"""Learning an embedding of all pairwise distances, from the random one to the worst pairs."""
+"""Learning an embedding of all pairwise distances, from the random one to the worst pairs.
+
+A step costs O(n²k) over all pairs and O(pairs·k + nkr) over the worst ones, r the points' rank.
+"""
 
 import math
 import time

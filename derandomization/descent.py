@@ -1,4 +1,7 @@
-"""The one loop: steps, a stopping rule, and a record of what happened."""
+"""The one loop: steps, a stopping rule, and a record of what happened.
+
+A step costs one value and gradient of f, or two where it perturbs, one ‖∇f‖ and one ‖W‖.
+"""
 
 import contextlib
 import math
