@@ -205,7 +205,7 @@ def _on_cluster(
             f"scheduler is {address}: that needs Dask; pip install 'derandomization[cluster]'"
         ) from None
     try:
-        client = Client(address, timeout=10)
+        client = Client(address)
     except (OSError, ValueError) as problem:
         raise ValueError(f"scheduler is {address}: it can't be reached ({problem})") from None
     lost = []

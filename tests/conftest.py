@@ -11,6 +11,7 @@ import os
 # wait for each other, up to twenty times longer on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook(
@@ -24,3 +25,15 @@ install_import_hook(
     ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
+
+LONGEST = ("test_paper.py", "test_interruption.py", "test_workers.py", "test_gset.py", "studies")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: shared among processes, none then waits for another at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        ranks = (i for i, name in enumerate(LONGEST) if name in item.path.parts)
+        return next(ranks, len(LONGEST))
+
+    items.sort(key=rank)

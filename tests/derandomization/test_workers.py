@@ -29,10 +29,10 @@ def _collect(calls: Iterator[tuple[int, int]], found: dict[int, int]) -> None:
         found[number] = result  # noqa: PERF403 - what came before an error is looked at
 
 
-@pytest.mark.parametrize("crew", [1, 2, 9])
+@pytest.mark.parametrize("crew", [1, 2, 3])
 def test_every_call_is_made_once(functions: ModuleType, crew: int) -> None:
-    found = dict(parallel_calls(functions.square, [(n,) for n in range(7)], crew))
-    assert {n: each["square"] for n, each in found.items()} == {n: n**2 for n in range(7)}
+    found = dict(parallel_calls(functions.square, [(n,) for n in range(4)], crew))
+    assert {n: each["square"] for n, each in found.items()} == {n: n**2 for n in range(4)}
     processes = {each["process"] for each in found.values()}
     assert (processes == {os.getpid()}) == (crew == 1)
     assert len(processes) <= crew
