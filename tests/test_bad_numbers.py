@@ -11,14 +11,30 @@ from types import ModuleType
 import networkx as nx
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import JohnsonLindenstrauss.main
 import MAXCUT.main
 import NeuralNetworks.main
+from derandomization.figures import save
 from MAXCUT.graph import Graph
 from MAXCUT.partition import derandomized_cut
 
 POINTS = np.random.default_rng(0).standard_normal((8, 5))
+
+
+@pytest.fixture(autouse=True)
+def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn as PNG alone: a PDF or a GIF of the same numbers takes as long again."""
+
+    def png_only(figure: Figure, path: Path) -> None:
+        if path.suffix == ".png":
+            save(figure, path)
+        else:
+            path.touch()
+
+    monkeypatch.setattr("derandomization.runs.save", png_only)
+    monkeypatch.setattr("derandomization.runs.save_animation", lambda _, path: path.touch())
 
 
 def results(main: ModuleType, folder: Path, **options: object) -> dict:
