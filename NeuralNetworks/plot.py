@@ -17,6 +17,7 @@ from derandomization.figures import (
     SMALLEST_NORM,
     draw_norm,
     label,
+    lay_out,
     legend_below,
     new_figure,
 )
@@ -122,8 +123,7 @@ def collapse_animation(
     figure, axes, paths = _plane(trajectories, line)
     (rows,) = axes.plot(*paths[:, 0].T, ".", color=RED, markersize=5, label="rows of W")
     label(axes, x=axis_names[0], y=axis_names[1], title=" ")
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once: a frame then takes half the time
+    lay_out(figure)
 
     def draw(frame: int) -> list[Artist]:
         rows.set_data(*paths[:, frame].T)

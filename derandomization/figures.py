@@ -80,6 +80,12 @@ def label(axes: Axes, *, x: str, y: str, title: str = "", legend: bool = True) -
         axes.legend(fontsize=8.5, framealpha=0.9, edgecolor="none")
 
 
+def lay_out(figure: Figure) -> None:
+    """Settle where everything stands, once: every later drawing then takes half the time."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as its path's suffix says; a PDF without its date, so that it repeats."""
     figure.savefig(path, dpi=160, metadata={"CreationDate": None} if path.suffix == ".pdf" else {})

@@ -22,7 +22,7 @@ from rich.table import Table
 from derandomization.checkpoints import EVERY, Checkpoints, Interrupted
 from derandomization.checks import require_fields, require_positive
 from derandomization.descent import ProgressCallback
-from derandomization.figures import save, save_animation
+from derandomization.figures import lay_out, save, save_animation
 from derandomization.history import Diverged
 from derandomization.progress import count_runs, follow_descent
 from derandomization.records import environment, plain, readable
@@ -205,6 +205,7 @@ class Run:
 
     def _write_all(self) -> None:
         for name, figure in self._figures:
+            lay_out(figure)
             for suffix in (".png", ".pdf"):
                 self.write(name + suffix, functools.partial(save, figure))
         for name, animation in self._animations:
