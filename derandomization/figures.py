@@ -25,12 +25,19 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
 SMALLEST_NORM = 1e-16
 
 
+class _Canvas(FigureCanvasAgg):
+    """Nothing is on a screen: an animation's frames are drawn by what writes them, not twice."""
+
+    def draw_idle(self, *args: object, **kwargs: object) -> None:
+        pass
+
+
 def new_figure(
     columns: int = 1, *, width: float = 5.2, height: float = 3.6
 ) -> tuple[Figure, list[Axes]]:
     """A figure of ``columns`` panels side by side, each ``width`` by ``height`` inches."""
     figure = Figure(figsize=(columns * width, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    _Canvas(figure)
     panels = [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)

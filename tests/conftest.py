@@ -26,7 +26,7 @@ install_import_hook(
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 
-LONGEST = ("test_paper.py", "test_interruption.py", "test_workers.py", "test_gset.py", "studies")
+LONGEST = ("test_interruption.py", "test_paper.py", "studies", "MAXCUT", "NeuralNetworks")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -176,7 +176,7 @@ def test_score_function_gradient_is_unbiased() -> None:
     estimates = torch.stack(
         [
             torch.cat([g.flatten() for g in torch.autograd.grad(sampled(), sampled.parameters())])
-            for _ in range(20_000)
+            for _ in range(8_000)
         ]
     )
     errors = estimates.std(dim=0) / math.sqrt(len(estimates))
