@@ -1,4 +1,4 @@
-"""Searches from one SDP solution: repeatable, no worse than one descent, shared by processes."""
+"""Searches from one SDP solution: repeatable and no worse than one descent."""
 
 import numpy as np
 import pytest
@@ -28,25 +28,22 @@ def test_a_search_repeats_and_collapses(problem: tuple[Graph, SdpSolution]) -> N
     assert not np.array_equal(first.mean, search(graph, solution.vectors, 8).mean)
 
 
-def cut_of(problem: tuple[Graph, SdpSolution], restarts: int, workers: int) -> DerandomizedCut:
+def cut_of(problem: tuple[Graph, SdpSolution], restarts: int) -> DerandomizedCut:
     generator = torch.Generator().manual_seed(3)
-    return derandomize(*problem, generator=generator, restarts=restarts, crew=workers)
+    return derandomize(*problem, generator=generator, restarts=restarts)
 
 
-def test_restarts_keep_the_best_cut_whoever_finds_it(problem: tuple[Graph, SdpSolution]) -> None:
+def test_restarts_keep_the_best_cut(problem: tuple[Graph, SdpSolution]) -> None:
     graph, solution = problem
-    alone, several = cut_of(problem, 0, 1), cut_of(problem, 2, 1)
+    alone, several = cut_of(problem, 0), cut_of(problem, 2)
     assert len(alone.restart_cut_values) == 0
     assert len(several.restart_cut_values) == 2
     assert several.cut_value == max(alone.cut_value, *several.restart_cut_values)
     assert several.cut_value == graph.cut_value(several.signs) <= solution.upper_bound
     assert several.cut_value_before_polish <= several.cut_value
     assert several.certificate.weight_norm < 1e-3 * several.history.weight_norm[0]
-    shared = cut_of(problem, 2, 2)
-    assert np.array_equal(shared.signs, several.signs)
-    assert np.array_equal(shared.restart_cut_values, several.restart_cut_values)
 
 
 def test_a_negative_number_of_restarts_is_named(problem: tuple[Graph, SdpSolution]) -> None:
     with pytest.raises(ValueError, match="restarts is -1: it must be at least 0"):
-        cut_of(problem, -1, 1)
+        cut_of(problem, -1)
