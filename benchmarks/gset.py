@@ -1,6 +1,5 @@
 """The G-set at equal seconds: ours against dwave-samplers' tabu search and simulated annealing."""
 
-import csv
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from benchmarks.measure import in_turn
 from benchmarks.report import Effort, Report, Row, Target
 from derandomization.study_figures import Panel
 from MAXCUT.readers import read_graph
+from reproduction.tables import best_known
 
 OURS = "derandomized"
 RESTARTS = 2  # beside the descent: half a minute on the largest graph
@@ -48,12 +48,6 @@ def measure(effort: Effort) -> Report:
         )
     )
     return report
-
-
-def best_known(folder: Path) -> dict[str, float]:
-    """The best cuts in the literature, by graph."""
-    with (folder / "best_known.csv").open(encoding="utf-8", newline="") as file:
-        return {row["instance"]: float(row["best_known"]) for row in csv.DictReader(file)}
 
 
 def _one(path: Path, best: float, ratios: dict[str, list[float]]) -> Row:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.measure import Turns, fastest_step, fitted_exponent, footprint, in_turn, now, ratio
 from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
-from benchmarks.report import Effort, Report, Row
+from benchmarks.report import Effort, Report, Row, growth_panel
 from derandomization import DerandomizationObjective, PerturbedGradientDescent
 from derandomization.noise import standard_normal
 from derandomization.study_figures import Panel
@@ -253,16 +253,11 @@ def _growth(report: Report, effort: Effort) -> None:
     report.tables["a step over all pairs"] = found
     report.linear("n²k", fitted_exponent(sizes, seconds))
     order = np.argsort(sizes)
-    x, y = np.array(sizes)[order], np.array(seconds)[order]
     report.panels.append(
-        Panel(
-            series={"one step": y[:, None]},
-            x=[float(size) for size in x],
+        growth_panel(
+            [sizes[i] for i in order],
+            np.array(seconds)[order, None],
             x_label="n²k",
-            y_label="CPU seconds",
             title="What a step over all pairs costs",
-            log_x=True,
-            references={"in proportion": y[-1] * x / x[-1]},
-            repetition="rounds",
         )
     )

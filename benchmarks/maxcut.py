@@ -12,7 +12,7 @@ from benchmarks import relaxation
 from benchmarks.cutters import ALL, bound, derandomized
 from benchmarks.measure import fitted_exponent, footprint, in_turn
 from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
-from benchmarks.report import Effort, Report, Row
+from benchmarks.report import Effort, Report, Row, growth_panel
 from derandomization import DerandomizationObjective
 from derandomization.study_figures import Panel
 from MAXCUT.expected_cut import ExpectedCut, SampledCut
@@ -201,15 +201,4 @@ def _growth(report: Report, effort: Effort) -> None:
         {"edges": edges, "CPU s a step": each} for edges, each in zip(sizes, fastest, strict=True)
     ]
     report.linear("edges", fitted_exponent(sizes, fastest))
-    report.panels.append(
-        Panel(
-            series={"one step": np.array(seconds)},
-            x=sizes,
-            x_label="edges",
-            y_label="CPU seconds",
-            title="What a step costs",
-            log_x=True,
-            references={"in proportion": fastest[-1] * np.array(sizes) / sizes[-1]},
-            repetition="rounds",
-        )
-    )
+    report.panels.append(growth_panel(sizes, np.array(seconds), x_label="edges"))

@@ -9,9 +9,8 @@ from torch.optim import LBFGS, Adam, Optimizer
 
 from benchmarks.measure import fastest_step, fitted_exponent, footprint
 from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
-from benchmarks.report import Effort, Report, Row
+from benchmarks.report import Effort, Report, Row, growth_panel
 from derandomization import DerandomizationObjective, Expectation, MonteCarlo
-from derandomization.study_figures import Panel
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Population, PopulationRisk
 from NeuralNetworks.rules import exact_rule
@@ -148,16 +147,7 @@ def _growth(report: Report, effort: Effort) -> None:
     report.tables[f"a step of exact PGD against the dimension d, h = {WIDTH}"] = found
     report.linear("points × weights", fitted_exponent(sizes, by_dimension))
     report.panels.append(
-        Panel(
-            series={"one step, d = 2": np.array(by_width)[:, None]},
-            x=widths,
-            x_label="units h",
-            y_label="CPU seconds",
-            title="What a step costs",
-            log_x=True,
-            references={"in proportion": by_width[-1] * np.array(widths) / widths[-1]},
-            repetition="rounds",
-        )
+        growth_panel(widths, np.array(by_width)[:, None], x_label="units h", name="one step, d = 2")
     )
 
 

@@ -1,9 +1,12 @@
 """What a benchmark hands over: tables, targets met or not, and panels to draw."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
 
 from benchmarks.measure import Ratio
 from derandomization.study_figures import Panel
@@ -79,3 +82,25 @@ class Report:
     def linear(self, what: str, exponent: float) -> None:
         """A target for the growth of a step."""
         self.targets.append(Target(f"a step grows as ({what})^α, the fitted α", "≤", 1.1, exponent))
+
+
+def growth_panel(
+    sizes: Sequence[float],
+    seconds: Float[np.ndarray, "sizes rounds"],
+    *,
+    x_label: str,
+    name: str = "one step",
+    title: str = "What a step costs",
+) -> Panel:
+    """CPU seconds against size, beside a line in proportion to it through the last fastest one."""
+    x = np.array(sizes, dtype=float)
+    return Panel(
+        series={name: seconds},
+        x=sizes,
+        x_label=x_label,
+        y_label="CPU seconds",
+        title=title,
+        log_x=True,
+        references={"in proportion": seconds[-1].min() * x / x[-1]},
+        repetition="rounds",
+    )

@@ -2,17 +2,17 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.utils import get_total_norm
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from derandomization.checkpoints import Content
 from derandomization.history import Diverged, History
 from derandomization.objective import DerandomizationObjective
+from derandomization.optimizers.plain import total_norm
 
 # A descent has gone wrong where f is above its start by so many times what it had there or has
 # gained, so many steps on end. Noise of a sampled f, a perturbation, momentum: none comes near.
@@ -57,14 +57,14 @@ class Recorder:
         self._optimizer.zero_grad()
         value = self._objective()
         value.backward()
-        norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
-        self._evaluations.append({"value": float(value.detach()), "gradient_norm": float(norm)})
+        norm = total_norm([p.grad for p in self._parameters if p.grad is not None])
+        self._evaluations.append({"value": float(value.detach()), "gradient_norm": norm})
         return value.detach()
 
     def measure(self) -> dict[str, float]:
         """The other numbers of the point that a step sets out from."""
         if len(self.rows) % BEST_EVERY == 0:
-            self._candidate = self._copies()
+            self._candidate = {n: p.detach().clone() for n, p in self._named()}
         observed = self._observe() if self._observe else {}
         return {"weight_norm": self._objective.weight_norm(), **observed}
 
@@ -126,11 +126,14 @@ class Recorder:
         self._snapshots[len(self.rows)] = self._copies()
 
     def _copies(self) -> dict[str, Tensor]:
-        return {n: p.detach().cpu().clone() for n, p in self._objective.named_parameters()}
+        return {n: p.detach().cpu().clone() for n, p in self._named()}
+
+    def _named(self) -> Iterator[tuple[str, nn.Parameter]]:
+        return self._objective.named_parameters()
 
     def _restore(self, copies: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
-            for name, parameter in self._objective.named_parameters():
+            for name, parameter in self._named():
                 if name in copies:
                     parameter.copy_(copies[name])
 

@@ -100,6 +100,7 @@ class Run:
         self._animations: list[tuple[str, FuncAnimation]] = []
         self._console = Console(quiet=config.quiet)
         self._started = time.perf_counter()
+        self._environment = environment(config.torch_device())
         _require_writable(self.folder)  # before hours of work, but leaving nothing behind
         self.checkpoints = self._open_checkpoints()
 
@@ -110,7 +111,7 @@ class Run:
         identity = {
             "experiment": self.experiment,
             "version": version("derandomization"),
-            **environment(config.torch_device()),
+            **self._environment,
             **{f"--{n.replace('_', '-')}": v for n, v in settings.items() if n not in NOT_SETTINGS},
         }
         checkpoints = Checkpoints(
@@ -215,7 +216,7 @@ class Run:
             "experiment": self.experiment,
             "version": version("derandomization"),
             "config": asdict(self.config),
-            "environment": environment(self.config.torch_device()),
+            "environment": self._environment,
             "wall_seconds": time.perf_counter() - self._started,
             "results": self.results,
             "claims": [asdict(claim) for claim in self.claims],

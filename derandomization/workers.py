@@ -63,8 +63,8 @@ def parallel_calls(
         arguments: each of them picklable.
         crew: a number of processes, each with one torch thread, 1 being this one; or the address
             of a Dask scheduler, which has its own say on how often a call is made again.
-        checkpoints: where every result is kept as soon as it is there, arrays as tensors and
-            tuples as lists; what is there already is not computed again.
+        checkpoints: where every result is kept and, at the latest where this ends, written;
+            arrays as tensors and tuples as lists; what is there already is not computed again.
 
     Raises:
         ValueError: less than one worker, or no such scheduler. What ``function`` raises comes
@@ -78,12 +78,16 @@ def parallel_calls(
         if slot.content:
             yield number, slot.content["result"]
     calls = {n: each for n, each in enumerate(arguments) if not (slots and slots[n].content)}
-    for number, result in _results(function, calls, crew):
+    try:
+        for number, result in _results(function, calls, crew):
+            if checkpoints:
+                result = storable(result)
+                slots[number].keep({"result": result})
+                checkpoints.write_soon()
+            yield number, result
+    finally:
         if checkpoints:
-            result = storable(result)
-            slots[number].keep({"result": result})
             checkpoints.write()
-        yield number, result
 
 
 def storable(value: Any) -> Any:

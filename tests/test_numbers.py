@@ -88,7 +88,7 @@ def test_the_points_table_is_what_its_records_say() -> None:
 
 @pytest.mark.skipif(not GSET.is_dir(), reason="the best known cuts are not there")
 def test_the_graphs_table_is_what_its_records_say() -> None:
-    table = graphs_table(best_known(GSET / "best_known.csv"))
+    table = graphs_table(best_known(GSET))
     assert between(ROOT / "MAXCUT/README.md", TABLE_MARKS) == table
 
 

@@ -2,6 +2,8 @@
 
 import inspect
 
+import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 
@@ -17,3 +19,11 @@ class PlainOptimizer(Optimizer):
     zero_grad = inspect.unwrap(Optimizer.zero_grad)
     state_dict = inspect.unwrap(Optimizer.state_dict)
     load_state_dict = inspect.unwrap(Optimizer.load_state_dict)
+
+
+def total_norm(tensors: list[Tensor]) -> float:
+    """√Σ‖x‖²: ``get_total_norm``, but for its sorting by device, which takes twice as long."""
+    if not tensors:
+        return 0.0
+    norms = [norm.to(tensors[0].device) for norm in torch._foreach_norm(tensors)]
+    return float(torch.linalg.vector_norm(torch.stack(norms)))

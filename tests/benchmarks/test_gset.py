@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gset import _judge, best_known, measure
+from benchmarks.gset import _judge, measure
 from benchmarks.report import Effort, Report
+from reproduction.tables import best_known
 
 
 @pytest.fixture

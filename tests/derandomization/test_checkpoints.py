@@ -250,3 +250,29 @@ def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
         assert checkpoints.due()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_writing_takes_no_more_than_its_share_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 0.0
+    monkeypatch.setattr("derandomization.checkpoints.time.monotonic", lambda: clock)
+    checkpoints = Checkpoints(tmp_path / "checkpoint.pt")
+    slow_sync = os.fsync
+
+    def sync(descriptor: int) -> None:
+        nonlocal clock
+        clock += 2.0  # what a write takes
+        slow_sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    kept = []
+    for number in range(100):
+        checkpoints.slot().keep({"number": number})
+        before = clock
+        checkpoints.write_soon()
+        kept.append(clock > before)
+        clock += 1.0  # what a call takes
+    assert kept[0]  # the first is written at once
+    assert sum(kept) == 3  # 2 s of writing, then 40 s without
+    assert Checkpoints(tmp_path / "checkpoint.pt", resume=True).resumed
