@@ -22,14 +22,14 @@ RULES = {
     for limit, count in ((0.02, 2), (0.2, 4), (math.inf, 8))
 }
 BLOCK = 2**14  # edges whose quadrature fits into the cache
-# Beside 1 e^−60 is nothing in any floating type. Further out exp underflows, and takes forty times
-# as long: once V has vanished most edges are there.
+# Beside 1 e^−60 is nothing. Further out exp underflows, and takes forty times as long: once V has
+# vanished most edges are there.
 FAINTEST = -60.0
 PEAK = 1 / math.sqrt(2 * math.pi)  # φ(0)
 
 
 class FusedCut(ExpectedCut):
-    """The same f as ``ExpectedCut``, differentiable once, in any floating type.
+    """The same f as ``ExpectedCut``, differentiable once.
 
     Value and gradient share all that is computed for an edge, and neighbours are summed by a
     sparse product. A step costs O(edges · (rank + quadrature nodes)) time and O(edges + vertices ·
@@ -37,7 +37,6 @@ class FusedCut(ExpectedCut):
 
     Args:
         graph, vectors, smoothing, regularization: as for ``ExpectedCut``.
-        dtype: of the parameters; float32 takes half the memory traffic.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class FusedCut(ExpectedCut):
         *,
         smoothing: float,
         regularization: float,
-        dtype: torch.dtype = torch.float64,
     ) -> None:
         super().__init__(graph, vectors, smoothing=smoothing, regularization=regularization)
         above = scipy.sparse.csr_array(
@@ -58,17 +56,9 @@ class FusedCut(ExpectedCut):
         self.register_buffer(
             "unfilled", self.above.filled(torch.zeros_like(self.weights)), persistent=False
         )
-        self.to(dtype)
 
     def expected_cut(self) -> Float[Tensor, ""]:
         return _FusedCut.apply(self.vectors, self.mean, self)
-
-    @torch.no_grad()
-    def gradients(self) -> list[Tensor]:
-        """∂f/∂V and ∂f/∂μ without f, whose quadrature takes half of what a step costs."""
-        _, by_vectors, by_mean = _edges_and_slopes(self.vectors, self.mean, self)
-        by_vectors.mul_(-self.scale).add_(self.vectors, alpha=2 * self.regularization)
-        return [by_vectors, by_mean.mul_(-self.scale)]
 
     def row_products(self, rows: Float[Tensor, "vertices rank"]) -> Float[Tensor, " edges"]:
         """x_i·x_j for every edge (i, j)."""

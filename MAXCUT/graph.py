@@ -14,7 +14,8 @@ from derandomization.arrays import sparse_entries
 
 # Far past any graph an SDP is solved for, yet labels for this many still fit into memory.
 MAX_VERTICES = 10**7
-# Restarts compute in float32: sums of so large weights, and parts of so small ones, are in range.
+# Squares of weights are summed, and weights divided by their sums: within these limits neither
+# overflows nor vanishes, whatever the graph.
 LARGEST_WEIGHT = 1e30
 
 

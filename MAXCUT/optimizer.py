@@ -26,11 +26,12 @@ from derandomization.descent import ProgressCallback
 from derandomization.stationarity import Hessian
 from derandomization.sweep import spawn_seeds
 from derandomization.workers import parallel_calls
+from MAXCUT.crossover import combined
 from MAXCUT.expected_cut import ExpectedCut, SampledCut
 from MAXCUT.fused_cut import FusedCut
 from MAXCUT.graph import Graph
 from MAXCUT.polish import one_flip_optimum
-from MAXCUT.restarts import Point, search
+from MAXCUT.restarts import Cut, search
 from MAXCUT.sdp import SdpSolution
 
 Estimator = Literal["exact", "sampled"]
@@ -100,6 +101,9 @@ GRADIENT_THRESHOLD = 0.1
 # Heavy-ball momentum is stable below 2(1 + β)/curvature = 3.8/curvature. Where edges of an SDP
 # solution are all but antipodal the curvature is 1/ε and more, 18 on G48 and 30 on G70.
 MAX_RELATIVE_STEP = 3.0
+# μ_i/ε of a cut that restarts found, V = 0: the smoothed signs are all but decided, 0.95 of ±1,
+# and still have a slope to descend by.
+FOUND_LEVEL = 2.0
 CURVATURE_ITERATIONS = 10  # within 5% of the curvature on the G-set
 NUM_SNAPSHOTS = 80  # of max_steps, evenly: noise and its decay show in figures of V
 
@@ -122,7 +126,7 @@ class DerandomizedCut:
             every flip of a single vertex that gains.
         history: the descent from the SDP's vectors; its observations are ``cut_value`` (of
             sign(μ)) and ``largest_deviation`` (max_i ‖v_i‖).
-        restart_cut_values: the best cut of each restart.
+        restart_cut_values: the best cut of each restart; combined they may be worth more.
         objective: the exact objective where the descent to this cut ended.
         certificate: of that point.
     """
@@ -157,8 +161,8 @@ def derandomize(
         generator: of the perturbations and samples.
         estimator: "exact" closed form, or "sampled" score-function gradients.
         settings: of the descent; those for the graph's size if None.
-        restarts: searches from the same vectors besides (see ``restarts.search``); the best cut
-            is kept, and descended to once more where a restart found it.
+        restarts: searches from that cut and the vectors (see ``restarts.search``); what all of
+            them found is combined, and descended to once more where it is better.
         crew: processes, or a Dask scheduler's address, that share the restarts; what they find
             does not depend on it.
         device: where to compute; the CPU if None.
@@ -178,18 +182,20 @@ def derandomize(
     )
     objective, history = descent(solution.vectors, progress=progress)
     signs = one_flip_optimum(graph, objective.signs())
-    found = _restarts(graph, solution, restarts, crew, generator, checkpoints)
-    best = max(found, key=lambda point: point.cut_value, default=None)
-    if best is not None and best.cut_value > graph.cut_value(signs):
-        objective, _ = descent(best.vectors, best.mean)
-        signs = one_flip_optimum(graph, objective.signs())
+    found = _restarts(graph, solution, signs, restarts, crew, generator, checkpoints)
+    best = combined(graph, np.array([signs, *(cut.signs for cut in found)]))
+    if graph.cut_value(best) > graph.cut_value(signs):
+        level = FOUND_LEVEL * settings.smoothing
+        objective, _ = descent(np.zeros_like(solution.vectors), level * best)
+        reached = one_flip_optimum(graph, objective.signs())
+        signs = max(best, reached, key=graph.cut_value)
     exact.load_state_dict(objective.state_dict(), strict=False)
     return DerandomizedCut(
         signs=signs,
         cut_value=float(graph.cut_value(signs)),
         cut_value_before_polish=float(graph.cut_value(objective.signs())),
         history=history,
-        restart_cut_values=np.array([point.cut_value for point in found]),
+        restart_cut_values=np.array([cut.value for cut in found]),
         objective=exact,
         certificate=certify(exact),
     )
@@ -266,18 +272,19 @@ def _objective(
 def _restarts(
     graph: Graph,
     solution: SdpSolution,
+    signs: Float[np.ndarray, " vertices"],
     count: int,
     crew: int | str,
     generator: torch.Generator,
     checkpoints: Checkpoints | None,
-) -> list[Point]:
+) -> list[Cut]:
     if count == 0:
         return []
     root = int(torch.randint(2**62, (), generator=generator))
-    calls = [(graph, solution.vectors, seed) for seed in spawn_seeds(root, count)]
+    calls = [(graph, solution.vectors, signs, seed) for seed in spawn_seeds(root, count)]
     found = dict(parallel_calls(search, calls, crew, checkpoints))
-    points = (found[number] for number in range(count))
-    return [Point(np.asarray(vectors), np.asarray(mean), cut) for vectors, mean, cut in points]
+    cuts = (found[number] for number in range(count))
+    return [Cut(np.asarray(signs), value) for signs, value in cuts]
 
 
 def descent_optimizer(

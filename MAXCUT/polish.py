@@ -6,6 +6,11 @@ from jaxtyping import Float
 from MAXCUT.graph import Graph
 
 
+def smallest_gain(graph: Graph) -> float:
+    """Less than this is rounding, and could go back and forth for ever."""
+    return 1e-12 * float(np.abs(graph.weights).sum())
+
+
 def one_flip_optimum(
     graph: Graph, signs: Float[np.ndarray, " vertices"]
 ) -> Float[np.ndarray, " vertices"]:
@@ -17,8 +22,7 @@ def one_flip_optimum(
     starts, neighbours, weights = adjacency.indptr, adjacency.indices, adjacency.data
     signs = signs.copy()
     gains = signs * (adjacency @ signs)
-    # A gain this far below the weights is rounding, and could go back and forth for ever.
-    smallest = 1e-12 * float(np.abs(graph.weights).sum())
+    smallest = smallest_gain(graph)
     while len(gains) and gains[vertex := int(gains.argmax())] > smallest:
         row = slice(starts[vertex], starts[vertex + 1])
         signs[vertex] *= -1

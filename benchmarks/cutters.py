@@ -15,7 +15,7 @@ from derandomization.sweep import spawn_seeds
 from MAXCUT.baselines import hyperplane_cuts
 from MAXCUT.graph import Graph
 from MAXCUT.optimizer import derandomize
-from MAXCUT.restarts import search
+from MAXCUT.restarts import Cut, search
 from MAXCUT.sdp import solve_sdp
 
 Cutter = Callable[[Graph, float, int], float]
@@ -46,15 +46,15 @@ def derandomized(graph: Graph, restarts: int, seed: int) -> float:
 
 def searched(graph: Graph, seconds: float, seed: int) -> float:
     """Our restarts alone, from one SDP solution, as long as there is time for one more."""
-    budget, best, longest = Budget(seconds), -np.inf, 0.0
+    budget, best, longest = Budget(seconds), Cut(np.ones(graph.num_vertices), 0.0), 0.0
     solution = solve_sdp(graph, np.random.default_rng(seed))
     for each in spawn_seeds(seed, MANY):
         before = budget.left
-        best = max(best, search(graph, solution.vectors, each).cut_value)
+        best = search(graph, solution.vectors, best.signs, each)
         longest = max(longest, before - budget.left)
         if budget.left < longest:
             break
-    return best
+    return best.value
 
 
 def hyperplanes(graph: Graph, seconds: float, seed: int) -> float:

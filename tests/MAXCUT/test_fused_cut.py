@@ -1,4 +1,4 @@
-"""Value and gradient in one pass equal the ones by autograd, in both floating types."""
+"""Value and gradient in one pass equal the ones by autograd."""
 
 import math
 
@@ -19,14 +19,14 @@ def signed_graph(n: int, seed: int) -> Graph:
     return Graph(n, ends, rng.standard_normal(len(ends)))
 
 
-def at_random(kind: type[ExpectedCut], size: float, **options: object) -> ExpectedCut:
+def at_random(kind: type[ExpectedCut], size: float) -> ExpectedCut:
     """The same point for every kind: ‖v_i‖ about ``size``, μ_i about 0.3; vertex 0 is isolated."""
     graph = signed_graph(12, seed=3)
     kept = (graph.ends > 0).all(axis=1)
     graph = Graph(12, graph.ends[kept], graph.weights[kept])
     rng = np.random.default_rng(4)
     vectors = size * rng.standard_normal((12, 3)) / 3**0.5
-    objective = kind(graph, vectors, smoothing=0.1, regularization=0.02, **options)
+    objective = kind(graph, vectors, smoothing=0.1, regularization=0.02)
     with torch.no_grad():
         objective.mean.copy_(torch.from_numpy(0.3 * rng.standard_normal(12)))
     return objective
@@ -39,34 +39,21 @@ def value_and_gradient(objective: ExpectedCut) -> tuple[float, torch.Tensor]:
 
 
 @pytest.mark.parametrize("size", [1.0, 0.1, 1e-4])
-@pytest.mark.parametrize(
-    ("dtype", "error"), [(torch.float64, 1e-9), (torch.float32, 2e-5)], ids=["64", "32"]
-)
-def test_it_is_the_expected_cut_and_its_gradient(
-    size: float, dtype: torch.dtype, error: float
-) -> None:
+def test_it_is_the_expected_cut_and_its_gradient(size: float) -> None:
     expected, its_gradient = value_and_gradient(at_random(ExpectedCut, size))
-    value, gradient = value_and_gradient(at_random(FusedCut, size, dtype=dtype))
+    value, gradient = value_and_gradient(at_random(FusedCut, size))
     # The gradient is closed form in both; of the value eight nodes give what twenty do to 1e-6.
     assert value == pytest.approx(expected, rel=1e-6)
-    assert float((gradient - its_gradient).norm()) <= error * float(its_gradient.norm())
-
-
-@pytest.mark.parametrize("size", [1.0, 1e-4])
-def test_the_gradient_alone_is_that_of_the_whole_objective(size: float) -> None:
-    objective = at_random(FusedCut, size)
-    objective().backward()
-    for parameter, gradient in zip(objective.parameters(), objective.gradients(), strict=True):
-        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-12, atol=1e-15)
+    assert float((gradient - its_gradient).norm()) <= 1e-9 * float(its_gradient.norm())
 
 
 def test_levels_that_underflow_leave_value_and_gradient_finite() -> None:
-    objective = at_random(FusedCut, 1e-6, dtype=torch.float32)
+    objective = at_random(FusedCut, 1e-6)
     with torch.no_grad():
         objective.mean.mul_(1e3)
     objective().backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in objective.parameters())
-    cut = Graph(12, objective.ends.T.numpy(), objective.weights.double().numpy())
+    cut = Graph(12, objective.ends.T.numpy(), objective.weights.numpy())
     assert float(objective.expected_cut().detach()) == pytest.approx(
         float(cut.cut_value(objective.signs())), rel=1e-5
     )
@@ -81,10 +68,3 @@ def test_the_short_quadratures_serve_small_correlations_as_well_as_the_long(
     longest = MAXCUT.fused_cut.RULES[math.inf]
     monkeypatch.setattr(MAXCUT.fused_cut, "RULES", {math.inf: longest})
     assert short == pytest.approx(float(objective.expected_cut().detach()), abs=1e-11)
-
-
-def test_float32_stays_float32() -> None:
-    objective = at_random(FusedCut, 1.0, dtype=torch.float32)
-    assert {p.dtype for p in objective.parameters()} == {torch.float32}
-    assert objective().dtype == torch.float32
-    assert objective.ends.dtype == torch.int64
