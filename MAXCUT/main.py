@@ -42,7 +42,8 @@ class Config(RunConfig, WorkersConfig, GraphSource):
     """Most descent steps; default 2100 exact, 4050 from 100 vertices on, 5000 (the paper's)
     sampled."""
     restarts: int = 0
-    """Further searches from the same SDP solution, shared by the workers; the best cut is kept."""
+    """Searches from that cut and the SDP's hyperplanes, shared by the workers; what they find is
+    combined."""
     estimator: Estimator = "exact"
     """exact: the expected cut in closed form; sampled: 100 score-function samples a step."""
 

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from benchmarks.gset import _judge, measure
+from benchmarks.gset import OURS, _judge, measure
 from benchmarks.report import Effort, Report
 from reproduction.tables import best_known
 
@@ -24,10 +23,11 @@ def test_best_known_cuts_are_read(folder: Path) -> None:
 def test_a_five_cycle_is_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.gset.RESTARTS", 0)  # the others get as many seconds as ours
     report = measure(Effort(repeats=1, gset=folder))
-    (row,) = next(iter(report.tables.values()))
-    assert (row["graph"], row["derandomized"], row["tabu search"]) == ("C5", "4", "4")
-    assert [each.measured for each in report.targets] == [0.0, 0.0]
-    assert "drawn against tabu search: C5" in report.notes
+    for ours in OURS:
+        (row,) = report.tables[f"cuts of the G-set, {ours}, equal CPU seconds"]
+        assert (row["graph"], row[ours], row["tabu search"]) == ("C5", "4", "4")
+        assert f"drawn, {ours} against tabu search: C5" in report.notes
+    assert [each.measured for each in report.targets] == [0.0] * 2 * len(OURS)
 
 
 def test_without_a_folder_it_says_so() -> None:
@@ -37,6 +37,7 @@ def test_without_a_folder_it_says_so() -> None:
 
 def test_graphs_are_judged_one_by_one() -> None:
     report = Report()
-    _judge(report, ["A", "B", "C"], "tabu", np.array([1.0, 0.9, 0.9]), np.array([0.9, 0.9, 1.0]))
+    ratios = {"ours": [1.0, 0.9, 0.9], "tabu": [0.9, 0.9, 1.0]}
+    _judge(report, ["A", "B", "C"], ("ours", "tabu"), ratios)
     assert report.targets[0].measured == pytest.approx(1 / 3)
-    assert report.notes == ["drawn against tabu: B", "lost against tabu: C"]
+    assert report.notes == ["drawn, ours against tabu: B", "lost, ours against tabu: C"]
