@@ -1,12 +1,12 @@
 """The G-set at equal seconds: ours against dwave-samplers' tabu search and simulated annealing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from benchmarks.cutters import OTHERS, bound, derandomized, searched
-from benchmarks.measure import in_turn
+from benchmarks.measure import Turns, in_turn
 from benchmarks.report import Effort, Report, Row, Target
 from derandomization.study_figures import Panel
 from MAXCUT.graph import Graph
@@ -19,7 +19,7 @@ OURS: dict[str, Callable[[Graph, int], float]] = {
     f"derandomized, {RESTARTS} restarts": lambda graph, seed: derandomized(graph, RESTARTS, seed),
     "one search": lambda graph, seed: searched(graph, 0.0, seed),
 }
-SEED = 42
+SEEDS = 42, 1, 2  # the whole takes half an hour for three of them: it has the first
 MOST = 0.5  # of the graphs, to be won
 
 
@@ -32,17 +32,21 @@ def measure(effort: Effort) -> Report:
         known = dict(list(known.items())[:1])
     graphs = {name: read_graph(effort.gset / f"{name}.txt") for name in known}
     report = Report()
-    for ours in OURS:
-        _compare(report, ours, graphs, known)
+    for ours, seeds in zip(OURS, (SEEDS[:1], SEEDS), strict=True):
+        _compare(report, ours, seeds, graphs, known)
     return report
 
 
 def _compare(
-    report: Report, ours: str, graphs: Mapping[str, Graph], known: Mapping[str, float]
+    report: Report,
+    ours: str,
+    seeds: Sequence[int],
+    graphs: Mapping[str, Graph],
+    known: Mapping[str, float],
 ) -> None:
     """One of ours on every graph, and the others."""
     ratios: dict[str, list[float]] = {name: [] for name in (ours, *OTHERS)}
-    rows = [_one(ours, name, graph, known[name], ratios) for name, graph in graphs.items()]
+    rows = [_one(ours, seeds, name, graph, known[name], ratios) for name, graph in graphs.items()]
     report.tables[f"cuts of the G-set, {ours}, equal CPU seconds"] = rows
     for name in OTHERS:
         _judge(report, list(known), (ours, name), ratios)
@@ -56,29 +60,41 @@ def _compare(
             x=list(known),
             x_label="",
             y_label="cut over the best known",
-            title="The G-set at equal seconds",
+            title=f"The G-set, the seconds of {ours} for each",
             log_y=False,
             repetition="rounds",
         )
     )
 
 
-def _one(ours: str, name: str, graph: Graph, best: float, ratios: dict[str, list[float]]) -> Row:
-    mine = in_turn({ours: partial(OURS[ours], graph, SEED)}, 1)[ours]
-    others = in_turn({key: bound(each, graph, mine.cpu, SEED) for key, each in OTHERS.items()}, 1)
+def _one(
+    ours: str,
+    seeds: Sequence[int],
+    name: str,
+    graph: Graph,
+    best: float,
+    ratios: dict[str, list[float]],
+) -> Row:
+    """The mean cut over the seeds; for each, ours first, then the others in as many seconds."""
+    found: dict[str, list[Turns]] = {method: [] for method in ratios}
+    for seed in seeds:
+        mine = in_turn({ours: partial(OURS[ours], graph, seed)}, 1)[ours]
+        contenders = {key: bound(each, graph, mine.cpu, seed) for key, each in OTHERS.items()}
+        for method, done in {ours: mine, **in_turn(contenders, 1)}.items():
+            found[method].append(done)
     row: dict[str, float | str | bool | None] = {"graph": name, "best known": f"{best:g}"}
-    for method, done in {ours: mine, **others}.items():
-        value = done.outcomes[0]
-        ratios[method].append(value / best)
-        row |= {method: f"{value:g}", f"{method}, ratio": value / best}
-        row |= {f"{method}, CPU s": done.cpu}
+    for method, turns in found.items():
+        cut = float(np.mean([turn.outcomes[0] for turn in turns]))
+        ratios[method].append(cut / best)
+        row |= {method: f"{cut:.7g}", f"{method}, ratio": cut / best}
+        row |= {f"{method}, CPU s": float(np.mean([turn.cpu for turn in turns]))}
     return row
 
 
 def _judge(
     report: Report, graphs: list[str], pair: tuple[str, str], ratios: Mapping[str, list[float]]
 ) -> None:
-    """Won, drawn and lost, by name."""
+    """Won, drawn and lost, by name, by the mean over the seeds."""
     ours, theirs = (np.array(ratios[name]) for name in pair)
     against = f"{pair[0]} against {pair[1]}"
     won = int((ours > theirs).sum())
