@@ -54,11 +54,11 @@ def write_inputs(folder: Path) -> None:
 
 def commands(gset: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """The runs by name: an experiment and its options."""
-    for graph in gset:
-        cut = ["MAXCUT", "--graph-file", f"gset/{graph}.txt"]
-        yield f"{graph}", cut
+    graphs = {graph: f"gset/{graph}.txt" for graph in gset} | {"torus": "torus.rudy"}
+    for graph, file in graphs.items():
+        cut = ["MAXCUT", "--graph-file", file]
+        yield graph, cut
         yield f"{graph}-restarts", [*cut, "--restarts", str(RESTARTS)]
-    yield "torus", ["MAXCUT", "--graph-file", "torus.rudy"]
     for name, (_, k) in POINTS.items():
         data = [] if name == "paper" else ["--data", f"{name}.npy"]
         yield name, ["JohnsonLindenstrauss", "--pairs", "--num-components", str(k), *data]

@@ -53,6 +53,7 @@ TRACED = [
     ("JohnsonLindenstrauss", r"asks for ([\d ]+\d)\.", "runs/auto.json", "min_dim", ",d"),
     ("MAXCUT", r"a cut of (\d+) and a proven", "runs/torus.json", "cut_value", ".0f"),
     ("MAXCUT", r"and a proven ratio of (\S+),", "runs/torus.json", "proven_ratio", ".3f"),
+    ("MAXCUT", r"Eight restarts find (\d+),", "runs/torus-restarts.json", "cut_value", ".0f"),
 ]
 
 
