@@ -15,7 +15,7 @@ from torch import Tensor
 from MAXCUT.graph import Graph
 
 NUM_STEPS = 1_000
-# Two is where a harmonic oscillator of this frequency leaves its orbit, and the walls break ties.
+# Over the highest frequency, √(1 + ‖C·A‖): at 2 harmonic oscillators without walls would fly apart.
 RELATIVE_STEP = 1.4
 POWER_ITERATIONS = 30
 FIRST_MOMENTUM = 0.1  # uniform up to here: tells replicas of one position apart
