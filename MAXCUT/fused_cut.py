@@ -1,7 +1,6 @@
 """The expected cut with its gradient in one pass: what large graphs descend on."""
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.graph import Graph
+from MAXCUT.sparse import csr_tensor
 
 # The value is only watched; the gradient, which is closed form, is what the descent follows. As V
 # shrinks so do the correlations, and with them the interval of the quadrature: nodes by the
@@ -91,14 +91,8 @@ class _Pattern(nn.Module):
 
     def filled(self, coefficients: Float[Tensor, " edges"]) -> Tensor:
         """The matrix whose entries are those of their edges."""
-        with warnings.catch_warnings(action="ignore"):  # torch calls its sparse tensors a beta
-            return torch.sparse_csr_tensor(
-                self.row_starts,
-                self.columns,
-                coefficients.index_select(0, self.edge_of),
-                size=self.size,
-                check_invariants=False,
-            )
+        entries = coefficients.index_select(0, self.edge_of)
+        return csr_tensor(self.row_starts, self.columns, entries, self.size)
 
 
 class _FusedCut(torch.autograd.Function):

@@ -13,9 +13,10 @@ from derandomization.workers import WorkersConfig
 from MAXCUT import plot
 from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_cuts, hyperplane_expectation
 from MAXCUT.graph import Graph
-from MAXCUT.optimizer import DerandomizedCut, Estimator, derandomize, settings_for
+from MAXCUT.optimizer import DerandomizedCut, derandomize
 from MAXCUT.partition import proven_ratio, write_partition
 from MAXCUT.sdp import SdpSolution, solve_sdp
+from MAXCUT.settings import Estimator, settings_for
 from MAXCUT.source import GraphSource
 from MAXCUT.studies import STUDIES
 from MAXCUT.utilities import MAX_ENUMERATED_VERTICES, maximum_cut

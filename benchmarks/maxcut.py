@@ -18,8 +18,9 @@ from derandomization.study_figures import Panel
 from MAXCUT.expected_cut import ExpectedCut, SampledCut
 from MAXCUT.fused_cut import FusedCut
 from MAXCUT.graph import Graph
-from MAXCUT.optimizer import NUM_SAMPLES, descent_optimizer, settings_for, stable_settings
+from MAXCUT.optimizer import NUM_SAMPLES, descent_optimizer
 from MAXCUT.sdp import solve_sdp
+from MAXCUT.settings import settings_for, stable_settings
 from MAXCUT.studies import cost
 from MAXCUT.utilities import random_graph
 

@@ -20,9 +20,10 @@ from MAXCUT import plot
 from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_expectation
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.graph import Graph
-from MAXCUT.optimizer import EXACT, derandomize
+from MAXCUT.optimizer import derandomize
 from MAXCUT.polish import one_flip_optimum
 from MAXCUT.sdp import SdpSolution, solve_sdp
+from MAXCUT.settings import EXACT
 from MAXCUT.studies.families import FAMILIES
 from MAXCUT.utilities import maximum_cut
 

@@ -1,6 +1,7 @@
 """Value and gradient in one pass equal the ones by autograd."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,25 +12,26 @@ from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.fused_cut import FusedCut
 from MAXCUT.graph import Graph
 
-
-def signed_graph(n: int, seed: int) -> Graph:
-    rng = np.random.default_rng(seed)
-    pairs = np.array([(i, j) for i in range(n) for j in range(i + 1, n)])
-    ends = pairs[rng.random(len(pairs)) < 0.4]
-    return Graph(n, ends, rng.standard_normal(len(ends)))
+Build = Callable[..., Graph]
+AtRandom = Callable[[type[ExpectedCut], float], ExpectedCut]
 
 
-def at_random(kind: type[ExpectedCut], size: float) -> ExpectedCut:
+@pytest.fixture(scope="module")
+def at_random(signed_graph: Build) -> AtRandom:
     """The same point for every kind: ‖v_i‖ about ``size``, μ_i about 0.3; vertex 0 is isolated."""
-    graph = signed_graph(12, seed=3)
-    kept = (graph.ends > 0).all(axis=1)
-    graph = Graph(12, graph.ends[kept], graph.weights[kept])
-    rng = np.random.default_rng(4)
-    vectors = size * rng.standard_normal((12, 3)) / 3**0.5
-    objective = kind(graph, vectors, smoothing=0.1, regularization=0.02)
-    with torch.no_grad():
-        objective.mean.copy_(torch.from_numpy(0.3 * rng.standard_normal(12)))
-    return objective
+
+    def build(kind: type[ExpectedCut], size: float) -> ExpectedCut:
+        graph = signed_graph(12, seed=3)
+        kept = (graph.ends > 0).all(axis=1)
+        graph = Graph(12, graph.ends[kept], graph.weights[kept])
+        rng = np.random.default_rng(4)
+        vectors = size * rng.standard_normal((12, 3)) / 3**0.5
+        objective = kind(graph, vectors, smoothing=0.1, regularization=0.02)
+        with torch.no_grad():
+            objective.mean.copy_(torch.from_numpy(0.3 * rng.standard_normal(12)))
+        return objective
+
+    return build
 
 
 def value_and_gradient(objective: ExpectedCut) -> tuple[float, torch.Tensor]:
@@ -39,7 +41,7 @@ def value_and_gradient(objective: ExpectedCut) -> tuple[float, torch.Tensor]:
 
 
 @pytest.mark.parametrize("size", [1.0, 0.1, 1e-4])
-def test_it_is_the_expected_cut_and_its_gradient(size: float) -> None:
+def test_it_is_the_expected_cut_and_its_gradient(size: float, at_random: AtRandom) -> None:
     expected, its_gradient = value_and_gradient(at_random(ExpectedCut, size))
     value, gradient = value_and_gradient(at_random(FusedCut, size))
     # The gradient is closed form in both; of the value eight nodes give what twenty do to 1e-6.
@@ -47,7 +49,7 @@ def test_it_is_the_expected_cut_and_its_gradient(size: float) -> None:
     assert float((gradient - its_gradient).norm()) <= 1e-9 * float(its_gradient.norm())
 
 
-def test_levels_that_underflow_leave_value_and_gradient_finite() -> None:
+def test_levels_that_underflow_leave_value_and_gradient_finite(at_random: AtRandom) -> None:
     objective = at_random(FusedCut, 1e-6)
     with torch.no_grad():
         objective.mean.mul_(1e3)
@@ -61,7 +63,7 @@ def test_levels_that_underflow_leave_value_and_gradient_finite() -> None:
 
 @pytest.mark.parametrize("size", [0.01, 0.1])
 def test_the_short_quadratures_serve_small_correlations_as_well_as_the_long(
-    size: float, monkeypatch: pytest.MonkeyPatch
+    size: float, monkeypatch: pytest.MonkeyPatch, at_random: AtRandom
 ) -> None:
     objective = at_random(FusedCut, size)
     short = float(objective.expected_cut().detach())

@@ -1,5 +1,7 @@
 """Searches from one SDP solution: repeatable and no worse than one descent."""
 
+from collections.abc import Callable
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from MAXCUT.optimizer import DerandomizedCut, derandomize
 from MAXCUT.restarts import search
 from MAXCUT.sdp import SdpSolution, solve_sdp
 from MAXCUT.utilities import maximum_cut
+
+Build = Callable[..., Graph]
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +37,9 @@ def test_a_search_repeats_and_never_loses_what_it_started_with(
     assert again.value >= first.value
 
 
-def signed_graph(n: int, seed: int) -> Graph:
-    rng = np.random.default_rng(seed)
-    pairs = np.array([(i, j) for i in range(n) for j in range(i + 1, n)])
-    ends = pairs[rng.random(len(pairs)) < 0.4]
-    return Graph(n, ends, rng.standard_normal(len(ends)))
-
-
 # On 31 and 44 oscillators that stay too close to the best cut miss the optimum.
 @pytest.mark.parametrize("seed", [0, 5, 31, 44])
-def test_a_search_finds_the_optimum_of_a_small_graph(seed: int) -> None:
+def test_a_search_finds_the_optimum_of_a_small_graph(seed: int, signed_graph: Build) -> None:
     graph = signed_graph(14, seed)
     solution = solve_sdp(graph, np.random.default_rng(seed))
     found = search(graph, solution.vectors, np.ones(14), seed)

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -10,12 +12,7 @@ from MAXCUT.graph import Graph
 from MAXCUT.sdp import dual_bound, solve_sdp
 from MAXCUT.utilities import maximum_cut, random_graph
 
-
-def random_signed_graph(n: int, seed: int) -> Graph:
-    rng = np.random.default_rng(seed)
-    pairs = np.array([(i, j) for i in range(n) for j in range(i + 1, n)])
-    ends = pairs[rng.random(len(pairs)) < 0.5]
-    return Graph(n, ends, rng.standard_normal(len(ends)))
+Build = Callable[..., Graph]
 
 
 def test_odd_cycle_reaches_its_known_sdp_value() -> None:
@@ -39,8 +36,8 @@ def test_the_papers_graph_has_sdp_value_42_73() -> None:
     assert 0 <= solution.upper_bound - solution.value < 1e-4
 
 
-def test_vectors_are_unit_and_give_the_value() -> None:
-    graph = random_signed_graph(40, seed=3)
+def test_vectors_are_unit_and_give_the_value(signed_graph: Build) -> None:
+    graph = signed_graph(40, seed=3)
     solution = solve_sdp(graph, np.random.default_rng(1))
     np.testing.assert_allclose(np.linalg.norm(solution.vectors, axis=1), 1, atol=1e-12)
     i, j = graph.ends.T
@@ -51,9 +48,9 @@ def test_vectors_are_unit_and_give_the_value() -> None:
 @settings(max_examples=30, deadline=None)
 @given(n=st.integers(3, 12), seed=st.integers(0, 10_000), rank=st.integers(1, 4))
 def test_dual_bound_is_never_below_the_optimum_whatever_the_vectors(
-    n: int, seed: int, rank: int
+    n: int, seed: int, rank: int, signed_graph: Build
 ) -> None:
-    graph = random_signed_graph(n, seed)
+    graph = signed_graph(n, seed)
     if len(graph.weights) == 0:
         return
     vectors = np.random.default_rng(seed).standard_normal((n, rank))
@@ -64,9 +61,9 @@ def test_dual_bound_is_never_below_the_optimum_whatever_the_vectors(
 
 
 def test_dual_bound_charges_the_eigenvalue_for_its_residual(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, signed_graph: Build
 ) -> None:
-    graph = random_signed_graph(6, seed=1)
+    graph = signed_graph(6, seed=1)
     vectors = np.ones((6, 1))
     bounds = {}
     for residual in (0.0, 0.5):
@@ -76,8 +73,8 @@ def test_dual_bound_charges_the_eigenvalue_for_its_residual(
     assert bounds[0.5] - bounds[0.0] == pytest.approx(6 * 0.5 / 4)
 
 
-def test_dual_bound_closes_the_gap_past_the_dense_size() -> None:
-    graph = random_signed_graph(300, seed=5)
+def test_dual_bound_closes_the_gap_past_the_dense_size(signed_graph: Build) -> None:
+    graph = signed_graph(300, seed=5)
     solution = solve_sdp(graph, np.random.default_rng(0))
     dense = np.linalg.eigvalsh(
         graph.adjacency().toarray()
@@ -95,10 +92,10 @@ def test_isolated_vertices_and_one_edge() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_an_interior_point_solver_finds_the_same_value(seed: int) -> None:
+def test_an_interior_point_solver_finds_the_same_value(seed: int, signed_graph: Build) -> None:
     cvxpy = pytest.importorskip("cvxpy")
     pytest.importorskip("clarabel")
-    graph = random_signed_graph(25, seed)
+    graph = signed_graph(25, seed)
     gram = cvxpy.Variable((25, 25), PSD=True)
     i, j = graph.ends.T
     cut = cvxpy.sum(cvxpy.multiply(graph.weights, 1 - gram[i, j])) / 2

@@ -90,3 +90,20 @@ def cosine_objective() -> Callable[..., CosineObjective]:
 @pytest.fixture(scope="module")
 def cubic_objective() -> Callable[..., CubicObjective]:
     return CubicObjective
+
+
+@pytest.fixture(scope="module")
+def quantities() -> Callable[..., tuple[float, float, float]]:
+    """f, ‖∇f‖ and ‖W‖_F of an objective at a snapshot, computed anew."""
+
+    def compute(
+        objective: DerandomizationObjective, snapshot: dict[str, Tensor]
+    ) -> tuple[float, float, float]:
+        objective.load_state_dict(snapshot, strict=False)
+        objective.zero_grad()
+        value = objective()
+        value.backward()
+        squares = sum(float(p.grad.square().sum()) for p in objective.parameters())
+        return value.item(), math.sqrt(squares), objective.weight_norm()
+
+    return compute

@@ -1,12 +1,11 @@
 """descend: what its History says is what happened."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from derandomization import (
     DerandomizationObjective,
@@ -16,6 +15,7 @@ from derandomization import (
 )
 
 Build = Callable[..., DerandomizationObjective]
+Quantities = Callable[..., tuple[float, float, float]]
 
 
 def pgd(objective: DerandomizationObjective, **options: float) -> PerturbedGradientDescent:
@@ -30,20 +30,9 @@ def pgd(objective: DerandomizationObjective, **options: float) -> PerturbedGradi
     return PerturbedGradientDescent(objective.parameters(), **(settings | options))
 
 
-def quantities(
-    objective: DerandomizationObjective, snapshot: dict[str, Tensor]
-) -> tuple[float, float, float]:
-    """f, ‖∇f‖ and ‖W‖_F at a snapshot, computed anew."""
-    objective.load_state_dict(snapshot, strict=False)
-    objective.zero_grad()
-    value = objective()
-    value.backward()
-    squares = sum(float(p.grad.square().sum()) for p in objective.parameters())
-    return value.item(), math.sqrt(squares), objective.weight_norm()
-
-
 def test_row_t_is_the_point_before_step_t_and_the_last_row_the_end(
     cosine_objective: Build,
+    quantities: Quantities,
 ) -> None:
     objective = cosine_objective([[0.5, 0.1], [0.2, 0.8]], [0.2, 0.1])
     history = descend(
@@ -61,7 +50,9 @@ def test_row_t_is_the_point_before_step_t_and_the_last_row_the_end(
         assert row == pytest.approx(quantities(objective, snapshot), rel=1e-12)
 
 
-def test_the_row_of_a_perturbing_step_too_is_the_point_before_it(cosine_saddle: Build) -> None:
+def test_the_row_of_a_perturbing_step_too_is_the_point_before_it(
+    cosine_saddle: Build, quantities: Quantities
+) -> None:
     objective = cosine_saddle()
     history = descend(objective, pgd(objective), max_steps=3, snapshot_steps=[0])
     assert history.perturbation_steps.tolist() == [0]
@@ -73,6 +64,7 @@ def test_the_row_of_a_perturbing_step_too_is_the_point_before_it(cosine_saddle: 
 
 def test_a_terminated_descent_stops_and_its_last_row_is_the_restored_point(
     cosine_saddle: Build,
+    quantities: Quantities,
 ) -> None:
     objective = cosine_saddle()
     calls = []

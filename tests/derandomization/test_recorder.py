@@ -12,18 +12,7 @@ from torch import Tensor, nn
 from derandomization import DerandomizationObjective, Diverged, descend
 
 Build = Callable[..., DerandomizationObjective]
-
-
-def quantities(
-    objective: DerandomizationObjective, snapshot: dict[str, Tensor]
-) -> tuple[float, float, float]:
-    """f, ‖∇f‖ and ‖W‖_F at a snapshot, computed anew."""
-    objective.load_state_dict(snapshot, strict=False)
-    objective.zero_grad()
-    value = objective()
-    value.backward()
-    squares = sum(float(p.grad.square().sum()) for p in objective.parameters())
-    return value.item(), math.sqrt(squares), objective.weight_norm()
+Quantities = Callable[..., tuple[float, float, float]]
 
 
 def diverging(
@@ -38,6 +27,7 @@ def diverging(
 
 def test_a_value_no_longer_finite_ends_the_descent_and_all_before_is_kept(
     cubic_objective: Build,
+    quantities: Quantities,
 ) -> None:
     calls: list[tuple[int, float, float]] = []
     objective = cubic_objective(0.0, -1.0, 0.1, 1.0)

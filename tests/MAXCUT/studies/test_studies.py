@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import MAXCUT.optimizer
+import MAXCUT.settings
 from MAXCUT.expected_cut import ExpectedCut
-from MAXCUT.optimizer import EXACT
 from MAXCUT.sdp import solve_sdp
+from MAXCUT.settings import EXACT
 from MAXCUT.studies import STUDIES, baselines, guarantee
 from MAXCUT.studies.families import FAMILIES
 from MAXCUT.utilities import maximum_cut
@@ -83,8 +83,8 @@ def test_a_graph_weighs_in_a_union_what_it_weighs_alone() -> None:
 
 
 def test_every_baseline_cuts_the_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few_steps = dataclasses.replace(MAXCUT.optimizer.SAMPLED, max_steps=300)
-    monkeypatch.setattr(MAXCUT.optimizer, "SAMPLED", few_steps)
+    few_steps = dataclasses.replace(MAXCUT.settings.SAMPLED, max_steps=300)
+    monkeypatch.setattr(MAXCUT.settings, "SAMPLED", few_steps)
     monkeypatch.setattr(baselines, "NUM_RESTARTS", 1)
     settings = {"graph_size": 10, "edge_probability": 0.5, "seeds": 1}
     record = record_of("baselines", tmp_path, **settings)
