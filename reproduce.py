@@ -4,15 +4,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from derandomization.checks import require_between, require_fields
-from derandomization.command_line import launch
-from derandomization.workers import WorkersConfig, parallel_calls
+from derandomization.laboratory.command_line import launch
+from derandomization.laboratory.settings import Between, check_fields
+from derandomization.laboratory.workers import WorkersConfig, parallel_calls
 from reproduction.check import PAGE, REPORT, problems_in
 from reproduction.claims import commands_for, parse_ids
 from reproduction.page import html
@@ -30,7 +31,7 @@ class Config(WorkersConfig):
 
     output_dir: Path = Path("results")
     """Folder for REPORT.md, report.html and the parts; made if missing."""
-    seeds: int = 10
+    seeds: Annotated[int, Between(1, 10**5)] = 10
     """Repetitions of every experiment; the first has its default seed."""
     quick: bool = False
     """One seed, in the studies too: about a minute without them."""
@@ -42,9 +43,7 @@ class Config(WorkersConfig):
     """Run nothing: re-read the folder and fail where something is missing or does not hold."""
 
     def __post_init__(self) -> None:
-        require_fields(self)
-        require_between("seeds", self.seeds, 1, 10**5)
-        self.check_workers()
+        check_fields(self)
         parse_ids(self.only)
         if self.quick and self.full:
             raise ValueError("quick and full exclude each other")
@@ -95,7 +94,8 @@ def _run_all(parts: Sequence[Part], config: Config) -> list[str]:
         bar.update(task, completed=sum(part.seconds for part in parts if part not in waiting))
         bar.update(task, description=f"part {done}/{len(parts)}")
         calls = [(part, config.output_dir) for part in waiting]
-        for index, failure in parallel_calls(run_part, calls, config.crew):
+        found = parallel_calls(run_part, calls, workers=config.workers, scheduler=config.scheduler)
+        for index, failure in found:
             done += 1
             bar.update(task, description=f"part {done}/{len(parts)}")
             bar.advance(task, waiting[index].seconds)

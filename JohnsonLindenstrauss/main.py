@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from derandomization.checks import require_at_least
-from derandomization.command_line import launch
-from derandomization.runs import Run, RunConfig
-from derandomization.trace import trace_norm
+from derandomization.laboratory.command_line import launch
+from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.trace import trace_norm
 from JohnsonLindenstrauss import plot
 from JohnsonLindenstrauss.baselines import (
     GaussianBaselines,

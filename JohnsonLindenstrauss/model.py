@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from derandomization import DerandomizationObjective
 from derandomization.checks import require_at_least, require_between
-from derandomization.noise import standard_normal
+from derandomization.expectations import standard_normal
 
 BATCH_SIZE = 20  # draws per step of the published code
 

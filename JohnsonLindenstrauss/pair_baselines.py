@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from derandomization.checks import require_between
-from derandomization.noise import standard_normal
+from derandomization.expectations import standard_normal
 from JohnsonLindenstrauss.pair_train import span
 from JohnsonLindenstrauss.pairs import BLOCK_SIZE, PairBlocks, ratio_range
 

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from derandomization.figures import (
+from derandomization.laboratory.figures import (
     BLUE,
     GREEN,
     GREY,

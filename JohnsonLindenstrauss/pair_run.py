@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from derandomization.runs import Run
+from derandomization.laboratory.run import Run
 from JohnsonLindenstrauss import pair_plot
 from JohnsonLindenstrauss.baselines import guaranteed_distortion
 from JohnsonLindenstrauss.distinct import distinct_points

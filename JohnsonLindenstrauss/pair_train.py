@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from derandomization.checkpoints import Checkpoints
 from derandomization.checks import require_between
-from derandomization.descent import ProgressCallback
+from derandomization.descent import StepCallback
+from derandomization.laboratory.checkpoints import Checkpoints
 from JohnsonLindenstrauss.distinct import distinct_points
 from JohnsonLindenstrauss.pairs import (
     BLOCK_SIZE,
@@ -107,7 +107,7 @@ def train_pairs(
     target: float = 0.0,
     max_steps: int | None = None,
     device: torch.device | None = None,
-    progress: ProgressCallback | None = None,
+    progress: StepCallback | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> PairTraining:
     """Minimise the largest distortion of all pairwise distances.

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from derandomization.figures import (
+from derandomization.laboratory.figures import (
     BLUE,
     GREEN,
     ORANGE,
@@ -17,7 +17,7 @@ from derandomization.figures import (
     mark_perturbations,
     new_figure,
 )
-from derandomization.trace import NormTrace
+from derandomization.laboratory.trace import NormTrace
 
 
 def distortion_figure(

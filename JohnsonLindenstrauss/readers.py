@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from derandomization.arrays import check_archive, load_sparse, read_header, sparse_entries
-from derandomization.files import Source, number_in, read_source
-from derandomization.numbered import Line, NumberedLines, read_banner
+from derandomization.files.arrays import check_archive, load_sparse, read_header, sparse_entries
+from derandomization.files.content import Source, number_in, read_source
+from derandomization.files.number_lines import Line, NumberedLines, read_banner
 
 MAX_NUMBERS = 2**29  # 4 GiB in float64: beyond, say so instead of swapping
 LONGEST_LINE = 2**24  # of a .csv, in bytes: a million coordinates of sixteen characters

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from derandomization import History, PerturbedGradientDescent, descend
-from derandomization.checkpoints import Checkpoints
-from derandomization.descent import ProgressCallback
-from derandomization.history import Diverged
+from derandomization import History, PerturbedGradientDescent
+from derandomization.descent import Diverged, StepCallback
+from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
 from JohnsonLindenstrauss.softmax import PairDistortion
 
 # Stages of constant β, each with steps of pace·√(k·rank)/β: curvature grows with β, and falls as
@@ -30,7 +29,7 @@ class StagedDescent:
     def __init__(
         self,
         generator: torch.Generator,
-        progress: ProgressCallback | None,
+        progress: StepCallback | None,
         max_steps: int | None,
         checkpoints: Checkpoints | None,
     ) -> None:
@@ -58,7 +57,7 @@ class StagedDescent:
             optimizer = self._optimizer(objective, steps, perturb)
             rate = optimizer.param_groups[0]["lr"]
             try:
-                history = descend(
+                history = resumable_descend(
                     objective,
                     optimizer,
                     max_steps=steps,

@@ -19,8 +19,8 @@ from derandomization import (
     certify,
     descend,
 )
-from derandomization.checkpoints import Checkpoints
-from derandomization.descent import ProgressCallback
+from derandomization.descent import StepCallback
+from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
 from JohnsonLindenstrauss.exceedance import ExceedanceProbability
 from JohnsonLindenstrauss.model import (
     ExpectedDistortion,
@@ -114,7 +114,7 @@ def train(
     estimator: Estimator = "exact",
     epsilon: float | None = None,
     max_steps: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: StepCallback | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> Training:
     """Minimise the distortion of A = M + σZ over (M, σ), then certify where that ended.
@@ -142,7 +142,7 @@ def train(
         objective = SampledDistortion(points, num_components, generator)
     optimizer = descent_optimizer(objective, settings, generator)
     max_steps = settings.max_steps if max_steps is None else max_steps
-    history = descend(
+    history = resumable_descend(
         objective,
         optimizer,
         max_steps=max_steps,

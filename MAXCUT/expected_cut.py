@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from derandomization import DerandomizationObjective
 from derandomization.checks import require_at_least, require_positive
-from derandomization.noise import standard_normal
+from derandomization.expectations import standard_normal
 from MAXCUT.graph import Graph
 
 NUM_NODES = 20

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
-from derandomization.arrays import sparse_entries
+from derandomization.files.arrays import sparse_entries
 
 # Far past any graph an SDP is solved for, yet labels for this many still fit into memory.
 MAX_VERTICES = 10**7

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from derandomization.checks import require_at_least, require_between
-from derandomization.command_line import launch
-from derandomization.runs import Run, RunConfig
-from derandomization.trace import trace_norm
-from derandomization.workers import WorkersConfig
+from derandomization.laboratory.command_line import launch
+from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.trace import trace_norm
+from derandomization.laboratory.workers import WorkersConfig
 from MAXCUT import plot
 from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_cuts, hyperplane_expectation
 from MAXCUT.graph import Graph
@@ -51,7 +51,6 @@ class Config(RunConfig, WorkersConfig, GraphSource):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_source()
-        self.check_workers()
         require_between("restarts", self.restarts, 0, 10**5)
         if self.steps is not None:
             require_at_least("steps", self.steps, 1)
@@ -79,7 +78,8 @@ def main(config: Config) -> None:
             estimator=config.estimator,
             settings=settings,
             restarts=config.restarts,
-            crew=config.crew,
+            workers=config.workers,
+            scheduler=config.scheduler,
             device=config.torch_device(),
             progress=progress,
             checkpoints=run.checkpoints,

@@ -16,13 +16,12 @@ from derandomization import (
     History,
     PerturbedGradientDescent,
     certify,
-    descend,
 )
-from derandomization.checkpoints import Checkpoints
 from derandomization.checks import require_at_least
-from derandomization.descent import ProgressCallback
-from derandomization.sweep import spawn_seeds
-from derandomization.workers import parallel_calls
+from derandomization.descent import StepCallback
+from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
+from derandomization.laboratory.study import spawn_seeds
+from derandomization.laboratory.workers import parallel_calls
 from MAXCUT.crossover import combined
 from MAXCUT.expected_cut import ExpectedCut, SampledCut
 from MAXCUT.fused_cut import FusedCut
@@ -74,9 +73,10 @@ def derandomize(
     estimator: Estimator = "exact",
     settings: DescentSettings | None = None,
     restarts: int = 0,
-    crew: int | str = 1,
+    workers: int = 1,
+    scheduler: str | None = None,
     device: torch.device | None = None,
-    progress: ProgressCallback | None = None,
+    progress: StepCallback | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> DerandomizedCut:
     """Descend from (V, μ = 0) until V has vanished; sign(μ) is the cut (Theorem 5.2).
@@ -108,7 +108,7 @@ def derandomize(
     )
     objective, history = descent(solution.vectors, progress=progress)
     signs = one_flip_optimum(graph, objective.signs())
-    found = _restarts(graph, solution, signs, restarts, crew, generator, checkpoints)
+    found = _restarts(graph, solution, signs, restarts, workers, scheduler, generator, checkpoints)
     best = combined(graph, np.array([signs, *(cut.signs for cut in found)]))
     if graph.cut_value(best) > graph.cut_value(signs):
         level = FOUND_LEVEL * settings.smoothing
@@ -145,14 +145,14 @@ def _descend(
     checkpoints: Checkpoints | None,
     vectors: Float[np.ndarray, "vertices rank"],
     mean: Float[np.ndarray, " vertices"] | None = None,
-    progress: ProgressCallback | None = None,
+    progress: StepCallback | None = None,
 ) -> tuple[ExpectedCut, History]:
     """Descend from (V, μ), by default μ = 0."""
     objective = _objective(graph, vectors, estimator, settings, generator)
     if mean is not None:
         objective.mean.data.copy_(torch.from_numpy(mean))
     objective, max_steps = objective.to(device), settings.max_steps
-    return objective, descend(
+    return objective, resumable_descend(
         objective,
         descent_optimizer(objective, settings, generator),
         max_steps=max_steps,
@@ -192,7 +192,8 @@ def _restarts(
     solution: SdpSolution,
     signs: Float[np.ndarray, " vertices"],
     count: int,
-    crew: int | str,
+    workers: int,
+    scheduler: str | None,
     generator: torch.Generator,
     checkpoints: Checkpoints | None,
 ) -> list[Cut]:
@@ -200,7 +201,9 @@ def _restarts(
         return []
     root = int(torch.randint(2**62, (), generator=generator))
     calls = [(graph, solution.vectors, signs, seed) for seed in spawn_seeds(root, count)]
-    found = dict(parallel_calls(search, calls, crew, checkpoints))
+    found = dict(
+        parallel_calls(search, calls, workers=workers, scheduler=scheduler, checkpoints=checkpoints)
+    )
     cuts = (found[number] for number in range(count))
     return [Cut(np.asarray(signs), value) for signs, value in cuts]
 

@@ -75,7 +75,7 @@ def derandomized_cut(
         solution,
         generator=torch.Generator().manual_seed(seed),
         restarts=restarts,
-        crew=workers,
+        workers=workers,
     )
     return Partition(
         sides=dict(zip(canonical.labels, sides_of(cut.signs), strict=True)),

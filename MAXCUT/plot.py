@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from derandomization.figures import (
+from derandomization.laboratory.figures import (
     BLUE,
     GREEN,
     GREY,
@@ -16,13 +16,14 @@ from derandomization.figures import (
     PURPLE,
     RED,
     SMALLEST_NORM,
+    Panel,
     draw_norm,
+    draw_panel,
     label,
     legend_below,
     new_figure,
 )
-from derandomization.study_figures import Panel, draw_panel
-from derandomization.trace import NormTrace
+from derandomization.laboratory.trace import NormTrace
 from MAXCUT.graph import Graph
 
 MAX_DRAWN_VERTICES = 200  # more is a tangle

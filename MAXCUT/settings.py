@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from derandomization.stationarity import Hessian
+from derandomization.certificate import Hessian
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.graph import Graph
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from derandomization.checks import require_at_least, require_between, require_positive
-from derandomization.command_line import launch
-from derandomization.runs import Run, RunConfig
-from derandomization.trace import trace_norm
+from derandomization.laboratory.command_line import launch
+from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.trace import trace_norm
 from NeuralNetworks import plot, toy
 from NeuralNetworks.activations import ACTIVATIONS, ActivationName
 from NeuralNetworks.losses import LossName

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from derandomization.figures import (
+from derandomization.laboratory.figures import (
     BLUE,
     GREEN,
     GREY,
@@ -21,7 +21,7 @@ from derandomization.figures import (
     legend_below,
     new_figure,
 )
-from derandomization.trace import NormTrace
+from derandomization.laboratory.trace import NormTrace
 
 # More rows than this only blacken the plane.
 MAX_TRAJECTORIES = 250

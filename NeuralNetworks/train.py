@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from derandomization import (
-    Antithetic,
     Certificate,
     Expectation,
     History,
@@ -22,17 +21,16 @@ from derandomization import (
     PerturbedGradientDescent,
     QuasiMonteCarlo,
     certify,
-    descend,
     log_spaced_steps,
 )
-from derandomization.checkpoints import Checkpoints
+from derandomization.certificate import Hessian
 from derandomization.checks import require_positive
-from derandomization.descent import ProgressCallback
-from derandomization.stationarity import Hessian
+from derandomization.descent import StepCallback
+from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
 from NeuralNetworks.losses import Loss, LossFunction, LossName, as_loss
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Dataset, Examples, Population, PopulationRisk
-from NeuralNetworks.rules import NODES, exact_rule
+from NeuralNetworks.rules import NODES, Antithetic, exact_rule
 
 Estimator = Literal["exact", "antithetic", "sampled"]
 Layers = Sequence[tuple[int, Sequence[Tensor]]]  # a width and the parameters it scales
@@ -118,7 +116,7 @@ def train(
     gradient_threshold: float | None = None,
     max_steps: int | None = None,
     device: torch.device | None = None,
-    progress: ProgressCallback | None = None,
+    progress: StepCallback | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> Training:
     """Train ``student`` in place, then certify the point where it ended.
@@ -158,7 +156,7 @@ def train(
     settings = SETTINGS[estimator]
     objective = PopulationRisk(student, examples, regularization, chosen).to(device)
     max_steps = max_steps or settings.max_steps
-    history = descend(
+    history = resumable_descend(
         objective,
         descent_optimizer(objective, settings, generator, learning_rate, gradient_threshold),
         max_steps=max_steps,

@@ -11,8 +11,8 @@ from torch.optim import Optimizer
 from benchmarks.measure import Ratio, in_turn, ratio
 from benchmarks.report import Effort, Report, Row
 from derandomization import DerandomizationObjective, GaussHermite, PerturbedGradientDescent
-from derandomization.stationarity import CURVATURE_TOLERANCE, Hessian
-from derandomization.study_figures import Panel
+from derandomization.certificate import CURVATURE_TOLERANCE, Hessian
+from derandomization.laboratory.figures import Panel
 from JohnsonLindenstrauss.model import ExpectedDistortion, cube_points
 from MAXCUT.fused_cut import FusedCut
 from MAXCUT.graph import Graph

@@ -11,7 +11,7 @@ from dwave.samplers import SimulatedAnnealingSampler, TabuSampler
 from networkx.algorithms.approximation import one_exchange
 
 from benchmarks.measure import Seconds, now
-from derandomization.sweep import spawn_seeds
+from derandomization.laboratory.study import spawn_seeds
 from MAXCUT.baselines import hyperplane_cuts
 from MAXCUT.graph import Graph
 from MAXCUT.optimizer import derandomize

@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.cutters import OTHERS, bound, derandomized, searched
 from benchmarks.measure import Turns, in_turn
 from benchmarks.report import Effort, Report, Row, Target
-from derandomization.study_figures import Panel
+from derandomization.laboratory.figures import Panel
 from MAXCUT.graph import Graph
 from MAXCUT.readers import read_graph
 from reproduction.tables import best_known

@@ -14,8 +14,8 @@ from benchmarks.measure import Turns, fastest_step, fitted_exponent, footprint, 
 from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
 from benchmarks.report import Effort, Report, Row, growth_panel
 from derandomization import DerandomizationObjective, PerturbedGradientDescent
-from derandomization.noise import standard_normal
-from derandomization.study_figures import Panel
+from derandomization.expectations import standard_normal
+from derandomization.laboratory.figures import Panel
 from JohnsonLindenstrauss.model import (
     BATCH_SIZE,
     ExpectedDistortion,

@@ -14,7 +14,7 @@ from benchmarks.measure import fitted_exponent, footprint, in_turn
 from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
 from benchmarks.report import Effort, Report, Row, growth_panel
 from derandomization import DerandomizationObjective
-from derandomization.study_figures import Panel
+from derandomization.laboratory.figures import Panel
 from MAXCUT.expected_cut import ExpectedCut, SampledCut
 from MAXCUT.fused_cut import FusedCut
 from MAXCUT.graph import Graph

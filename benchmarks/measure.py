@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from derandomization.memory import keep_freed_memory
+from derandomization.laboratory.memory import keep_freed_memory
 
 STATUS = Path("/proc/self/status")
 RESET_PEAK = Path("/proc/self/clear_refs")  # writing 5 forgets the peak so far (proc(5))

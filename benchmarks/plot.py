@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from derandomization.study_figures import Panel, study_figure
+from derandomization.laboratory.figures import Panel, study_figure
 
 
 def benchmark_figure(panels: Sequence[Panel]) -> Figure:

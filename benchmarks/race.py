@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from benchmarks.measure import Ratio, Seconds, in_turn, now, ratio
 from benchmarks.report import Row
 from derandomization import DerandomizationObjective, descend
-from derandomization.study_figures import Panel
+from derandomization.laboratory.figures import Panel
 
 Problem = tuple[DerandomizationObjective, Optimizer]
 

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 
 from benchmarks.measure import Turns, in_turn, ratio
 from benchmarks.report import Effort, Report, Row
-from derandomization.study_figures import Panel
+from derandomization.laboratory.figures import Panel
 from MAXCUT.graph import Graph
 from MAXCUT.sdp import MAX_RANK, solve_sdp
 

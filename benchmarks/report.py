@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from benchmarks.measure import Ratio
-from derandomization.study_figures import Panel
+from derandomization.laboratory.figures import Panel
 
 Row = Mapping[str, float | str | bool | None]
 

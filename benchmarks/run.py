@@ -20,10 +20,10 @@ from benchmarks.measure import now
 from benchmarks.plot import benchmark_figure
 from benchmarks.report import Effort, Report, Row, Target
 from derandomization.checks import require_at_least
-from derandomization.command_line import launch
-from derandomization.figures import save
-from derandomization.memory import keep_freed_memory
-from derandomization.records import environment, plain, readable
+from derandomization.laboratory.command_line import launch
+from derandomization.laboratory.figures import save
+from derandomization.laboratory.memory import keep_freed_memory
+from derandomization.laboratory.run import environment, plain, readable
 
 PARTS = ("core", "startup", "neural_networks", "johnson_lindenstrauss", "maxcut", "gset")
 PUBLISHED, TRIAL = Path("benchmarks"), Path("results/benchmarks")

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.measure import Seconds, Turns, in_turn, now, ratio
 from benchmarks.report import Effort, Report, Row, Target
-from derandomization.study_figures import Panel
+from derandomization.laboratory.figures import Panel
 
 ROOT = Path(__file__).parents[1]
 HELP_SECONDS = 3.0  # MAXCUT's --help, at most

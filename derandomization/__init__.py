@@ -1,25 +1,15 @@
-"""One lemma: minimising E_x[g(Wx + b)] + λ‖W‖² to second order drives W, the randomness, to 0."""
+"""One lemma: optimising E_x[g(Wx + b)] + λ‖W‖² to a second-order stationary point drives W to 0."""
 
-from derandomization.checkpoints import Checkpoints
-from derandomization.descent import descend, log_spaced_steps
-from derandomization.expectations import (
-    Antithetic,
-    Expectation,
-    GaussHermite,
-    MonteCarlo,
-    QuasiMonteCarlo,
-    SimplexAcross,
-)
-from derandomization.history import Diverged, History
+from derandomization.certificate import Certificate, certify, sharp_weight_bound
+from derandomization.descent import Descent, Diverged, History, descend, log_spaced_steps
+from derandomization.expectations import Expectation, GaussHermite, MonteCarlo, QuasiMonteCarlo
 from derandomization.objective import DerandomizationObjective
 from derandomization.optimizers import HessianDescent, PerturbedGradientDescent
-from derandomization.stationarity import Certificate, certify, sharp_weight_bound
 
 __all__ = [
-    "Antithetic",
     "Certificate",
-    "Checkpoints",
     "DerandomizationObjective",
+    "Descent",
     "Diverged",
     "Expectation",
     "GaussHermite",
@@ -28,7 +18,6 @@ __all__ = [
     "MonteCarlo",
     "PerturbedGradientDescent",
     "QuasiMonteCarlo",
-    "SimplexAcross",
     "certify",
     "descend",
     "log_spaced_steps",

@@ -1,23 +1,87 @@
-"""The one loop: steps, a stopping rule, and a record of what happened.
+"""The descent loop: steps of an optimizer, a stopping rule, and a record of every step.
 
 A step costs one value and gradient of f, or two where it perturbs, one ‖∇f‖ and one ‖W‖.
 """
 
-import contextlib
 import math
+import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 from torch.optim import Optimizer
 
-from derandomization.checkpoints import Checkpoints
 from derandomization.checks import require_at_least
-from derandomization.history import History
-from derandomization.memory import keep_freed_memory
 from derandomization.objective import DerandomizationObjective
-from derandomization.recorder import Recorder
+from derandomization.optimizers.base import total_norm
 
-ProgressCallback = Callable[[int, float, float], None]
+StepCallback = Callable[[int, float, float], None]
+
+# A descent has diverged when f has stayed far above its start for DIVERGED_STEPS steps in a row:
+# above the highest starting value by DIVERGED_FACTOR times the larger of that value's size and the
+# decrease so far. Noise of a sampled f, perturbations and momentum stay well below this.
+DIVERGED_FACTOR, DIVERGED_STEPS = 10.0, 10
+BEST_EVERY = 10  # steps between copies of the best point: a copy at every step would cost a tenth
+_NUMBERS = ("_best_value", "_lowest", "_reference", "_risen", "complaint", "ended")
+
+
+@dataclass(frozen=True)
+class History:
+    """What a descent did. Row t of each array is the point *before* step t; the last row, the end.
+
+    Attributes:
+        value: f, ``[steps + 1]``.
+        gradient_norm: ‖∇f‖₂ over all parameters, ``[steps + 1]``.
+        weight_norm: ‖W‖_F, ``[steps + 1]``.
+        observations: the numbers that ``observe`` returned: by name, an array ``[steps + 1]``.
+        snapshots: parameters by name at the steps asked for, on the CPU.
+        perturbation_steps: the steps at which noise was added.
+        terminated: True if the optimizer stopped by its own rule, False if the steps ran out.
+        seconds: wall time of the loop.
+    """
+
+    value: Float[np.ndarray, " records"]
+    gradient_norm: Float[np.ndarray, " records"]
+    weight_norm: Float[np.ndarray, " records"]
+    observations: Mapping[str, Float[np.ndarray, " records"]]
+    snapshots: Mapping[int, Mapping[str, Tensor]]
+    perturbation_steps: Int[np.ndarray, " perturbations"]
+    terminated: bool
+    seconds: float
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.value) - 1
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything but the snapshots, by name, for ``numpy.savez``."""
+        return {
+            "value": self.value,
+            "gradient_norm": self.gradient_norm,
+            "weight_norm": self.weight_norm,
+            "perturbation_steps": self.perturbation_steps,
+            **self.observations,
+        }
+
+
+class Diverged(FloatingPointError):  # noqa: N818 - it says what happened
+    """f is no longer finite, or far above where it began.
+
+    Attributes:
+        history: what was measured up to there; its last row is the one that diverged.
+    """
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the message and the history, so that another process can raise it."""
+        return type(self), (str(self), self.history)
 
 
 def log_spaced_steps(max_steps: int, count: int) -> frozenset[int]:
@@ -33,8 +97,7 @@ def descend(
     max_steps: int,
     observe: Callable[[], Mapping[str, float]] | None = None,
     snapshot_steps: Collection[int] = (),
-    progress: ProgressCallback | None = None,
-    checkpoints: Checkpoints | None = None,
+    on_step: StepCallback | None = None,
 ) -> History:
     """Minimise f by any torch optimizer, until it terminates or ``max_steps`` are made.
 
@@ -43,44 +106,194 @@ def descend(
         optimizer: a ``torch.optim.Optimizer`` over the objective's parameters; one that sets
             ``terminated`` (``PerturbedGradientDescent``) ends the loop early.
         max_steps: the most steps to make, at least 1.
-        observe: called before every step, its numbers become ``History.observations``.
+        observe: called before every step; its numbers become ``History.observations``.
         snapshot_steps: steps before which the parameters are copied; the end is always copied.
-        progress: called with step, f and ‖W‖_F before every step.
-        checkpoints: where to keep the descent, and to go on from bit for bit. Randomness must
-            come from the generator in the optimizer's ``state_dict``, as PGD's does.
+        on_step: called after every step with the step and the f and ‖W‖_F before it.
 
     Raises:
         ValueError: ``max_steps`` below 1.
         Diverged: f is no longer finite, or far above its start; names the step and holds the
-            history up to there. The parameters are the best point's that was looked at.
-        Interrupted: a signal asked to stop, the checkpoint is written.
+            history up to there. The parameters are set to the best point that was recorded.
     """
-    require_at_least("max_steps", max_steps, 1)
-    keep_freed_memory()
-    recorder = Recorder(objective, optimizer, observe)
-    slot = checkpoints.slot() if checkpoints else None
-    if slot and slot.content:
-        recorder.load(slot.content)
-    if recorder.ended:
-        return recorder.history()
-    with checkpoints.deferring_signals() if checkpoints else contextlib.nullcontext():
-        try:
-            for step in range(len(recorder.rows), max_steps):
-                if step in snapshot_steps:
-                    recorder.snapshot()
-                before = recorder.measure()
-                optimizer.step(recorder.closure)  # type: ignore[arg-type]
-                if getattr(optimizer, "terminated", False):
-                    break
-                recorder.record(before)
-                if progress:
-                    progress(step, recorder.rows[-1]["value"], before["weight_norm"])
-                if slot:
-                    slot.keep_if_due(recorder.content)
-            recorder.record_end()
-        finally:
-            if slot and recorder.ended:
-                slot.keep(recorder.content())
-        if checkpoints:
-            checkpoints.write_if_due()
-    return recorder.history()
+    descent = Descent(objective, optimizer, observe)
+    return descent.run(max_steps, snapshot_steps=snapshot_steps, on_step=on_step)
+
+
+class Descent:
+    """A descent that can be saved between two steps and continued in another process.
+
+    Args:
+        objective: f; its parameters are changed in place.
+        optimizer: over its parameters.
+        observe: numbers to record beside f, its gradient and ‖W‖_F.
+
+    Attributes:
+        ended: whether there is nothing left to do.
+    """
+
+    def __init__(
+        self,
+        objective: DerandomizationObjective,
+        optimizer: Optimizer,
+        observe: Callable[[], Mapping[str, float]] | None = None,
+    ) -> None:
+        self._objective = objective
+        self._optimizer = optimizer
+        self._observe = observe
+        self._parameters = [p for p in objective.parameters() if p.requires_grad]
+        self._evaluations: list[dict[str, float]] = []
+        self._snapshots: dict[int, dict[str, Tensor]] = {}
+        self._best: dict[str, Tensor] = {}
+        self._candidate: dict[str, Tensor] = {}
+        self._best_value = self._lowest = math.inf
+        self._reference = -math.inf  # the highest f at the start or right after a perturbation
+        self._risen = 0
+        self._started = time.perf_counter()
+        self._rows: list[dict[str, float]] = []
+        self.complaint = ""
+        self.ended = False
+
+    def run(
+        self,
+        max_steps: int,
+        *,
+        snapshot_steps: Collection[int] = (),
+        on_step: StepCallback | None = None,
+    ) -> History:
+        """Descend from where it stands to its end; arguments and errors as ``descend`` has them."""
+        require_at_least("max_steps", max_steps, 1)
+        if self.ended:
+            return self._finished()
+        for step in range(len(self._rows), max_steps):
+            if step in snapshot_steps:
+                self._snapshots[step] = self._copies()
+            before = self._measure()
+            self._optimizer.step(self._closure)  # type: ignore[arg-type]
+            if getattr(self._optimizer, "terminated", False):
+                break
+            self._record(before)
+            if on_step:
+                on_step(step, self._rows[-1]["value"], before["weight_norm"])
+        self._evaluations.clear()
+        self._closure()
+        self._snapshots[len(self._rows)] = self._copies()
+        self._record(self._measure())
+        self.ended = True
+        return self.history()
+
+    def _finished(self) -> History:
+        if self.complaint:
+            raise Diverged(self.complaint, self.history())
+        return self.history()
+
+    def _closure(self) -> Tensor:
+        """f and its gradients, as an optimizer wants them."""
+        self._optimizer.zero_grad()
+        value = self._objective()
+        value.backward()
+        norm = total_norm([p.grad for p in self._parameters if p.grad is not None])
+        self._evaluations.append({"value": float(value.detach()), "gradient_norm": norm})
+        return value.detach()
+
+    def _measure(self) -> dict[str, float]:
+        """The numbers of the point before a step that evaluating f does not give."""
+        if len(self._rows) % BEST_EVERY == 0:
+            named = self._objective.named_parameters()
+            self._candidate = {name: p.detach().clone() for name, p in named}
+        observed = self._observe() if self._observe else {}
+        return {"weight_norm": self._objective.weight_norm(), **observed}
+
+    def _record(self, before: Mapping[str, float]) -> None:
+        """Append the row of the point before a step; raise ``Diverged`` where f diverged."""
+        # A step may evaluate f again where it perturbed to; the first time is the point before.
+        row = {**self._evaluations[0], **before}
+        value = row["value"]
+        if not self._rows or len(self._evaluations) > 1:
+            self._reference = max(self._reference, self._evaluations[-1]["value"])
+        self._evaluations.clear()
+        if len(self._rows) % BEST_EVERY == 0 and value < self._best_value:
+            self._best_value, self._best = value, self._candidate
+        self._rows.append(row)
+        self._lowest = min(self._lowest, value)
+        gained = self._reference - self._lowest
+        far = value > self._reference + DIVERGED_FACTOR * max(abs(self._reference), gained)
+        self._risen = self._risen + 1 if far else 0
+        if not math.isfinite(value) or self._risen >= DIVERGED_STEPS:
+            self._diverge(value)
+
+    def _diverge(self, value: float) -> None:
+        """Go back to the best point and say what to change."""
+        history = self.history()
+        if len(self._rows) == 1:
+            self.complaint = (
+                f"the objective is {value} at step 0, where the descent starts: check the loss"
+            )
+        else:
+            rate = self._optimizer.param_groups[0].get("lr")
+            now = "" if rate is None else f", now {rate:g}"
+            happened = "became" if not math.isfinite(value) else "rose far above its start, to"
+            self.complaint = (
+                f"the objective {happened} {value:g} at step {len(self._rows) - 1}: "
+                f"lower the learning rate{now}"
+            )
+        self._restore(self._best)
+        self.ended = True
+        raise Diverged(self.complaint, history)
+
+    def _copies(self) -> dict[str, Tensor]:
+        return {n: p.detach().cpu().clone() for n, p in self._objective.named_parameters()}
+
+    @torch.no_grad()
+    def _restore(self, copies: Mapping[str, Tensor]) -> None:
+        for name, parameter in self._objective.named_parameters():
+            if name in copies:
+                parameter.copy_(copies[name])
+
+    def history(self) -> History:
+        """What was recorded so far."""
+        columns = self._columns()
+        perturbed = getattr(self._optimizer, "perturbation_steps", [])
+        return History(
+            value=columns.pop("value"),
+            gradient_norm=columns.pop("gradient_norm"),
+            weight_norm=columns.pop("weight_norm"),
+            observations=columns,
+            snapshots=self._snapshots,
+            perturbation_steps=np.array(perturbed, dtype=np.int64),
+            terminated=getattr(self._optimizer, "terminated", False),
+            seconds=time.perf_counter() - self._started,
+        )
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What another process needs to continue: plain types and tensors only.
+
+        Randomness must come from a generator in the optimizer's ``state_dict``, as it does for
+        ``PerturbedGradientDescent``; the continued descent is then the same to the last bit.
+        """
+        optimizer = self._optimizer.state_dict()
+        if self.ended:
+            optimizer["state"] = {}
+        return {
+            "parameters": self._copies(),
+            "optimizer": optimizer,
+            "columns": {n: torch.from_numpy(column) for n, column in self._columns().items()},
+            "snapshots": self._snapshots,
+            "best": self._best,
+            "numbers": {name: getattr(self, name) for name in _NUMBERS},
+            "seconds": time.perf_counter() - self._started,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what ``state_dict`` returned."""
+        self._restore(state["parameters"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        columns = {name: column.tolist() for name, column in state["columns"].items()}
+        rows = zip(*columns.values(), strict=True)
+        self._rows = [dict(zip(columns, row, strict=True)) for row in rows]
+        self._snapshots, self._best = state["snapshots"], state["best"]
+        for name, value in state["numbers"].items():
+            setattr(self, name, value)
+        self._started = time.perf_counter() - state["seconds"]

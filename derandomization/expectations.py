@@ -11,11 +11,23 @@ from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
 
 from derandomization.checks import require_at_least, require_between
-from derandomization.noise import standard_normal
 
 MAX_QUADRATURE_DIMENSION = 3
 # Nodes of an axis this light lie six deviations out and move an O(1) risk by less than 1e-7.
 NEGLIGIBLE_WEIGHT = 1e-8
+
+
+def standard_normal(
+    *shape: int, generator: torch.Generator | None, like: Tensor
+) -> Float[Tensor, "..."]:
+    """Independent N(0, 1) entries, with the dtype and on the device of ``like``.
+
+    Drawn on the generator's own device, so that one seed gives the same numbers everywhere; by
+    torch's default generator if there is none.
+    """
+    device = like.device if generator is None else generator.device
+    drawn = torch.randn(shape, dtype=like.dtype, device=device, generator=generator)
+    return drawn.to(like.device)
 
 
 class Expectation(nn.Module, ABC):
@@ -135,64 +147,3 @@ class QuasiMonteCarlo(Expectation):
         # Sobol points are multiples of 2^-MAXBIT, 0 among them: half a step up none is at an end.
         points = torch.special.ndtri(uniform + 0.5**SobolEngine.MAXBIT / 2)
         return points.to(self.weights), self.weights
-
-
-class Antithetic(Expectation):
-    """Every point twice: as it is, and with its part across a subspace reversed.
-
-    The reflection keeps N(0, I) and whatever depends on the subspace alone. So for a teacher that
-    sees only the subspace, W_⊥ = 0 is stationary for every batch, as it is for the Gaussian: the
-    sampling leaves no noise there, and a descent with constant steps can reach it.
-
-    Args:
-        expectation: of the points reflected.
-        directions: orthonormal rows that span the subspace, k×d.
-    """
-
-    def __init__(
-        self, expectation: Expectation, directions: Float[Tensor, "indices dimension"]
-    ) -> None:
-        super().__init__()
-        self.expectation = expectation
-        self.directions: Tensor
-        self.register_buffer("directions", directions)
-
-    def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
-        points, weights = self.expectation()
-        reflected = 2 * (points @ self.directions.T) @ self.directions - points
-        return torch.cat([points, reflected]), torch.cat([weights, weights]) / 2
-
-
-class SimplexAcross(Expectation):
-    """A rule along k axes, and at each of its points the vertices of a simplex across them.
-
-    The d − k + 1 vertices of a regular simplex have E[x_⊥] = 0 and E[x_⊥x_⊥ᵀ] = I given x_∥, which
-    is what Stein's identity rests on to first order in W_⊥: the rule is exact as W_⊥ → 0, in any
-    dimension. Every second simplex is reversed, which cancels the third moments between neighbours.
-
-    Args:
-        along: a rule in k dimensions whose points never change.
-        basis: orthonormal rows (d×d), the k axes of ``along`` first.
-    """
-
-    def __init__(self, along: Expectation, basis: Float[Tensor, "dimension dimension"]) -> None:
-        super().__init__()
-        centres, masses = along()
-        simplex = _regular_simplex(len(basis) - centres.shape[1])
-        signs = 1 - 2 * (torch.arange(len(centres)) % 2)
-        across = (signs[:, None, None] * simplex).flatten(0, 1)
-        points = torch.cat([centres.repeat_interleave(len(simplex), 0), across], dim=1)
-        self.points: Tensor
-        self.weights: Tensor
-        self.register_buffer("points", points @ basis.to(points))
-        self.register_buffer("weights", masses.repeat_interleave(len(simplex)) / len(simplex))
-
-    def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
-        return self.points, self.weights
-
-
-def _regular_simplex(dimension: int) -> Float[Tensor, "vertices dimension"]:
-    """d + 1 points around 0 with mean vvᵀ = I: rows of an orthonormal basis of ones' complement."""
-    ones = torch.ones(dimension + 1, 1, dtype=torch.float64)
-    rotation, _ = torch.linalg.qr(ones, mode="complete")
-    return (dimension + 1) ** 0.5 * rotation[:, 1:]

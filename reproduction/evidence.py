@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from derandomization.intervals import confidence_interval
+from derandomization.laboratory.intervals import confidence_interval
 from reproduction.claims import CLAIMS, ESTIMATORS
 from reproduction.parts import Part
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import derandomization
-from derandomization.records import plain
-from derandomization.runs import NOT_SETTINGS
-from derandomization.sweep import spawn_seeds
+from derandomization.laboratory.run import NOT_SETTINGS, plain
+from derandomization.laboratory.study import spawn_seeds
 from reproduction.claims import ESTIMATORS, Command
 
 STAMP = "part.json"

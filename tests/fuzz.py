@@ -34,8 +34,8 @@ from tests.fuzz_files import Maker, Mutator, mutated
 SECONDS = 2.0  # for a file of a few kB
 # More than the readers promise for files that are not small: see their docstrings.
 MULTIPLE, FREE_BYTES = 100, 32 * 2**20
-GUIDED = ["MAXCUT.readers", "JohnsonLindenstrauss.readers", "derandomization.files"]
-GUIDED += ["derandomization.arrays", "derandomization.numbered", "MAXCUT.graph"]
+GUIDED = ["MAXCUT.readers", "JohnsonLindenstrauss.readers", "derandomization.files.content"]
+GUIDED += ["derandomization.files.arrays", "derandomization.files.number_lines", "MAXCUT.graph"]
 
 
 @dataclass(frozen=True)

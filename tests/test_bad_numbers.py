@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 import JohnsonLindenstrauss.main
 import MAXCUT.main
 import NeuralNetworks.main
-from derandomization.figures import save
+from derandomization.laboratory.figures import save
 from MAXCUT.graph import Graph
 from MAXCUT.partition import derandomized_cut
 
@@ -33,8 +33,10 @@ def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
         else:
             path.touch()
 
-    monkeypatch.setattr("derandomization.runs.save", png_only)
-    monkeypatch.setattr("derandomization.runs.save_animation", lambda _, path: path.touch())
+    monkeypatch.setattr("derandomization.laboratory.run.save", png_only)
+    monkeypatch.setattr(
+        "derandomization.laboratory.run.save_animation", lambda _, path: path.touch()
+    )
 
 
 def results(main: ModuleType, folder: Path, **options: object) -> dict:

@@ -14,7 +14,7 @@ import JohnsonLindenstrauss.studies
 import MAXCUT.studies
 import NeuralNetworks.studies
 import reproduce
-from derandomization.checks import MAX_INTEGER, require_fields
+from derandomization.laboratory.settings import MAX_INTEGER, check_fields
 
 STUDIES = (NeuralNetworks.studies, MAXCUT.studies, JohnsonLindenstrauss.studies)
 CONFIGS = {
@@ -145,7 +145,7 @@ def annotated(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("annotated")
 def test_what_the_annotation_does_not_allow(name: str, value: object, allowed: str) -> None:
     with pytest.raises(ValueError, match=f"^{name} is ") as raised:
-        require_fields(Anything(**{name: value}))
+        check_fields(Anything(**{name: value}))
     assert str(raised.value) == f"{name} is {value!r}: {allowed}"
 
 
@@ -162,4 +162,4 @@ def test_what_the_annotation_does_not_allow(name: str, value: object, allowed: s
 )
 @pytest.mark.usefixtures("annotated")
 def test_what_it_allows(name: str, value: object) -> None:
-    require_fields(Anything(**{name: value}))
+    check_fields(Anything(**{name: value}))

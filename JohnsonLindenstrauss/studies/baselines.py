@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from derandomization.checks import require_at_least
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.sweep import Measurement
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
 from JohnsonLindenstrauss.model import cube_points
 from JohnsonLindenstrauss.pair_baselines import (
     gaussian_matrix,
@@ -129,7 +128,7 @@ def main(config: Config) -> None:
         f"k = {k}": Setting(config.num_points, config.dimension, k, config.steps)
         for k in COMPONENTS + MANY_COMPONENTS
     }
-    rows = run_study(run, config, measure, settings)
+    rows = measure_rows(run, config, measure, settings)
     tabulate(run, rows, COLUMNS | {"pca_held_out": "PCA rescaled, new points"})
     needed = {
         f"{epsilon:g}": {name: _needed(rows, name, epsilon) for name in COLUMNS}

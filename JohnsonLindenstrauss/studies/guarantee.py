@@ -10,9 +10,8 @@ from torch import Tensor
 
 from derandomization import descend
 from derandomization.checks import require_at_least
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.sweep import Measurement
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
 from JohnsonLindenstrauss.baselines import guaranteed_distortion
 from JohnsonLindenstrauss.model import ExpectedDistortion, cube_points, max_distortion
 from JohnsonLindenstrauss.pair_baselines import gaussian_matrix
@@ -99,7 +98,7 @@ def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
     run = Run("JohnsonLindenstrauss/guarantee", config)
     settings = {f"n={n} k={k} d={d}": Setting(n, k, d, config.steps) for n, k, d in SIZES}
-    rows = run_study(run, config, measure, settings)
+    rows = measure_rows(run, config, measure, settings)
     columns = {
         "guaranteed": "ε at bound 1",
         "minimised": "ε at bound ½",

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from derandomization.figures import (
+from derandomization.laboratory.figures import (
     BLUE,
     GREEN,
     GREY,
@@ -18,7 +18,7 @@ from derandomization.figures import (
     legend_below,
     new_figure,
 )
-from derandomization.intervals import Interval
+from derandomization.laboratory.intervals import Interval
 
 COLOURS = (BLUE, RED, ORANGE, PURPLE, GREEN, GREY, "black")
 MARKERS = ("o", "D", "s", "v", "^", "P", "x")

@@ -2,8 +2,8 @@
 
 import io
 
-from derandomization.arrays import check_archive, load_sparse
-from derandomization.files import Source
+from derandomization.files.arrays import check_archive, load_sparse
+from derandomization.files.content import Source
 from MAXCUT.graph import Graph
 from MAXCUT.readers import limits
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from networkx import NetworkXError
 
-from derandomization.files import PACKED, Source, read_source
+from derandomization.files.content import PACKED, Source, read_source
 from MAXCUT.graph import Graph
 from MAXCUT.readers import limits
 from MAXCUT.readers.archives import read_npz

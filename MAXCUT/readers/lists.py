@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from derandomization.files import Source, number_in
+from derandomization.files.content import Source, number_in
 from MAXCUT.graph import Graph
 
 # Parsing attributes takes up to 500 times their bytes.

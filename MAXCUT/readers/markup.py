@@ -7,7 +7,7 @@ from xml.parsers import expat
 
 import networkx as nx
 
-from derandomization.files import Source
+from derandomization.files.content import Source
 from MAXCUT.graph import Graph
 
 

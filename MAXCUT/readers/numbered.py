@@ -4,8 +4,8 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
-from derandomization.files import Source
-from derandomization.numbered import Line, NumberedLines, read_banner
+from derandomization.files.content import Source
+from derandomization.files.number_lines import Line, NumberedLines, read_banner
 from MAXCUT.graph import MAX_VERTICES, Graph
 from MAXCUT.readers.limits import most_vertices
 

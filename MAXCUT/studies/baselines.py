@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from networkx.algorithms.approximation import one_exchange
 
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
-from derandomization.sweep import Measurement
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
 from MAXCUT.baselines import hyperplane_cuts
 from MAXCUT.conditional import conditional_expectation_cut
 from MAXCUT.graph import Graph
@@ -71,7 +70,7 @@ def main(config: Config) -> None:
     for name in METHODS:
         if name not in methods:
             run.say(f"left out: {name} ({_why_not(name)})")
-    rows = run_study(
+    rows = measure_rows(
         run, config, measure, {name: Trial(source, config.seed, name) for name in methods}
     )
     run.say(f"{len(graph.weights)} edges on {graph.num_vertices} vertices")

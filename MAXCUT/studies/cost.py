@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from derandomization import descend
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
-from derandomization.sweep import Measurement
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
 from MAXCUT.fused_cut import FusedCut
 from MAXCUT.graph import Graph
 
@@ -38,7 +37,7 @@ class Config(StudyConfig):
 def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
     run = Run("MAXCUT/cost", config)
-    rows = run_study(run, config, measure, {f"{edges} edges": edges for edges in EDGES})
+    rows = measure_rows(run, config, measure, {f"{edges} edges": edges for edges in EDGES})
     tabulate(run, rows, {"seconds_per_step": "seconds a step"})
     # The fastest of the repetitions: what other programs take of the machine only adds to it.
     fastest = [float(row.measured["seconds_per_step"].min()) for row in rows]

@@ -11,11 +11,17 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from derandomization import certify
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, claim_lemma, record_rows, tabulate
-from derandomization.study_figures import Panel
-from derandomization.sweep import spawn_seeds
-from derandomization.workers import parallel_calls
+from derandomization.laboratory.figures import Panel
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import (
+    Row,
+    StudyConfig,
+    claim_lemma,
+    record_rows,
+    spawn_seeds,
+    tabulate,
+)
+from derandomization.laboratory.workers import parallel_calls
 from MAXCUT import plot
 from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_expectation
 from MAXCUT.expected_cut import ExpectedCut
@@ -180,7 +186,14 @@ def _measure_all(
     calls = [(trial, batch) for trial in trials.values() for batch in batches]
     found = {}
     with run.counter(len(calls)) as advance:
-        for number, measured in parallel_calls(measure, calls, config.crew, run.checkpoints):
+        done = parallel_calls(
+            measure,
+            calls,
+            workers=config.workers,
+            scheduler=config.scheduler,
+            checkpoints=run.checkpoints,
+        )
+        for number, measured in done:
             found[number] = measured
             advance()
     rows = []

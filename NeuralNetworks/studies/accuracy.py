@@ -11,13 +11,12 @@ import torch
 from jaxtyping import Float
 
 from derandomization import HessianDescent, PerturbedGradientDescent
+from derandomization.certificate import lemma_bound
 from derandomization.checks import require_at_least
-from derandomization.intervals import Interval, confidence_interval
-from derandomization.runs import Run
-from derandomization.stationarity import lemma_bound
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
-from derandomization.sweep import Measurement
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.intervals import Interval, confidence_interval
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
 from NeuralNetworks.risk import PopulationRisk
 from NeuralNetworks.studies.first_stationary import descend_to_second_order
 from NeuralNetworks.studies.saddles import saddle_risk
@@ -87,7 +86,7 @@ def main(config: Config) -> None:
         for method in get_args(Method)
         for accuracy in accuracies
     }
-    rows = run_study(run, config, measure, settings)
+    rows = measure_rows(run, config, measure, settings)
     tabulate(
         run,
         rows,

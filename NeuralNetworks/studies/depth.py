@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from derandomization.checks import require_at_least
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Row, StudyConfig, measure_rows, tabulate
 from NeuralNetworks.studies.trial import Trial, claim_bounds, claim_collapse, measure
 
 DEPTHS = (2, 3, 4, 5, 6)
@@ -45,7 +45,7 @@ def main(config: Config) -> None:
 
     deep = {f"depth {n}": trial(*(WIDTH_OF_DEEP,) * (n - 1)) for n in DEPTHS}
     wide = {f"width {h}": trial(h, WIDTH_ABOVE_WIDE) for h in WIDTHS}
-    rows = run_study(run, config, measure, deep | wide)
+    rows = measure_rows(run, config, measure, deep | wide)
     tabulate(
         run,
         rows,

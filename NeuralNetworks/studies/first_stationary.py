@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm, parameters_to_vector
 
 from derandomization import DerandomizationObjective, HessianDescent, PerturbedGradientDescent
+from derandomization.certificate import Hessian
 from derandomization.checks import require_at_least
-from derandomization.stationarity import Hessian
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from derandomization import GaussHermite, QuasiMonteCarlo, descend
 from derandomization.checks import require_at_least, require_between
-from derandomization.intervals import Interval, confidence_interval
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
-from derandomization.sweep import Measurement
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.intervals import Interval, confidence_interval
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Dataset, PopulationRisk
 from NeuralNetworks.studies.trial import largest_principal_angle
@@ -119,7 +118,7 @@ def main(config: Config) -> None:
         for method, (first_layer, regularization) in methods.items()
         for samples in SAMPLES
     }
-    rows = run_study(run, config, measure, settings)
+    rows = measure_rows(run, config, measure, settings)
     tabulate(
         run,
         rows,

@@ -14,12 +14,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from derandomization import Expectation, certify, descend
+from derandomization.certificate import Hessian
 from derandomization.checks import require_at_least, require_between
-from derandomization.runs import Run
-from derandomization.stationarity import Hessian
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
-from derandomization.sweep import Measurement
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
 from NeuralNetworks.train import EXACT, descent_optimizer
@@ -143,7 +142,7 @@ def main(config: Config) -> None:
         for value, steps in REGULARIZATIONS.items()
         for angle in (ANGLES if value == MAIN_REGULARIZATION else (MAIN_ANGLE,))
     }
-    rows = run_study(run, config, measure, settings)
+    rows = measure_rows(run, config, measure, settings)
     tabulate(
         run,
         rows,

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from derandomization.checks import require_at_least, require_positive
-from derandomization.runs import Run
-from derandomization.studies import StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import StudyConfig, measure_rows, tabulate
 from NeuralNetworks.activations import ACTIVATIONS, ActivationName
 from NeuralNetworks.losses import LOSSES, LossName
 from NeuralNetworks.studies.trial import Trial, claim_bounds, claim_collapse, measure
@@ -52,7 +52,7 @@ def main(config: Config) -> None:
 
     settings = {f"{loss} loss": trial(loss=loss) for loss in LOSSES}
     settings |= {name: trial(activation=name) for name in ACTIVATIONS if name != "smooth-relu"}
-    rows = run_study(run, config, measure, settings)
+    rows = measure_rows(run, config, measure, settings)
     tabulate(
         run,
         rows,

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from derandomization.checks import require_at_least, require_positive
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Row, StudyConfig, measure_rows, tabulate
 from NeuralNetworks.studies.trial import Trial, claim_bounds, claim_collapse, measure
 
 INDICES = (1, 2, 3, 4, 5)
@@ -57,7 +57,7 @@ def main(config: Config) -> None:
         )
         for indices in INDICES
     }
-    rows = run_study(run, config, measure, settings)
+    rows = measure_rows(run, config, measure, settings)
     tabulate(
         run,
         rows,

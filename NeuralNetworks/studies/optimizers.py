@@ -23,10 +23,9 @@ from derandomization import (
     descend,
 )
 from derandomization.checks import require_at_least, require_positive
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
-from derandomization.sweep import Measurement
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
 from NeuralNetworks.studies.trial import NODES
@@ -97,7 +96,7 @@ def main(config: Config) -> None:
         method: Setting(method, config.width, config.regularization, config.steps)
         for method in get_args(Method)
     }
-    rows = run_study(run, config, measure, settings)
+    rows = measure_rows(run, config, measure, settings)
     tabulate(
         run,
         rows,

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from derandomization.checks import require_at_least
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Row, StudyConfig, measure_rows, tabulate
 from NeuralNetworks.studies.trial import Trial, claim_bounds, claim_collapse, measure
 
 REGULARIZATIONS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
@@ -39,7 +39,7 @@ def main(config: Config) -> None:
         )
         for value in REGULARIZATIONS
     }
-    rows = run_study(run, config, measure, settings)
+    rows = measure_rows(run, config, measure, settings)
     tabulate(
         run,
         rows,

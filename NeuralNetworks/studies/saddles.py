@@ -21,10 +21,16 @@ from derandomization import (
     descend,
 )
 from derandomization.checks import require_at_least
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
-from derandomization.sweep import Measurement, spawn_seeds
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import (
+    Measurement,
+    Row,
+    StudyConfig,
+    measure_rows,
+    spawn_seeds,
+    tabulate,
+)
 from NeuralNetworks.activations import Quadratic
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
@@ -91,7 +97,7 @@ def main(config: Config) -> None:
         for dimension in DIMENSIONS
         for value in REGULARIZATIONS
     }
-    rows = run_study(run, config, measure, settings)
+    rows = measure_rows(run, config, measure, settings)
     tabulate(
         run,
         rows,

@@ -13,10 +13,9 @@ from matplotlib.figure import Figure
 
 from derandomization import Expectation, GaussHermite, History, MonteCarlo, descend
 from derandomization.checks import require_at_least
-from derandomization.runs import Run
-from derandomization.studies import Row, StudyConfig, run_study, tabulate
-from derandomization.study_figures import Panel, study_figure
-from derandomization.sweep import Measurement
+from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
 from NeuralNetworks.activations import SmoothReLU
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
@@ -91,7 +90,7 @@ def main(config: Config) -> None:
         for method in METHODS
         for value in REGULARIZATIONS
     }
-    rows = run_study(run, config, measure, settings)
+    rows = measure_rows(run, config, measure, settings)
     tabulate(
         run,
         rows,

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from derandomization.runs import Run
-from derandomization.studies import Row, claim_lemma
-from derandomization.sweep import Measurement
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Measurement, Row, claim_lemma
 from NeuralNetworks.activations import ACTIVATIONS, ActivationName
 from NeuralNetworks.losses import LossName
 from NeuralNetworks.model import Student, Teacher

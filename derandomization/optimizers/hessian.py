@@ -13,7 +13,7 @@ from torch.nn.utils import get_total_norm
 
 from derandomization.checks import require_at_least, require_positive
 from derandomization.eigenvalues import Eigenvalue, LanczosError, smallest_eigenvalue
-from derandomization.optimizers.plain import PlainOptimizer
+from derandomization.optimizers.base import PlainOptimizer
 
 Closure = Callable[[], Tensor]
 

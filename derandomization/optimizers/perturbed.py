@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from derandomization.checks import require_at_least, require_between, require_positive
-from derandomization.noise import standard_normal
-from derandomization.optimizers.plain import PlainOptimizer, total_norm
+from derandomization.expectations import standard_normal
+from derandomization.optimizers.base import PlainOptimizer, total_norm
 
 ROUNDING = 1e-10  # a rise of f by less than this part of it may be rounding
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from derandomization import certify
-from derandomization.stationarity import sharp_bounds_along
+from derandomization.certificate import sharp_bounds_along
 from JohnsonLindenstrauss.model import cube_points, max_distortion
 from JohnsonLindenstrauss.train import Training, plain_descent, train
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from torch.autograd import gradcheck, gradgradcheck
 
-from derandomization.stationarity import Hessian, sharp_weight_bound
+from derandomization.certificate import Hessian, sharp_weight_bound
 from MAXCUT.baselines import hyperplane_expectation
 from MAXCUT.expected_cut import ExpectedCut, SampledCut, bivariate_normal_cdf
 from MAXCUT.graph import Graph

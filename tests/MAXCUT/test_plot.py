@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from derandomization.study_figures import Panel
+from derandomization.laboratory.figures import Panel
 from MAXCUT import plot
 from MAXCUT.graph import Graph
 from MAXCUT.utilities import random_graph

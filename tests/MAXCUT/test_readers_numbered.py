@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from derandomization import numbered
 from MAXCUT.graph import Graph
 from MAXCUT.readers import read_graph
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from derandomization.command_line import launch
+from derandomization.laboratory.command_line import launch
 from NeuralNetworks import main as experiment
 from NeuralNetworks.main import Config, main
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from derandomization.trace import NormTrace
+from derandomization.laboratory.trace import NormTrace
 from NeuralNetworks import plot
 
 

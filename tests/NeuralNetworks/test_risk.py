@@ -10,17 +10,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from derandomization import (
-    Antithetic,
     Expectation,
     GaussHermite,
     MonteCarlo,
     QuasiMonteCarlo,
-    SimplexAcross,
 )
-from derandomization.stationarity import Hessian
+from derandomization.certificate import Hessian
 from NeuralNetworks.losses import LOSSES, Loss, LossName, squared
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
+from NeuralNetworks.rules import Antithetic, SimplexAcross
 
 NETWORKS = [(5,), (5, 3), (4, 3, 3)]
 

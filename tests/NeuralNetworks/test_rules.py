@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from derandomization import Expectation, GaussHermite, QuasiMonteCarlo, SimplexAcross
+from derandomization import Expectation, GaussHermite, QuasiMonteCarlo
 from NeuralNetworks import rules
 from NeuralNetworks.model import Teacher, complete_basis
-from NeuralNetworks.rules import exact_rule
+from NeuralNetworks.rules import SimplexAcross, exact_rule
 
 
 def same(rule: Expectation | None, expected: Expectation) -> bool:

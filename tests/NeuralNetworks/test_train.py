@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from derandomization import certify
-from derandomization.stationarity import sharp_bounds_along
+from derandomization.certificate import sharp_bounds_along
 from NeuralNetworks import rules
 from NeuralNetworks.losses import LOSSES, LossName
 from NeuralNetworks.model import Student, Teacher

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from derandomization import DerandomizationObjective, MonteCarlo, PerturbedGradientDescent, descend
-from derandomization.command_line import launch
-from derandomization.runs import Run, RunConfig
+from derandomization.laboratory.command_line import launch
+from derandomization.laboratory.run import Run, RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from derandomization.history import Diverged, History
+from derandomization.descent import Diverged, History
 
 
 def numbers(setting: tuple[str, float], seed: int) -> dict[str, float]:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from derandomization.command_line import STOPPED
-from derandomization.runs import CHECKPOINT
+from derandomization.laboratory.command_line import STOPPED
+from derandomization.laboratory.run import CHECKPOINT
 
 # Imports take seconds and a run takes half of one: processes are forked from one that has them.
 MOMENTS = 20

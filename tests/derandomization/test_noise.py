@@ -1,7 +1,7 @@
 import torch
 from scipy import stats
 
-from derandomization.noise import standard_normal
+from derandomization.expectations import standard_normal
 
 
 def test_a_seed_repeats_the_draw_which_is_standard_normal() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from derandomization import DerandomizationObjective
-from derandomization.stationarity import Hessian
+from derandomization.certificate import Hessian
 
 Build = Callable[..., DerandomizationObjective]
 

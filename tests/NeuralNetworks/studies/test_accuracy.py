@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from derandomization import HessianDescent, PerturbedGradientDescent, certify
-from derandomization.runs import Run
-from derandomization.stationarity import lemma_bound
-from derandomization.studies import Row
+from derandomization.certificate import lemma_bound
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Row
 from NeuralNetworks.risk import PopulationRisk
 from NeuralNetworks.studies import accuracy, first_stationary
 from NeuralNetworks.studies.accuracy import Config, Method, Regime, Setting, log_log_slope, measure

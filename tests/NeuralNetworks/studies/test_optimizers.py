@@ -12,9 +12,8 @@ import torch
 from torch.optim import SGD, Adam
 
 from derandomization import GaussHermite, HessianDescent, PerturbedGradientDescent
-from derandomization.runs import Run
-from derandomization.studies import Row
-from derandomization.sweep import Measurement
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Measurement, Row
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Population, PopulationRisk
 from NeuralNetworks.studies import optimizers

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from derandomization.runs import Run
-from derandomization.studies import Row
+from derandomization.laboratory.run import Run
+from derandomization.laboratory.study import Row
 from NeuralNetworks.risk import PopulationRisk
 from NeuralNetworks.studies import saddles
 from NeuralNetworks.studies.saddles import Config, Setting, measure, saddle_risk

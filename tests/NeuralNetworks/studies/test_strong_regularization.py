@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from derandomization import GaussHermite
-from derandomization.runs import Run, RunConfig
-from derandomization.stationarity import Hessian
-from derandomization.studies import Row
+from derandomization.certificate import Hessian
+from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.study import Row
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
 from NeuralNetworks.studies import strong_regularization as study

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from derandomization.runs import Run, RunConfig
-from derandomization.studies import Row
+from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.study import Row
 from NeuralNetworks.studies.trial import (
     Trial,
     claim_bounds,

@@ -1,0 +1,1 @@
+"""Running experiments: runs, studies, checkpoints, workers, figures and the command line."""

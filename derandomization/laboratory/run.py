@@ -1,0 +1,384 @@
+"""A run: its settings, device, output folder, claims and progress, and the files it writes."""
+
+import contextlib
+import functools
+import json
+import math
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from matplotlib.animation import FuncAnimation
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from derandomization.certificate import Certificate
+from derandomization.descent import Diverged, StepCallback
+from derandomization.laboratory.checkpoints import CHECKPOINT_SECONDS, Checkpoints, Interrupted
+from derandomization.laboratory.figures import lay_out, save, save_animation
+from derandomization.laboratory.settings import PositiveFloat, check_fields
+
+CHECKPOINT = "checkpoint.pt"
+# Where a run writes, how much it prints and on how many cores it runs: no number depends on these.
+NOT_SETTINGS = ("output_dir", "quiet", "resume", "checkpoint_every", "workers", "scheduler")
+REFRESH_SECONDS = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """The fields every experiment shares."""
+
+    seed: int = 0
+    """Seed of every random choice of the run."""
+    output_dir: Path
+    """Folder for results.json, history.npz and the figures; made if missing."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where tensors live; auto takes a GPU if there is one."""
+    quiet: bool = False
+    """Print errors only."""
+    resume: bool = False
+    """Go on from the checkpoint that a stopped run with the same settings left in output_dir."""
+    checkpoint_every: PositiveFloat = CHECKPOINT_SECONDS
+    """Seconds between two checkpoints of a descent."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device is cuda: torch finds no GPU here; use auto or cpu")
+
+    def generator(self) -> torch.Generator:
+        """A fresh source of randomness, seeded."""
+        return torch.Generator().manual_seed(self.seed)
+
+    def torch_device(self) -> torch.device:
+        """The device the run computes on."""
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the paper beside what was measured; ``holds`` is None for open questions."""
+
+    id: str
+    statement: str
+    paper: float | str | None
+    measured: float | str | None
+    holds: bool | None
+
+
+class Run:
+    """Collects results, claims, arrays and figures, and writes them when the experiment is over.
+
+    Args:
+        experiment: the folder's name, e.g. "MAXCUT".
+        config: the experiment's settings, recorded as they are.
+
+    Raises:
+        ValueError: the output folder can't be written.
+    """
+
+    def __init__(self, experiment: str, config: RunConfig) -> None:
+        self.experiment = experiment
+        self.config = config
+        self.folder = config.output_dir
+        self.results: dict[str, Any] = {}
+        self.claims: list[Claim] = []
+        self.arrays: dict[str, np.ndarray] = {}
+        self._figures: list[tuple[str, Figure]] = []
+        self._animations: list[tuple[str, FuncAnimation]] = []
+        self._console = Console(quiet=config.quiet)
+        self._started = time.perf_counter()
+        self._environment = environment(config.torch_device())
+        _require_writable(self.folder)  # before hours of work, but leaving nothing behind
+        self.checkpoints = self._open_checkpoints()
+
+    def _open_checkpoints(self) -> Checkpoints:
+        """Go on from the checkpoint of the same settings, if asked to."""
+        config, path = self.config, self.folder / CHECKPOINT
+        settings = plain(asdict(config))
+        identity = {
+            "experiment": self.experiment,
+            "version": version("derandomization"),
+            **self._environment,
+            **{f"--{n.replace('_', '-')}": v for n, v in settings.items() if n not in NOT_SETTINGS},
+        }
+        checkpoints = Checkpoints(
+            path, every=config.checkpoint_every, identity=identity, resume=config.resume
+        )
+        if config.resume and not checkpoints.resumed:
+            self.say(f"resume: {path} is not there, so this starts from the beginning")
+        elif path.exists() and not config.resume:
+            self.say(f"{path}: left by a stopped run; --resume would go on from it")
+        return checkpoints
+
+    def claim(
+        self,
+        id: str,
+        statement: str,
+        *,
+        paper: float | str | None,
+        measured: float | str | None,
+        holds: bool | None,
+    ) -> None:
+        """Add a claim to the closing table and to results.json."""
+        self.claims.append(Claim(id, statement, paper, measured, holds))
+
+    def claim_bounds(self, certificate: Certificate, weights: str, theorem: str = "L3.1") -> None:
+        """Claim ‖W‖_F within the lemma's bound (as ``theorem``) and within its sharp form (L3.1).
+
+        Args:
+            certificate: of where the descent ended.
+            weights: how the experiment writes ‖W‖_F.
+            theorem: id of the theorem whose bound this is.
+        """
+        for id, name, bound in (
+            (theorem, f"the bound at ρ = {certificate.rho:.2g}", certificate.weight_bound),
+            ("L3.1", "the lemma's sharp form", certificate.sharp_weight_bound),
+        ):
+            self.claim(
+                id,
+                f"{name} is silent here" if bound is None else f"{weights} within {name}",
+                paper=bound,
+                measured=certificate.weight_norm,
+                holds=None if bound is None else certificate.weight_norm <= bound,
+            )
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """Keep a figure, to be saved as ``name.png`` and ``name.pdf``."""
+        self._figures.append((name, figure))
+
+    def animation(self, name: str, animation: FuncAnimation) -> None:
+        """Keep an animation, to be saved as ``name.gif``."""
+        self._animations.append((name, animation))
+
+    @contextlib.contextmanager
+    def descent(self, description: str, max_steps: int) -> Iterator[StepCallback | None]:
+        """Where a descent runs: under a progress bar with f and ‖W‖, and losing nothing.
+
+        Gives the callback for ``descend``, None when quiet. If the descent diverges, what it
+        measured is written before the error goes on; if it is stopped, the checkpoint is.
+        """
+        try:
+            with follow_descent(self._console, description, max_steps) as report:
+                yield report
+            self.checkpoints.write()
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:
+            self.checkpoints.write()
+            raise
+        except Diverged as stop:
+            self.arrays |= stop.history.arrays()
+            self.results |= {"diverged_at_step": stop.history.num_steps, "error": str(stop)}
+            self.finish()
+            raise
+
+    def counter(self, total: int) -> contextlib.AbstractContextManager[Callable[[], Any]]:
+        """A progress bar over ``total`` runs; gives what to call when one is done."""
+        return count_runs(self._console, total)
+
+    def finish(self) -> None:
+        """Write figures, history.npz and results.json, and print the closing table.
+
+        Raises:
+            ValueError: a file can't be written; the table is printed all the same.
+        """
+        try:
+            self._write_all()
+        except ValueError:
+            self._print_claims()
+            raise
+        self.checkpoints.remove()
+        self._print_claims()
+        self.say(f"{self.folder}: results.json, history.npz and {len(self._figures)} figures")
+
+    def _write_all(self) -> None:
+        for name, figure in self._figures:
+            lay_out(figure)
+            for suffix in (".png", ".pdf"):
+                self.write(name + suffix, functools.partial(save, figure))
+        for name, animation in self._animations:
+            self.write(f"{name}.gif", functools.partial(save_animation, animation))
+        self.write("history.npz", self._save_arrays)
+        record = {
+            "experiment": self.experiment,
+            "version": version("derandomization"),
+            "config": asdict(self.config),
+            "environment": self._environment,
+            "wall_seconds": time.perf_counter() - self._started,
+            "results": self.results,
+            "claims": [asdict(claim) for claim in self.claims],
+            "figures": [
+                *(f"{name}.png" for name, _ in self._figures),
+                *(f"{name}.gif" for name, _ in self._animations),
+            ],
+        }
+        text = json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        self.write("results.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+    def write(self, name: str, writer: Callable[[Path], Any]) -> None:
+        """Write a file whole or not at all: to a temporary name, then renamed.
+
+        The temporary name keeps the suffix, by which numpy and matplotlib know the format.
+        """
+        temporary = self.folder / f".{os.getpid()}.{name}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            writer(temporary)
+            temporary.replace(self.folder / name)
+        except OSError as problem:
+            raise _unwritable(self.folder / name, problem) from None
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def say(self, line: str) -> None:
+        """Print a line, unless quiet."""
+        self._console.print(line, highlight=False)
+
+    def show(self, table: Table) -> None:
+        """Print a table, unless quiet."""
+        self._console.print(table)
+
+    def _save_arrays(self, path: Path) -> None:
+        arrays: dict[str, Any] = dict(self.arrays)
+        np.savez_compressed(path, **arrays)
+
+    def _print_claims(self) -> None:
+        table = Table(title=self.experiment, title_justify="left")
+        for heading in ("claim", "statement", "paper", "measured", "holds"):
+            table.add_column(heading)
+        words = {True: "[green]yes[/]", False: "[red]no[/]", None: "open"}
+        for claim in self.claims:
+            table.add_row(
+                claim.id,
+                claim.statement,
+                readable(claim.paper),
+                readable(claim.measured),
+                words[claim.holds],
+            )
+        self.show(table)
+
+
+def _require_writable(folder: Path) -> None:
+    """Make the folder, write into it, and remove again whatever was not there before."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        raise _unwritable(folder, problem) from None
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def _unwritable(path: Path, problem: OSError) -> ValueError:
+    return ValueError(f"output_dir is {path}: it can't be written ({problem.strerror})")
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions, device and commit: what a number may depend on beside its settings."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "platform": platform.platform(),
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str:
+    """The commit this code is at; empty outside a checkout or without git."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return ""
+    return found.stdout.strip()
+
+
+def plain(value: Any) -> Any:
+    """Numbers, strings, lists and dicts only, as JSON has them; what is not finite becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, list | tuple | frozenset | np.ndarray):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def readable(value: float | str | None) -> str:
+    """Four digits of a number, for the closing table."""
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else f"{value:.4g}"
+
+
+@contextlib.contextmanager
+def follow_descent(
+    console: Console, description: str, max_steps: int
+) -> Iterator[StepCallback | None]:
+    """A bar over the steps of a descent; gives the callback for ``descend``, None when quiet."""
+    if console.quiet:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("step {task.completed}/{task.total}"),
+        TextColumn("f {task.fields[value]:.6g}  ‖W‖ {task.fields[norm]:.3g}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(description, total=max_steps, value=math.nan, norm=math.nan)
+        refreshed = 0.0
+        latest: dict[str, Any] = {}
+
+        def report(step: int, value: float, weight_norm: float) -> None:
+            nonlocal refreshed
+            latest.update(completed=step + 1, value=value, norm=weight_norm)
+            if (now := time.perf_counter()) - refreshed > REFRESH_SECONDS:
+                refreshed = now
+                bar.update(task, **latest)
+
+        yield report
+        bar.update(task, **latest, total=latest.get("completed"))
+
+
+@contextlib.contextmanager
+def count_runs(console: Console, total: int) -> Iterator[Callable[[], Any]]:
+    """A bar over ``total`` runs; gives what to call when one is done."""
+    columns = (TextColumn("run {task.completed}/{task.total}"), BarColumn())
+    clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, *clocks, console=console) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)

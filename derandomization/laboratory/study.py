@@ -1,0 +1,250 @@
+"""Studies: many runs over settings and seeds, one table, claims, figures and results.json.
+
+A study declares what varies and what is measured, shown, claimed and drawn; ``run_study`` does it.
+"""
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from derandomization.checks import require_at_least
+from derandomization.laboratory.checkpoints import Checkpoints
+from derandomization.laboratory.intervals import Interval, confidence_interval
+from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.settings import Between
+from derandomization.laboratory.workers import WorkersConfig, parallel_calls
+
+SettingT = TypeVar("SettingT")
+Measurement = Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig(RunConfig, WorkersConfig):
+    """The fields every study shares."""
+
+    seeds: Annotated[int, Between(1, 10**5)] = 10
+    """Independent repetitions of every setting, all derived from --seed."""
+
+
+@dataclass(frozen=True)
+class Row(Generic[SettingT]):
+    """One setting of a study and what was measured there.
+
+    Attributes:
+        setting: the setting.
+        name: its name in tables and figures.
+        measured: by name, one number per seed; NaN where there was nothing to measure.
+    """
+
+    setting: SettingT
+    name: str
+    measured: Mapping[str, np.ndarray]
+
+    def interval(self, quantity: str) -> Interval:
+        """Mean over the seeds and its 95% interval."""
+        return confidence_interval(self.measured[quantity])
+
+    def median(self, quantity: str) -> float:
+        """Median over the seeds: for norms that spread over decades."""
+        return float(np.nanmedian(self.measured[quantity]))
+
+    def recorded(self) -> dict[str, Any]:
+        """The row as results.json stores it."""
+        return {
+            "name": self.name,
+            "setting": self.setting,
+            "measured": {
+                name: {"interval": self.interval(name), "values": values}
+                for name, values in self.measured.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Study(Generic[SettingT]):
+    """What a study varies, measures, shows, claims and draws.
+
+    Attributes:
+        name: experiment and study, such as "NeuralNetworks/depth".
+        settings: the settings that are compared, by the name of their row.
+        measure: ``(setting, seed) -> numbers by name``; importable by its name.
+        columns: heading in the printed table of each quantity shown there.
+        claim: makes the claims from the rows.
+        figures: figures by file name, drawn from the rows.
+    """
+
+    name: str
+    settings: Mapping[str, SettingT]
+    measure: Callable[[SettingT, int], Measurement]
+    columns: Mapping[str, str]
+    claim: Callable[[Run, list[Row[SettingT]]], None]
+    figures: Callable[[list[Row[SettingT]]], Mapping[str, Figure]]
+
+
+def run_study(study: Study[Any], config: StudyConfig) -> None:
+    """Measure every setting at every seed, tabulate, claim, draw, and write the results."""
+    run = Run(study.name, config)
+    rows = measure_rows(run, config, study.measure, study.settings)
+    tabulate(run, rows, study.columns)
+    study.claim(run, rows)
+    for name, figure in study.figures(rows).items():
+        run.figure(name, figure)
+    run.finish()
+
+
+def measure_rows(
+    run: Run,
+    config: StudyConfig,
+    function: Callable[[SettingT, int], Measurement],
+    settings: Mapping[str, SettingT],
+) -> list[Row[SettingT]]:
+    """Measure every setting at every seed, and store all numbers in the run's results.
+
+    Args:
+        run: where the numbers go.
+        config: seeds and workers.
+        function: ``(setting, seed) -> numbers by name``; importable by its name.
+        settings: the settings by name.
+    """
+    seeds = spawn_seeds(config.seed, config.seeds)
+    with run.counter(len(settings) * len(seeds)) as advance:
+        found = sweep(
+            function,
+            list(settings.values()),
+            seeds,
+            workers=config.workers,
+            scheduler=config.scheduler,
+            progress=advance,
+            checkpoints=run.checkpoints,
+        )
+    pairs = zip(settings.items(), found, strict=True)
+    rows = [Row(setting, name, measured) for (name, setting), measured in pairs]
+    record_rows(run, rows, seeds)
+    return rows
+
+
+def record_rows(run: Run, rows: Sequence[Row[Any]], seeds: Sequence[int]) -> None:
+    """Store all numbers of a study in its results."""
+    run.results["seeds"] = list(seeds)
+    run.results["rows"] = [row.recorded() for row in rows]
+
+
+def tabulate(run: Run, rows: Sequence[Row[Any]], columns: Mapping[str, str]) -> None:
+    """Print the mean and interval of some quantities, one row per setting, and write table.csv.
+
+    Args:
+        run: prints and writes.
+        rows: of the study.
+        columns: heading of each quantity shown.
+    """
+    table = Table(title=run.experiment, title_justify="left")
+    table.add_column("setting")
+    for heading in columns.values():
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(row.name, *(str(row.interval(quantity)) for quantity in columns))
+    run.show(table)
+    run.write("table.csv", lambda path: _write_csv(path, rows))
+
+
+def claim_lemma(
+    run: Run,
+    rows: Sequence[Row[Any]],
+    norm: str,
+    weights: str,
+    *,
+    theorem: str = "L3.1",
+    lipschitz: str = "K proven",
+) -> None:
+    """Claim that ‖W‖_F is within the lemma's bound and its sharp form wherever these exist.
+
+    Args:
+        run: makes the claims.
+        rows: of the study; they measured ``weight_bound`` and ``sharp_weight_bound``, NaN where
+            there is no bound.
+        norm: the quantity that holds ‖W‖_F.
+        weights: how the experiment writes it.
+        theorem: id of the theorem whose bound this is.
+        lipschitz: where its K is from.
+    """
+    norms = np.concatenate([row.measured[norm] for row in rows])
+    names = [row.name for row in rows for _ in row.measured[norm]]
+    for id, quantity, bound_name, why in (
+        (theorem, "weight_bound", f"the bound at ρ ({lipschitz})", ", where ρ ≥ 4λ²/K"),
+        ("L3.1", "sharp_weight_bound", "the lemma's sharp form", ", where λ_min(∂²f/∂b²) ≤ −2λ"),
+    ):
+        bounds = np.concatenate([row.measured[quantity] for row in rows])
+        speaks = ~np.isnan(bounds)
+        broken = speaks & ~(norms <= bounds)
+        where = sorted({name for name, bad in zip(names, broken, strict=True) if bad})
+        run.claim(
+            id,
+            f"{weights} within {bound_name} where it speaks: {speaks.sum() - broken.sum()} of "
+            f"{speaks.sum()} runs, silent on {(~speaks).sum()}{why if not speaks.all() else ''}"
+            + (f"; not at {', '.join(where)}" if where else ""),
+            paper="norm ≤ bound",
+            measured=f"norm/bound ≤ {(norms / bounds)[speaks].max():.3g}" if speaks.any() else None,
+            holds=not broken.any() if speaks.any() else None,
+        )
+
+
+def _write_csv(path: Path, rows: Sequence[Row[Any]]) -> None:
+    """One line per setting and seed, for spreadsheets and data frames."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["setting", "repetition", *rows[0].measured])
+        for row in rows:
+            for repetition, numbers in enumerate(zip(*row.measured.values(), strict=True)):
+                writer.writerow([row.name, repetition, *numbers])
+
+
+def spawn_seeds(seed: int, count: int) -> list[int]:
+    """Independent seeds from one root: more of them leave the earlier ones as they are."""
+    children = np.random.SeedSequence(seed).spawn(require_at_least("seeds", count, 1))
+    return [int(child.generate_state(1, np.uint64)[0] >> 1) for child in children]
+
+
+def sweep(
+    function: Callable[[SettingT, int], Measurement],
+    settings: Sequence[SettingT],
+    seeds: Sequence[int],
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    progress: Callable[[], Any] | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> list[dict[str, np.ndarray]]:
+    """Call ``function(setting, seed)`` for every pair; the workers do not change the numbers.
+
+    Args:
+        function: importable by its name, so that another process can call it; it returns the same
+            names for every setting.
+        settings: each of them picklable.
+        seeds: the same for every setting.
+        workers, scheduler: who makes the calls, as for ``parallel_calls``.
+        progress: called whenever a pair is done.
+        checkpoints: where every measurement is stored when it is done.
+
+    Returns:
+        For each setting, by name, what was measured: one entry per seed, in the order of seeds.
+
+    Raises:
+        ValueError, WorkerDied: as ``parallel_calls``. Errors of ``function`` come through.
+    """
+    pairs = [(setting, seed) for setting in settings for seed in seeds]
+    found: list[Measurement] = [{}] * len(pairs)
+    calls = parallel_calls(
+        function, pairs, workers=workers, scheduler=scheduler, checkpoints=checkpoints
+    )
+    for index, measurement in calls:
+        found[index] = measurement
+        if progress:
+            progress()
+    rows = [found[start : start + len(seeds)] for start in range(0, len(pairs), len(seeds))]
+    return [{name: np.array([each[name] for each in row]) for name in row[0]} for row in rows]

@@ -1,0 +1,295 @@
+"""Run and RunConfig: what they refuse, and what they leave on disk."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.table import Table
+
+from derandomization import DerandomizationObjective, descend
+from derandomization.certificate import Certificate
+from derandomization.descent import Diverged
+from derandomization.laboratory.figures import new_figure
+from derandomization.laboratory.run import Run, RunConfig
+
+ENVIRONMENT = {"python", "torch", "device", "threads", "platform", "git_commit"}
+RECORD = {
+    "experiment",
+    "version",
+    "config",
+    "environment",
+    "wall_seconds",
+    "results",
+    "claims",
+    "figures",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    size: int = 3
+    rate: float | None = None
+
+
+def quiet_run(folder: Path, **options: object) -> Run:
+    return Run("Example", Config(output_dir=folder, device="cpu", quiet=True, **options))
+
+
+def finished(run: Run) -> dict:
+    run.finish()
+    return json.loads((run.folder / "results.json").read_text(encoding="utf-8"))
+
+
+def test_results_json_has_the_documented_fields(tmp_path: Path) -> None:
+    run = quiet_run(tmp_path / "deep" / "folder", size=5)
+    run.results |= {"cut_value": 41, "ratio": 0.5, "certificate": {"rho": 1e-9, "bound": None}}
+    run.claim("F4", "cut ≥ 41", paper=41, measured=41.0, holds=True)
+    run.claim("NG", "open", paper=None, measured="see figure", holds=None)
+    record = finished(run)
+    assert set(record) == RECORD
+    assert set(record["environment"]) == ENVIRONMENT
+    assert record["experiment"] == "Example"
+    assert record["config"] == {
+        "seed": 0,
+        "output_dir": str(tmp_path / "deep" / "folder"),
+        "device": "cpu",
+        "quiet": True,
+        "resume": False,
+        "checkpoint_every": 30.0,
+        "size": 5,
+        "rate": None,
+    }
+    assert record["results"] == run.results
+    assert record["claims"] == [
+        {"id": "F4", "statement": "cut ≥ 41", "paper": 41, "measured": 41.0, "holds": True},
+        {"id": "NG", "statement": "open", "paper": None, "measured": "see figure", "holds": None},
+    ]
+    assert record["environment"]["device"] == "cpu"
+    assert record["environment"]["torch"] == torch.__version__
+    assert 0 < record["wall_seconds"] < 60
+
+
+def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
+    run = quiet_run(tmp_path)
+    run.results |= {"a": math.nan, "b": {"c": [math.inf, 1.0, -math.inf]}, "d": (2, math.nan)}
+    run.claim("X", "nothing", paper=math.inf, measured=math.nan, holds=False)
+    record = finished(run)
+    assert record["results"] == {"a": None, "b": {"c": [None, 1.0, None]}, "d": [2, None]}
+    assert (record["claims"][0]["paper"], record["claims"][0]["measured"]) == (None, None)
+
+
+def test_figures_are_saved_as_png_and_pdf_and_arrays_as_npz(tmp_path: Path) -> None:
+    run = quiet_run(tmp_path)
+    figure, (axes,) = new_figure()
+    axes.plot([0, 1], [1, 2])
+    run.figure("figure4_cut_value", figure)
+    run.arrays |= {"value": np.array([1.0, 0.5]), "steps": np.arange(3)}
+    record = finished(run)
+    assert record["figures"] == ["figure4_cut_value.png"]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "figure4_cut_value.png",
+        "figure4_cut_value.pdf",
+        "history.npz",
+        "results.json",
+    }
+    with np.load(tmp_path / "history.npz") as stored:
+        assert set(stored) == {"value", "steps"}
+        assert stored["value"].tolist() == [1.0, 0.5]
+        assert stored["steps"].dtype == run.arrays["steps"].dtype
+
+
+def test_a_write_that_fails_leaves_the_old_file_whole_and_no_other(tmp_path: Path) -> None:
+    run = quiet_run(tmp_path)
+    run.write("partition.csv", lambda path: path.write_text("old"))
+
+    def fail_halfway(path: Path) -> None:
+        path.write_text("ne")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.write("partition.csv", fail_halfway)
+    assert [path.name for path in tmp_path.iterdir()] == ["partition.csv"]
+    assert (tmp_path / "partition.csv").read_text() == "old"
+
+
+def test_the_temporary_file_lies_in_the_same_folder_and_keeps_the_suffix(tmp_path: Path) -> None:
+    seen = []
+    run = quiet_run(tmp_path)
+    run.write("embedding.npy", lambda path: (seen.append(path), np.save(path, np.eye(2))))
+    assert (seen[0].parent, seen[0].suffix) == (tmp_path, ".npy")
+    assert np.array_equal(np.load(tmp_path / "embedding.npy"), np.eye(2))
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, below: str) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with pytest.raises(ValueError, match=rf"output_dir is {blocked / below}: it can't be written"):
+        quiet_run(blocked / below)
+
+
+def test_a_quiet_run_prints_nothing_and_has_no_progress(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = quiet_run(tmp_path)
+    with run.descent("figure", 10) as report:
+        assert report is None
+    with run.counter(3) as advance:
+        advance()
+    run.show(Table("a table"))
+    run.say("a line")
+    run.claim("X", "statement", paper=1, measured=1, holds=True)
+    run.finish()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_norm_above_its_bounds_refutes_them_and_a_silent_bound_is_open(tmp_path: Path) -> None:
+    run = Run("Test", RunConfig(output_dir=tmp_path, quiet=True))
+    certificate = Certificate(
+        gradient_norm=0.1,
+        min_curvature=0.0,
+        min_curvature_residual=0.0,
+        hessian_lipschitz=1.0,
+        hessian_lipschitz_is_estimate=False,
+        rho=0.1,
+        weight_bound=0.5,
+        sharp_weight_bound=None,
+        weight_norm=0.6,
+    )
+    run.claim_bounds(certificate, "‖W‖", theorem="T4.1")
+    assert [(claim.id, claim.holds) for claim in run.claims] == [("T4.1", False), ("L3.1", None)]
+    assert not certificate.lemma_holds
+
+
+def test_a_run_prints_each_claim_beside_what_the_paper_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    run = Run("Example", Config(output_dir=tmp_path, device="cpu"))
+    run.claim("F1", "threshold", paper=0.45, measured=0.450123, holds=True)
+    run.claim("F9", "broken", paper=1, measured=2, holds=False)
+    run.claim("NG", "unsettled", paper=None, measured="as seen", holds=None)
+    with run.descent("descent", 10) as report:
+        report(3, 0.125, 2.5)
+    run.finish()
+    lines = capsys.readouterr().out.splitlines()
+    rows = {words[1]: words for line in lines if (words := line.split()) and len(words) > 3}
+    assert rows["F1"][3::2] == ["threshold", "0.45", "0.4501", "yes"]
+    assert rows["F9"][-2] == "no"
+    assert rows["NG"][-2] == "open"
+    assert any("step 4/4" in line and "f 0.125" in line and "2.5" in line for line in lines)
+
+
+def test_a_descent_that_diverges_leaves_what_it_measured_and_goes_on(
+    tmp_path: Path, cubic_objective: Callable[..., DerandomizationObjective]
+) -> None:
+    objective = cubic_objective(0.3, -1.0, 0.1, 1.0)
+    run = quiet_run(tmp_path)
+    run.arrays["before"] = np.arange(2)
+    run.results["kept"] = 5
+    run.claim("F1", "made before", paper=1, measured=1, holds=True)
+    with pytest.raises(Diverged, match="lower the learning rate") as error:  # noqa: SIM117
+        with run.descent("figure", 100) as progress:
+            descend(
+                objective,
+                torch.optim.SGD(objective.parameters(), lr=1.0),
+                max_steps=100,
+                observe=lambda: {"corner": 0.5},
+                progress=progress,
+            )
+    history = error.value.history
+    record = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert record["results"] == {
+        "kept": 5,
+        "diverged_at_step": history.num_steps,
+        "error": str(error.value),
+    }
+    assert f"at step {history.num_steps}:" in str(error.value)
+    assert [claim["id"] for claim in record["claims"]] == ["F1"]
+    with np.load(tmp_path / "history.npz") as stored:
+        assert set(stored) == {"before", *history.arrays()}
+        for name, array in history.arrays().items():
+            np.testing.assert_array_equal(stored[name], array)
+        assert not np.isfinite(stored["value"][-1])
+
+
+@pytest.mark.parametrize("problem", [ValueError("other"), KeyboardInterrupt()])
+def test_any_other_end_of_a_descent_writes_nothing(problem: BaseException, tmp_path: Path) -> None:
+    run = quiet_run(tmp_path / "out")
+    with pytest.raises(type(problem)), run.descent("figure", 10):
+        raise problem
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bar_counts_the_runs_of_a_study_up_to_their_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    run = Run("Example", Config(output_dir=tmp_path, device="cpu"))
+    with run.counter(7) as advance:
+        for _ in range(5):
+            advance()
+    assert "run 5/7" in capsys.readouterr().out
+
+
+def test_a_table_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run("Example", Config(output_dir=tmp_path, device="cpu"))
+    table = Table("setting", "risk")
+    table.add_row("λ = 1", "0.5 [0.4, 0.6]")
+    run.show(table)
+    assert "λ = 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_out_of_range_is_refused(seed: int) -> None:
+    with pytest.raises(ValueError, match=rf"seed is {seed}: it must lie between 0 and"):
+        RunConfig(output_dir=Path("x"), seed=seed)
+
+
+def test_device_is_the_gpu_only_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert RunConfig(output_dir=Path("x")).torch_device() == torch.device("cpu")
+    with pytest.raises(ValueError, match="device is cuda: torch finds no GPU here"):
+        RunConfig(output_dir=Path("x"), device="cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert RunConfig(output_dir=Path("x")).torch_device() == torch.device("cuda")
+    assert RunConfig(output_dir=Path("x"), device="cuda").torch_device() == torch.device("cuda")
+    assert RunConfig(output_dir=Path("x"), device="cpu").torch_device() == torch.device("cpu")
+
+
+def test_a_folder_that_vanishes_costs_the_files_but_not_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run("Example", Config(output_dir=tmp_path / "gone", device="cpu"))
+    run.claim("F4", "cut ≥ 41", paper=41, measured=41.0, holds=True)
+    (tmp_path / "gone").write_text("in the way")
+    with pytest.raises(ValueError, match=r"output_dir is .*gone.*: it can't be written"):
+        run.finish()
+    assert "cut ≥ 41" in capsys.readouterr().out
+
+
+def test_a_run_that_finds_a_checkpoint_says_so_and_one_that_finds_none_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def begin(**options: object) -> Run:
+        return Run("Example", Config(output_dir=tmp_path, device="cpu", **options))
+
+    begin(resume=True)
+    assert "is not there" in " ".join(capsys.readouterr().out.split())
+    stopped = begin().checkpoints
+    stopped.slot().keep({"a": 1})
+    stopped.write()
+    capsys.readouterr()
+    begin()
+    assert "--resume would go on from it" in " ".join(capsys.readouterr().out.split())
+    begin(resume=True, quiet=True, checkpoint_every=5.0)  # these change no number
+    with pytest.raises(ValueError, match="was written with --size 3, now it is 4"):
+        begin(resume=True, size=4)
+    run = begin(resume=True)
+    run.finish()
+    assert not (tmp_path / "checkpoint.pt").exists()
