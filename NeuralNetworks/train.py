@@ -21,12 +21,12 @@ from derandomization import (
     PerturbedGradientDescent,
     QuasiMonteCarlo,
     certify,
-    log_spaced_steps,
 )
 from derandomization.certificate import Hessian
 from derandomization.checks import require_positive
 from derandomization.descent import StepCallback
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
+from derandomization.laboratory.trace import log_spaced_steps
 from NeuralNetworks.losses import Loss, LossFunction, LossName, as_loss
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Dataset, Examples, Population, PopulationRisk
