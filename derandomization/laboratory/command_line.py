@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import tyro
 
@@ -22,8 +22,8 @@ STOPPED = 130  # the exit code that shells expect of a process stopped by a sign
 
 
 def launch(
-    experiment: Callable[[ConfigT], None],
-    config_type: type[ConfigT],
+    experiment: Callable[[Any], None],
+    config_type: type[Any],
     studies: Mapping[str, str] | None = None,
 ) -> None:
     """Parse the command line into a config and run the experiment or one of its studies.

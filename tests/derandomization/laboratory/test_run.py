@@ -279,13 +279,13 @@ def test_a_run_that_finds_a_checkpoint_says_so_and_one_that_finds_none_too(
         return Run("Example", Config(output_dir=tmp_path, device="cpu", **options))
 
     begin(resume=True)
-    assert "is not there" in " ".join(capsys.readouterr().out.split())
+    assert "there is no" in " ".join(capsys.readouterr().out.split())
     stopped = begin().checkpoints
     stopped.slot().keep({"a": 1})
     stopped.write()
     capsys.readouterr()
     begin()
-    assert "--resume would go on from it" in " ".join(capsys.readouterr().out.split())
+    assert "--resume continues from it" in " ".join(capsys.readouterr().out.split())
     begin(resume=True, quiet=True, checkpoint_every=5.0)  # these change no number
     with pytest.raises(ValueError, match="was written with --size 3, now it is 4"):
         begin(resume=True, size=4)
