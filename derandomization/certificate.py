@@ -25,8 +25,7 @@ class Certificate:
     """Second-order information at one point and the bounds on ‖W‖_F, computed in float64.
 
     Attributes:
-        gradient_norm: ‖∇f‖₂ over all parameters.
-        min_curvature: λ_min(∇²f) over all parameters.
+        gradient_norm, min_curvature: ‖∇f‖₂ and λ_min(∇²f) over all parameters.
         min_curvature_residual: an exact eigenvalue lies within this of ``min_curvature``.
         hessian_lipschitz: K: if proven, of ∇²g everywhere; if estimated, of ∇²f near this point.
             The lemma holds with either, but ρ depends on which.
@@ -52,9 +51,8 @@ class Certificate:
 def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificate:
     """Certify the current point of an objective, which is left unchanged.
 
-    Args:
-        objective: an exact one. A sampled objective is certified through its exact counterpart.
-        seed: of the start vectors of Lanczos and of the estimate of K.
+    A sampled objective is certified through its exact counterpart. The seed is that of the start
+    vectors of Lanczos and of the estimate of K.
 
     Raises:
         ValueError: the objective is sampled, or Lanczos does not converge.
@@ -99,11 +97,8 @@ def lemma_bound(rho: float, hessian_lipschitz: float, regularization: float) -> 
 def sharp_weight_bound(objective: DerandomizationObjective, *, seed: int = 0) -> float | None:
     """‖∂f/∂W‖_F / (2λ + λ_min(∂²f/∂b²)) at the current point, None if that is not positive.
 
-    It holds at every point: ∂f/∂W = (∂²f/∂b² + 2λI) W by Stein's lemma (proof of Lemma 3.1).
-    A margin for rounding is added.
-
-    Raises:
-        ValueError: the objective is sampled, or Lanczos does not converge.
+    It holds at every point: ∂f/∂W = (∂²f/∂b² + 2λI) W by Stein's lemma (proof of Lemma 3.1). A
+    margin for rounding is added. Errors are those of ``certify``.
     """
     objective = _exact_float64_copy(objective)
     gradients = torch.autograd.grad(objective(), _trainable(objective), materialize_grads=True)
@@ -111,10 +106,7 @@ def sharp_weight_bound(objective: DerandomizationObjective, *, seed: int = 0) ->
 
 
 class Hessian:
-    """Products of ∇²f, in chosen tensors, with vectors: autograd differentiates ∇f·v.
-
-    Holds the graph of one gradient; a product costs about two gradients.
-    """
+    """Products of ∇²f, in chosen tensors, with vectors; each costs about two gradients."""
 
     def __init__(self, objective: DerandomizationObjective, variables: Iterable[Tensor]) -> None:
         self._variables = list(variables)
@@ -162,10 +154,7 @@ class Hessian:
 
 
 def random_gradient(objective: DerandomizationObjective, gradient: Tensor) -> Tensor:
-    """∂f/∂W from the flat gradient over the trainable parameters.
-
-    ``random_weights`` is linear, so its derivative along the gradient is the map itself.
-    """
+    """∂f/∂W from the flat gradient: as ``random_weights`` is linear, its image of the gradient."""
     parameters = _trainable(objective)
     weights = objective.random_weights()
     cotangent = torch.zeros_like(weights, requires_grad=True)
@@ -202,8 +191,8 @@ def _sharp_weight_bound(
 def _estimate_hessian_lipschitz(objective: DerandomizationObjective, seed: int) -> float:
     """max ‖∇³f[u, u]‖ over unit u near this point: the norm of the third derivative.
 
-    A symmetric tensor's norm is attained on the diagonal (Banach 1938), so higher-order power
-    iteration u ← ∇³f[u, u] climbs to it; ∇³f is a central difference of Hessians.
+    A symmetric tensor attains its norm on the diagonal (Banach 1938), to which the higher-order
+    power iteration u ← ∇³f[u, u] climbs; ∇³f is a central difference of Hessians.
     """
     parameters = _trainable(objective)
     centre = parameters_to_vector(parameters).detach()

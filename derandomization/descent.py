@@ -35,8 +35,7 @@ class History:
 
     Attributes:
         value: f, ``[steps + 1]``.
-        gradient_norm: ‖∇f‖₂ over all parameters, ``[steps + 1]``.
-        weight_norm: ‖W‖_F, ``[steps + 1]``.
+        gradient_norm, weight_norm: ‖∇f‖₂ over all parameters and ‖W‖_F, ``[steps + 1]``.
         observations: the numbers that ``observe`` returned: by name, an array ``[steps + 1]``.
         snapshots: parameters by name at the steps asked for, on the CPU.
         perturbation_steps: the steps at which noise was added.
@@ -59,28 +58,18 @@ class History:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything but the snapshots, by name, for ``numpy.savez``."""
-        return {
-            "value": self.value,
-            "gradient_norm": self.gradient_norm,
-            "weight_norm": self.weight_norm,
-            "perturbation_steps": self.perturbation_steps,
-            **self.observations,
-        }
+        names = ("value", "gradient_norm", "weight_norm", "perturbation_steps")
+        return {name: getattr(self, name) for name in names} | dict(self.observations)
 
 
 class Diverged(FloatingPointError):  # noqa: N818 - it says what happened
-    """f is no longer finite, or far above where it began.
-
-    Attributes:
-        history: what was measured up to there; its last row is the one that diverged.
-    """
+    """f is no longer finite, or far above its start; the last row of ``history`` is that point."""
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
         self.history = history
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the message and the history, so that another process can raise it."""
         return type(self), (str(self), self.history)
 
 

@@ -43,19 +43,11 @@ def smallest_eigenvalue(
     seed: int = 0,
     dense_size: int = DENSE_SIZE,
 ) -> Eigenvalue:
-    """λ_min of a symmetric operator: dense when small, else Lanczos from a seeded start.
+    """λ_min of a symmetric operator: dense up to ``dense_size`` rows, else by Lanczos.
 
-    Cost: one product per Lanczos step, or ``size`` products when dense; one for the residual.
-
-    Args:
-        operator: symmetric.
-        tolerance: the residual that Lanczos must reach, in the operator's units.
-        seed: of the start vector.
-        dense_size: up to this size the answer is certain; above it Lanczos finds λ_min with
-            probability one over its start vector, to within the residual.
-
-    Raises:
-        LanczosError: Lanczos did not converge. A ValueError.
+    The dense answer is certain. Lanczos finds λ_min with probability one over its seeded start
+    vector, to a residual of ``tolerance`` in the operator's units, or raises ``LanczosError``.
+    Cost: one product per Lanczos step, or one per row when dense; one more for the residual.
     """
     size = operator.shape[0]
     if size <= dense_size:

@@ -48,14 +48,11 @@ class GaussHermite(Expectation):
     """Tensor-product Gauss–Hermite rule: exact for polynomials of degree < 2n along an n-node axis.
 
     Args:
-        num_nodes: nodes on each of d axes, 1 ≤ d ≤ 3. Beyond three the tensor product is too
+        num_nodes: at least 2 on each of d axes, 1 ≤ d ≤ 3. Beyond three the product is too
             large: use ``MonteCarlo``.
         basis: orthonormal rows (d×d) along which the axes are laid; the standard ones by default.
             Axes along and across a teacher's subspace keep every reflection of the complement, so
             that W_⊥ = 0 is stationary for the rule exactly as it is for the Gaussian.
-
-    Raises:
-        ValueError: more than 3 axes, or fewer than 2 nodes on one.
     """
 
     def __init__(
@@ -93,15 +90,9 @@ def _axis(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class MonteCarlo(Expectation):
-    """A fresh batch of standard normal points at every call: unbiased, any dimension.
+    """A fresh batch of standard normal points at every call: unbiased, any dimension d ≥ 1.
 
-    Args:
-        dimension: d ≥ 1.
-        num_samples: points per batch.
-        generator: of the draws; owned by the caller, so that a run can be repeated.
-
-    Raises:
-        ValueError: a dimension or a batch below 1.
+    The caller owns the generator, so that a run can be repeated.
     """
 
     def __init__(self, dimension: int, num_samples: int, generator: torch.Generator) -> None:
@@ -122,15 +113,8 @@ class QuasiMonteCarlo(Expectation):
     """The next points of one scrambled Sobol sequence at every call, through the normal quantile.
 
     Each point is standard normal, so a batch is unbiased; together the batches fill the space more
-    evenly than independent draws (Owen, *Randomly Permuted (t,m,s)-Nets*, 1995).
-
-    Args:
-        dimension: d, 1 to 21 201.
-        num_samples: points per batch; powers of 2 are the most even.
-        generator: draws the seed of the scrambling.
-
-    Raises:
-        ValueError: a dimension out of range or a batch below 1.
+    evenly than independent draws (Owen, *Randomly Permuted (t,m,s)-Nets*, 1995), most of all if
+    ``num_samples`` is a power of 2. At most 21 201 dimensions; the generator seeds the scrambling.
     """
 
     def __init__(self, dimension: int, num_samples: int, generator: torch.Generator) -> None:

@@ -17,10 +17,7 @@ class DerandomizationObjective(nn.Module, ABC):
     parameter is an ``nn.Parameter``. ``descend`` minimises any subclass, ``certify`` certifies it.
 
     Args:
-        regularization: λ > 0, the weight of ‖W‖_F². Dimensionless, on the scale of g.
-
-    Raises:
-        ValueError: if λ is not positive and finite.
+        regularization: λ > 0, the weight of ‖W‖_F², on the scale of g; else a ``ValueError``.
 
     References:
         Tsikouras, Pantis, Mitliagkas, Tzamos, *A Derandomization Framework for Structure

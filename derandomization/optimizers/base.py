@@ -15,10 +15,9 @@ _load_state_dict = inspect.unwrap(Optimizer.load_state_dict)
 class PlainOptimizer(Optimizer):
     """``torch.optim.Optimizer`` without the import of ``torch._dynamo``.
 
-    torch wraps four of its methods so that they are not compiled, and the wrapper imports the
-    compiler at its first call: 1.2 s, a quarter of a whole experiment, although nothing here is
-    compiled. Where a torch version has no such wrapper, these are its methods as they are.
-    ``saved`` names the attributes that ``state_dict`` saves beside torch's own state.
+    torch wraps these four methods so that they are not compiled, and the wrapper imports the
+    compiler at its first call: 1.2 s, although nothing here is compiled. ``saved`` names the
+    attributes that ``state_dict`` saves beside torch's own state.
     """
 
     saved: ClassVar[str] = ""

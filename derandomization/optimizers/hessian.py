@@ -81,11 +81,8 @@ class HessianDescent(PlainOptimizer):
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """One step; returns f where the step began. Does nothing once ``terminated``.
 
-        Args:
-            closure: clears the gradients, evaluates f, calls ``backward`` and returns f.
-
-        Raises:
-            ValueError: no parameter has a gradient, or λ_min is not known closely enough.
+        ``closure`` clears the gradients, evaluates f, calls ``backward`` and returns f. Raises
+        ``ValueError`` if no parameter has a gradient, or λ_min is not known closely enough.
         """
         with torch.enable_grad():
             value = closure().detach()
@@ -179,9 +176,9 @@ class _DifferencedHessian:
         return _flat([torch.zeros_like(p) if p.grad is None else p.grad for p in self._variables])
 
     def _restore(self) -> None:
-        for variable, centre in zip(self._variables, self._centre, strict=True):
+        state = zip(self._variables, self._centre, self._gradients, strict=True)
+        for variable, centre, gradient in state:
             variable.copy_(centre)
-        for variable, gradient in zip(self._variables, self._gradients, strict=True):
             variable.grad = gradient
 
 

@@ -20,9 +20,8 @@ class PerturbedGradientDescent(PlainOptimizer):
     A step perturbs when the gradient norm is at most ``gradient_threshold`` and no step did in the
     last ``perturbation_interval`` steps. If f has not dropped by ``decrease_threshold`` at the end
     of the interval, the point before the perturbation is restored and ``terminated`` becomes True:
-    with high probability it is second-order stationary.
-
-    A step costs one closure, two when it perturbs, plus O(parameters).
+    with high probability it is second-order stationary. A step costs one closure, two when it
+    perturbs, plus O(parameters).
 
     Args:
         params: parameters or groups; ``lr``, ``momentum`` and ``nesterov`` may differ by group.
@@ -40,8 +39,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         ValueError: an argument out of its range.
 
     References:
-        Jin, Ge, Netrapalli, Kakade, Jordan, *How to Escape Saddle Points Efficiently*, ICML 2017,
-        Algorithm 2: the parameters, the noise and the termination rule.
+        Jin et al., *How to Escape Saddle Points Efficiently*, ICML 2017, Algorithm 2.
     """
 
     saved = "num_steps perturbation_steps anchor_value last_value restarted terminated"
@@ -136,8 +134,7 @@ class PerturbedGradientDescent(PlainOptimizer):
     def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
         """One step; returns f where the step began. Does nothing once ``terminated``.
 
-        Args:
-            closure: clears the gradients, evaluates f, calls ``backward`` and returns f.
+        ``closure`` clears the gradients, evaluates f, calls ``backward`` and returns f.
         """
         with torch.enable_grad():
             value = closure().detach()
@@ -151,7 +148,9 @@ class PerturbedGradientDescent(PlainOptimizer):
         if waited == interval:
             decrease = self.anchor_value - float(value)
             if decrease < options["decrease_threshold"]:
-                self._restore_anchor()
+                for parameter in self._parameters():
+                    parameter.copy_(self.state[parameter]["anchor"])
+                self.terminated = True
                 return value
         if waited is None or waited > interval:
             gradients = [p.grad for p in self._parameters() if p.grad is not None]
@@ -190,11 +189,6 @@ class PerturbedGradientDescent(PlainOptimizer):
         self.anchor_value = value
         self.last_value = math.inf  # the noise may raise f
         self.perturbation_steps.append(self.num_steps)
-
-    def _restore_anchor(self) -> None:
-        for parameter in self._parameters():
-            parameter.copy_(self.state[parameter]["anchor"])
-        self.terminated = True
 
     def _descend(self) -> None:
         # Tensor by tensor: on a CPU torch's foreach kernels take longer for so few.
