@@ -5,10 +5,9 @@ import pytest
 import scipy.sparse
 
 from derandomization.files import number_lines
-from MAXCUT.graph import Graph
-from MAXCUT.readers import read_graph
+from MAXCUT.graph import Graph, read_graph
 
-GSET = Path(__file__).parents[3] / "shared" / "gset"
+GSET = Path(__file__).parents[4] / "shared" / "gset"
 RUDY = b"4 3\n1 2 1\n2 3 -2.5\n1 4 3\n"
 
 
