@@ -1,33 +1,37 @@
-"""A graph in canonical form, with its own node labels: from edges, networkx or scipy sparse."""
+"""A weighted graph in canonical form, from edges, networkx, a sparse matrix or a file."""
 
 import math
+import os
 import warnings
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import networkx as nx
 import numpy as np
 import scipy.sparse
+import torch
 from jaxtyping import Float, Int
+from torch import Tensor
 
 from derandomization.files.arrays import sparse_entries
+from derandomization.files.graphs import MAX_VERTICES, EdgeList, GraphContent, read_graph_file
 
-# Far past any graph an SDP is solved for, yet labels for this many still fit into memory.
-MAX_VERTICES = 10**7
-# Squares of weights are summed, and weights divided by their sums: within these limits neither
-# overflows nor vanishes, whatever the graph.
+# If the largest weight is between 1/LARGEST_WEIGHT and this, sums of squared weights and weights
+# divided by such sums neither overflow nor vanish.
 LARGEST_WEIGHT = 1e30
+SparseMatrix: TypeAlias = scipy.sparse.sparray | scipy.sparse.spmatrix
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A weighted graph on vertices 0 … n−1: each edge once, no self-loops.
+    """A weighted graph on vertices 0 … n−1, with each edge once and no self-loops.
 
     Attributes:
         num_vertices: n.
         ends: the two ends of each edge.
-        weights: w of each edge; may be negative.
-        labels: the graph's own name of each vertex; its number by default.
+        weights: the weight w of each edge; it may be negative.
+        labels: the name of each vertex; its number by default.
     """
 
     num_vertices: int
@@ -40,7 +44,7 @@ class Graph:
             object.__setattr__(self, "labels", tuple(range(self.num_vertices)))
 
     def require_cuttable(self) -> None:
-        """Raise ``ValueError`` unless there is an edge, and its weights are in range."""
+        """Raise ``ValueError`` unless there is an edge and the weights are in range."""
         largest = float(np.abs(self.weights).max(initial=0.0))
         if largest == 0:
             raise ValueError("the graph has no edge to cut")
@@ -49,12 +53,19 @@ class Graph:
             raise ValueError(f"the graph's largest weight is {largest:g}: it must lie {allowed}")
 
     def adjacency(self) -> scipy.sparse.csr_array:
-        """A, symmetric, n×n."""
+        """The symmetric n×n adjacency matrix A."""
         i, j = self.ends.T
         half = scipy.sparse.coo_array(
             (self.weights, (i, j)), shape=(self.num_vertices, self.num_vertices)
         )
         return (half + half.T).tocsr()
+
+    def to_networkx(self) -> nx.Graph:
+        """The graph on the vertices 0 … n−1, with each edge's weight as its attribute."""
+        graph = nx.empty_graph(self.num_vertices)
+        edges = zip(self.ends.tolist(), self.weights.tolist(), strict=True)
+        graph.add_weighted_edges_from((i, j, weight) for (i, j), weight in edges)
+        return graph
 
     def cut_value(self, signs: Float[np.ndarray, "*batch vertices"]) -> Float[np.ndarray, "*batch"]:
         """Σ w_ij over the edges whose ends have different signs (±1)."""
@@ -68,14 +79,14 @@ class Graph:
         ends: Int[np.ndarray, "entries 2"],
         weights: Float[np.ndarray, " entries"],
     ) -> "Graph":
-        """The canonical form of any list of edges between the vertices 0 … len(labels) − 1.
+        """The graph of any list of edges between the vertices 0 … len(labels) − 1.
 
-        Parallel edges, i–j and j–i alike, become one with the sum of their weights; a sum of
-        exactly 0 is no edge, since no cut can tell the two apart. Self-loops are dropped with a
+        Parallel edges, in either direction, become one edge with the sum of their weights. An edge
+        whose sum is exactly 0 is dropped, which changes no cut. Self-loops are dropped with a
         warning.
 
         Raises:
-            ValueError: an end that is no vertex, or a weight or their sum that is not finite.
+            ValueError: an end is not a vertex, or a weight or the sum of weights is not finite.
         """
         n = len(labels)
         _require_edges(labels, ends, weights)
@@ -87,7 +98,7 @@ class Graph:
             ends, weights = ends[~loops], weights[~loops]
         i, j = ends.astype(np.int64).T
         keys, edge = np.unique(np.minimum(i, j) * n + np.maximum(i, j), return_inverse=True)
-        # Of no edges at all numpy's sums are integers.
+        # If there are no edges, numpy returns integers.
         sums = np.bincount(edge, weights, minlength=len(keys)).astype(np.float64)
         with np.errstate(over="ignore"):
             total = np.abs(sums).sum()
@@ -98,13 +109,13 @@ class Graph:
 
     @classmethod
     def from_networkx(cls, graph: nx.Graph, weight: str = "weight") -> "Graph":
-        """Any networkx graph; an edge without the attribute ``weight`` weighs 1.
+        """Convert any networkx graph; an edge without the attribute ``weight`` has weight 1.
 
-        The edges of a directed graph lose their direction: those from u to v and from v to u
-        are summed like the parallel edges of a multigraph.
+        Directions are ignored: the edges from u to v and from v to u of a directed graph are
+        summed, as are the parallel edges of a multigraph.
 
         Raises:
-            ValueError: a weight that is no finite number.
+            ValueError: a weight is not a finite number.
         """
         index = {node: i for i, node in enumerate(graph)}
         ends, weights = [], []
@@ -122,26 +133,30 @@ class Graph:
     @classmethod
     def from_sparse(
         cls,
-        matrix: scipy.sparse.sparray | scipy.sparse.spmatrix,
+        matrix: SparseMatrix,
         labels: tuple[Hashable, ...] | None = None,
     ) -> "Graph":
-        """The graph of an adjacency matrix, its vertices labelled 0 … n−1 unless named.
+        """The graph of a symmetric or triangular adjacency matrix.
 
-        A symmetric matrix holds each edge twice and counts it once; an upper or lower triangular
-        one holds each edge once. Entries stored more than once are summed.
+        A symmetric matrix holds each edge twice, and a triangular matrix once; the edge counts once
+        in both. Entries that are stored more than once are summed.
+
+        Args:
+            matrix: the adjacency matrix.
+            labels: the vertices' names; 0 … n−1 if None.
 
         Raises:
-            ValueError: a matrix that is neither, is not square, not real or too large, an entry
-                that is not finite, or another number of labels than of vertices.
+            ValueError: the matrix is neither symmetric nor triangular, not square, not real or too
+                large, an entry is not finite, or the number of labels is not that of the vertices.
         """
         entries = _checked_entries(matrix)
         labels = tuple(range(matrix.shape[0])) if labels is None else labels
         if len(labels) != matrix.shape[0]:
             raise ValueError(f"there are {len(labels)} labels for {matrix.shape[0]} vertices")
-        # The blocks of a BSR matrix store zeros, on the diagonal too, which are no self-loops.
+        # A BSR matrix stores zeros inside its blocks; on the diagonal these are no self-loops.
         stored = entries.data != 0
         ends = np.stack([entries.row, entries.col], axis=1)[stored]
-        # Longer floats may overflow, nan may be signalled: both are refused below by their edge.
+        # Longer floats may overflow to infinity; ``from_edges`` then names the edge.
         with np.errstate(over="ignore", invalid="ignore"):
             weights = entries.data[stored].astype(np.float64)
         below = ends[:, 0] > ends[:, 1]
@@ -150,6 +165,62 @@ class Graph:
         if len(upper.weights) and len(lower.weights):
             _require_equal(upper, lower)
         return upper if len(upper.weights) else lower
+
+
+def as_graph(graph: "nx.Graph | SparseMatrix | Graph", weight: str = "weight") -> Graph:
+    """Convert a networkx graph or a sparse adjacency matrix; bring a ``Graph`` to canonical form.
+
+    Args:
+        graph: the graph.
+        weight: networkx's attribute that holds an edge's weight.
+
+    Raises:
+        ValueError: as the constructors of ``Graph``.
+    """
+    if isinstance(graph, Graph):
+        return Graph.from_edges(graph.labels, graph.ends, graph.weights)
+    if isinstance(graph, nx.Graph):
+        return Graph.from_networkx(graph, weight)
+    return Graph.from_sparse(graph)
+
+
+def read_graph(path: str | os.PathLike[str]) -> Graph:
+    """Read a graph from a file; ``read_graph_file`` lists the formats.
+
+    Weights are finite numbers of either sign.
+
+    Raises:
+        ValueError: the suffix is unknown, or the content is malformed; one line says where and why.
+        OSError: the file can't be opened or read.
+    """
+    return read_graph_file(path, _graph_of_content)
+
+
+def _graph_of_content(content: GraphContent) -> Graph:
+    if isinstance(content, nx.Graph):
+        graph = Graph.from_networkx(content)
+    elif isinstance(content, EdgeList):
+        graph = Graph.from_edges(*content)
+    else:
+        graph = Graph.from_sparse(*content)
+    if graph.num_vertices == 0:
+        raise ValueError("the graph has no vertices")
+    return graph
+
+
+def csr_tensor(matrix: scipy.sparse.csr_array) -> Tensor:
+    """The matrix as a sparse tensor of the same type."""
+    starts, columns = (
+        torch.from_numpy(indices.astype(np.int64)) for indices in (matrix.indptr, matrix.indices)
+    )
+    with warnings.catch_warnings(action="ignore"):  # torch warns that its sparse tensors are new
+        return torch.sparse_csr_tensor(
+            starts,
+            columns,
+            torch.from_numpy(matrix.data),
+            size=matrix.shape,
+            check_invariants=False,
+        )
 
 
 def _require_edges(
@@ -171,7 +242,7 @@ def _require_edges(
 def _require_equal(upper: Graph, lower: Graph) -> None:
     difference = (upper.adjacency() - lower.adjacency()).tocoo()
     gaps = np.abs(difference.data)
-    # Entries summed in another order may differ in their last digits.
+    # Sums of the same entries in another order may differ in their last digits.
     if (gaps > 1e-12 * np.abs(upper.weights).max()).any():
         worst = int(gaps.argmax())
         i, j = upper.labels[difference.row[worst]], upper.labels[difference.col[worst]]
@@ -181,10 +252,8 @@ def _require_equal(upper: Graph, lower: Graph) -> None:
         )
 
 
-def _checked_entries(
-    matrix: scipy.sparse.sparray | scipy.sparse.spmatrix,
-) -> scipy.sparse.coo_array:
-    """The entries of a matrix that may come from a hostile file, or a ``ValueError``."""
+def _checked_entries(matrix: SparseMatrix) -> scipy.sparse.coo_array:
+    """The entries of a square real matrix, safe to convert even if a malicious file holds them."""
     if not scipy.sparse.issparse(matrix):
         raise ValueError(f"the matrix is a {type(matrix).__name__}: it must be scipy sparse")
     shape = matrix.shape

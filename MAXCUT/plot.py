@@ -136,9 +136,7 @@ def cut_graph_figure(graph: Graph, signs: Float[np.ndarray, " vertices"]) -> Fig
         graph: of at most a few hundred vertices.
         signs: ±1 a vertex.
     """
-    drawn = nx.empty_graph(graph.num_vertices)
-    drawn.add_edges_from(graph.ends.tolist())
-    layout = nx.spring_layout(drawn, seed=0)
+    layout = nx.spring_layout(graph.to_networkx(), weight=None, seed=0)
     places = np.array([layout[vertex] for vertex in range(graph.num_vertices)])
     figure, (axes,) = new_figure(width=6.0, height=6.0)
     axes.set_axis_off()

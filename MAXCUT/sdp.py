@@ -1,4 +1,4 @@
-"""The Goemans–Williamson relaxation, solved by coordinate descent, with a dual bound."""
+"""Goemans and Williamson's relaxation, its proven upper bound, and rounding by hyperplanes."""
 
 from dataclasses import dataclass
 
@@ -11,29 +11,33 @@ from scipy.sparse.linalg import aslinearoperator
 from derandomization.eigenvalues import smallest_eigenvalue
 from MAXCUT.graph import Graph
 
+# inf over θ of (θ/π) / ((1 − cos θ)/2): the guarantee of Goemans & Williamson 1995.
+GUARANTEED_RATIO = 0.87856
 MAX_SWEEPS = 5_000
-# A sweep that gains less than n² times this part of the value ends the descent. The gap to the dual
-# bound is then below 1e-6 of it at n = 15 and 1e-4 at n = 20 000, far below what cuts differ by.
+# The descent ends at a sweep that changes the value by less than n² times this fraction. The
+# relative gap to the dual bound is then below 1e-6 at n = 15 and 1e-4 at n = 20 000, far less than
+# the difference between cuts.
 RELATIVE_GAIN = 5e-16
-# Optimal solutions of the G-set have ranks of 8 to 18. Past n = 264 this is less than ⌈√(2n)⌉ + 1,
-# where theory excludes spurious points; the dual bound tells whether one was met.
+# Optimal solutions of the G-set have ranks of 8 to 18. Beyond n = 264 this is less than
+# ⌈√(2n)⌉ + 1, the rank that excludes spurious points; the dual bound shows whether one was found.
 MAX_RANK = 24
-# Singular directions below this part of the largest carry 1e-12 of ‖V‖²: solver noise.
+# Singular directions below this fraction of the largest hold 1e-12 of ‖V‖²: the solver's error.
 RANK_TOLERANCE = 1e-6
-# Up to here a dense eigenvalue takes 0.2 s and leaves no doubt about the bound.
+# Up to this size a dense eigensolver takes 0.2 s and computes the bound without iteration.
 DENSE_VERTICES = 1_000
-# Part of the upper bound that an eigenvalue's error may cost it.
+# The fraction of the upper bound that the eigenvalue's error may add.
 BOUND_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
 class SdpSolution:
-    """Unit vectors and what they prove.
+    """Unit vectors, the value of the relaxation, and the bound on every cut.
 
     Attributes:
-        vectors: V, row i is v_i, compressed to its numerical rank.
+        vectors: V; row i is v_i, compressed to the numerical rank.
         value: Σ w_ij (1 − v_i·v_j)/2.
-        upper_bound: no cut is worth more, by weak duality (the eigenvalue's residual included).
+        upper_bound: no cut has a larger value, by weak duality. The eigenvalue's residual is
+            included, so the bound is proven.
     """
 
     vectors: Float[np.ndarray, "vertices rank"]
@@ -42,16 +46,20 @@ class SdpSolution:
 
 
 def solve_sdp(graph: Graph, rng: np.random.Generator) -> SdpSolution:
-    """max Σ w_ij (1 − v_i·v_j)/2 over unit vectors in R^r, r = min(⌈√(2n)⌉ + 1, 24).
+    """Maximise Σ w_ij (1 − v_i·v_j)/2 over unit vectors in R^r, r = min(⌈√(2n)⌉ + 1, 24).
 
-    Cyclic exact minimisation v_i ← −g_i/‖g_i‖, g_i = Σ_j w_ij v_j. A colour class of the graph
-    moves at once: no edge lies within it, so that equals moving its vertices one by one. Each
-    sweep starts a little further along the last one's way (Nesterov's momentum, forgotten when
-    the value falls), which takes a fifth of the sweeps on grids. A sweep costs O(edges · r).
+    Coordinate descent sets v_i ← −g_i/‖g_i‖ with g_i = Σ_j w_ij v_j. All vertices of a colour class
+    of the graph move at once, which equals moving them one by one since no edge joins them.
+    Nesterov's momentum, reset whenever the value falls, needs a fifth of the sweeps on grids.
+    A sweep costs O(edges · r).
+
+    Args:
+        graph: the graph to cut.
+        rng: draws the first vectors.
 
     References:
         Goemans & Williamson 1995; Wang, Chang, Kolter 2017 (arXiv 1706.00476), the Mixing method;
-        Boumal, Voroninski, Bandeira 2016, on the rank; O'Donoghue, Candès 2015, on the restarts.
+        Boumal, Voroninski, Bandeira 2016, on the rank; O'Donoghue, Candès 2015, on the resets.
     """
     adjacency = graph.adjacency()
     rank = min(int(np.ceil(np.sqrt(2 * graph.num_vertices))) + 1, MAX_RANK)
@@ -78,13 +86,13 @@ def solve_sdp(graph: Graph, rng: np.random.Generator) -> SdpSolution:
 
 
 def dual_bound(graph: Graph, vectors: Float[np.ndarray, "vertices rank"]) -> float:
-    """Σw/2 + (Σ_i y_i − n·λ_min(A + diag y))/4 with y_i = −(AV)_i·v_i: at least every cut.
+    """An upper bound on every cut: Σw/2 + (Σ_i y_i − n·λ_min(A + diag y))/4, y_i = −(AV)_i·v_i.
 
-    Valid for any V, since xᵀAx = xᵀ(A + diag y)x − Σy ≥ n·λ_min − Σy at every x in {±1}^n; tight
-    at the SDP's solution.
+    It holds for any V, since xᵀAx = xᵀ(A + diag y)x − Σy ≥ n·λ_min − Σy for every x in {±1}^n. It
+    is tight at the SDP's solution.
     """
     if (graph.weights <= 0).all():
-        return 0.0  # what cutting nothing is worth: rounding would leave 1e-15 instead
+        return 0.0  # the empty cut is optimal; the formula would give a rounding error instead
     adjacency = graph.adjacency()
     duals = -(vectors * (adjacency @ vectors)).sum(axis=1)
     total, n = float(graph.weights.sum()), graph.num_vertices
@@ -98,10 +106,27 @@ def dual_bound(graph: Graph, vectors: Float[np.ndarray, "vertices rank"]) -> flo
     return float(total / 2 + (duals.sum() - n * smallest.lower_end) / 4)
 
 
+def hyperplane_expectation(graph: Graph, vectors: Float[np.ndarray, "vertices rank"]) -> float:
+    """Σ w_ij arccos(v_i·v_j)/π: the exact mean of Goemans–Williamson rounding."""
+    i, j = graph.ends.T
+    inner = (vectors[i] * vectors[j]).sum(axis=1).clip(-1, 1)
+    return float(graph.weights @ np.arccos(inner) / np.pi)
+
+
+def hyperplane_cuts(
+    graph: Graph,
+    vectors: Float[np.ndarray, "vertices rank"],
+    num_hyperplanes: int,
+    rng: np.random.Generator,
+) -> Float[np.ndarray, " hyperplanes"]:
+    """The values (Σw − xᵀAx/2)/2 of the cuts x = sign(Vz) for many z ~ N(0, I)."""
+    normals = rng.standard_normal((num_hyperplanes, vectors.shape[1]))
+    signs = np.where(vectors @ normals.T >= 0, 1.0, -1.0)
+    return (graph.weights.sum() - (signs * (graph.adjacency() @ signs)).sum(axis=0) / 2) / 2
+
+
 def _colour_classes(graph: Graph) -> list[np.ndarray]:
-    structure = nx.empty_graph(graph.num_vertices)
-    structure.add_edges_from(graph.ends.tolist())
-    colours = nx.greedy_color(structure)
+    colours = nx.greedy_color(graph.to_networkx())
     colour_of = np.array([colours[vertex] for vertex in range(graph.num_vertices)])
     return [np.flatnonzero(colour_of == colour) for colour in range(colour_of.max() + 1)]
 
@@ -111,7 +136,7 @@ def _normalized(vectors: np.ndarray) -> np.ndarray:
 
 
 def _compressed(vectors: np.ndarray) -> np.ndarray:
-    """The same Gram matrix from as few columns as the numerical rank."""
+    """Vectors with the same Gram matrix and as few columns as the numerical rank."""
     left, singular, _ = np.linalg.svd(vectors, full_matrices=False)
     kept = singular > RANK_TOLERANCE * singular[0]
     return _normalized(left[:, kept] * singular[kept])

@@ -1,4 +1,8 @@
-"""Random graphs and the optimum of small ones."""
+"""Random graphs, the options that choose a graph, and the optimum of small graphs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import networkx as nx
 import numpy as np
@@ -6,19 +10,56 @@ import torch
 from jaxtyping import Float
 
 from derandomization.checks import require_at_least, require_between
-from MAXCUT.graph import Graph
+from derandomization.laboratory.settings import AtLeast, Between
+from MAXCUT.graph import Graph, read_graph
 
-# 2^23 partitions of 24 vertices are scored in half a second; each vertex more doubles it.
+# The 2^23 partitions of 24 vertices take half a second; each additional vertex doubles the time.
 MAX_ENUMERATED_VERTICES = 24
 
 
+@dataclass(frozen=True, kw_only=True)
+class GraphConfig:
+    """The options of a command that choose the graph to cut."""
+
+    graph_file: Path | None = None
+    """Graph to cut instead of a random one: G-set (.rudy, .txt, none), .graphml, .gml, .adjlist,
+    .edgelist, .mtx or .npz, each also compressed as .gz or .bz2."""
+    graph_size: Annotated[int, AtLeast(2)] = 15
+    """Vertices of the random graph; the optimum is enumerated up to 24."""
+    edge_probability: Annotated[float, Between(0, 1)] = 0.6
+    """Probability of an edge between each pair of vertices, in [0, 1]."""
+
+    def load_graph(self, seed: int) -> Graph:
+        """Read the file, or draw the random graph of this seed.
+
+        Raises:
+            ValueError: the file can't be read or is malformed, there is no edge to cut, or the
+                weights are out of range.
+        """
+        if self.graph_file is None:
+            option = f"edge_probability is {self.edge_probability}"
+            drawn = random_graph(self.graph_size, self.edge_probability, seed)
+            graph = Graph.from_networkx(drawn)
+        else:
+            option = f"graph_file is {self.graph_file}"
+            try:
+                graph = read_graph(self.graph_file)
+            except OSError as problem:
+                raise ValueError(f"{option}: it can't be read ({problem.strerror})") from None
+        try:
+            graph.require_cuttable()
+        except ValueError as problem:
+            raise ValueError(f"{option}: {problem}") from None
+        return graph
+
+
 def random_graph(num_vertices: int, edge_probability: float, seed: int) -> nx.Graph:
-    """Each pair joined with the given probability: figure 4's graph at (15, 0.6, seed 42).
+    """Join each pair of vertices with the given probability; (15, 0.6, 42) is figure 4's graph.
 
     The strict upper triangle of one n×n float32 uniform draw is compared with the probability.
 
     Raises:
-        ValueError: fewer than 2 vertices, or a probability outside [0, 1].
+        ValueError: there are fewer than 2 vertices, or the probability is outside [0, 1].
     """
     require_at_least("graph_size", num_vertices, 2)
     require_between("edge_probability", edge_probability, 0, 1)
@@ -31,13 +72,13 @@ def random_graph(num_vertices: int, edge_probability: float, seed: int) -> nx.Gr
 
 
 def maximum_cut(graph: Graph) -> float:
-    """max Σ w_ij [x_i ≠ x_j] over all 2^(n−1) partitions.
+    """The optimum max Σ w_ij [x_i ≠ x_j], by enumeration of all 2^(n−1) partitions.
 
-    The vertices are halved; with x = (y, z), xᵀAx/2 = yᵀA₁₁y/2 + zᵀA₂₂z/2 + yᵀA₁₂z, so every pair
-    of half-partitions is one entry of a matrix product.
+    The vertices are split into two halves. With x = (y, z), xᵀAx/2 = yᵀA₁₁y/2 + zᵀA₂₂z/2 + yᵀA₁₂z,
+    so each pair of partitions of the halves is one entry of a matrix product.
 
     Raises:
-        ValueError: more than 24 vertices.
+        ValueError: the graph has more than 24 vertices.
     """
     n = graph.num_vertices
     if n > MAX_ENUMERATED_VERTICES:
@@ -46,7 +87,7 @@ def maximum_cut(graph: Graph) -> float:
     half = n // 2
     first = _all_signs(half)
     second = _all_signs(n - half)
-    second = second[: (len(second) + 1) // 2]  # the last vertex's side is fixed by symmetry
+    second = second[: (len(second) + 1) // 2]  # the side of the last vertex is fixed by symmetry
     within = [
         np.einsum("pi,ij,pj->p", signs, block, signs) / 2
         for signs, block in ((first, adjacency[:half, :half]), (second, adjacency[half:, half:]))

@@ -14,7 +14,8 @@ from derandomization import DerandomizationObjective, GaussHermite, PerturbedGra
 from derandomization.certificate import CURVATURE_TOLERANCE, Hessian
 from derandomization.laboratory.figures import Panel
 from JohnsonLindenstrauss.model import ExpectedDistortion, cube_points
-from MAXCUT.fused_cut import FusedCut
+from MAXCUT.expected_cut import ExpectedCut
+from MAXCUT.fused_kernel import FusedKernel
 from MAXCUT.graph import Graph
 from MAXCUT.utilities import random_graph
 from NeuralNetworks.model import Student, Teacher, complete_basis
@@ -46,10 +47,12 @@ def risk(width: int, seed: int = 0) -> PopulationRisk:
     return PopulationRisk(Student(2, width, generator), Population(teacher, rule), WEIGHT_DECAY)
 
 
-def _cut() -> FusedCut:
+def _cut() -> ExpectedCut:
     graph = Graph.from_networkx(random_graph(15, 0.6, seed=42))
     vectors = np.random.default_rng(0).standard_normal((15, 3))
-    return FusedCut(graph, vectors, smoothing=0.1, regularization=0.005)
+    objective = ExpectedCut(graph, vectors, smoothing=0.1, regularization=0.005)
+    objective.evaluation = FusedKernel(graph)
+    return objective
 
 
 def _distortion() -> ExpectedDistortion:

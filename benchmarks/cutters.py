@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 
-import networkx as nx
 import numpy as np
 import torch
 from dimod import BinaryQuadraticModel
@@ -12,11 +11,10 @@ from networkx.algorithms.approximation import one_exchange
 
 from benchmarks.measure import Seconds, now
 from derandomization.laboratory.study import spawn_seeds
-from MAXCUT.baselines import hyperplane_cuts
 from MAXCUT.graph import Graph
 from MAXCUT.optimizer import derandomize
-from MAXCUT.restarts import Cut, search
-from MAXCUT.sdp import solve_sdp
+from MAXCUT.sdp import hyperplane_cuts, solve_sdp
+from MAXCUT.search import Cut, search
 
 Cutter = Callable[[Graph, float, int], float]
 HYPERPLANES = 200  # drawn at a time
@@ -69,10 +67,7 @@ def hyperplanes(graph: Graph, seconds: float, seed: int) -> float:
 def exchanges(graph: Graph, seconds: float, seed: int) -> float:
     """networkx's one-exchange by default: from one side empty, each time in another order."""
     budget, best = Budget(seconds), -np.inf
-    drawn = nx.empty_graph(graph.num_vertices)
-    drawn.add_weighted_edges_from(
-        (*ends, weight) for ends, weight in zip(graph.ends.tolist(), graph.weights, strict=True)
-    )
+    drawn = graph.to_networkx()
     while budget.left > 0 or best == -np.inf:
         value, _ = one_exchange(drawn, weight="weight", seed=seed)
         best, seed = max(best, float(value)), seed + 1

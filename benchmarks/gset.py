@@ -9,8 +9,7 @@ from benchmarks.cutters import OTHERS, bound, derandomized, searched
 from benchmarks.measure import Turns, in_turn
 from benchmarks.report import Effort, Report, Row, Target
 from derandomization.laboratory.figures import Panel
-from MAXCUT.graph import Graph
-from MAXCUT.readers import read_graph
+from MAXCUT.graph import Graph, read_graph
 from reproduction.tables import best_known
 
 RESTARTS = 2  # beside the descent: half a minute on the largest graph

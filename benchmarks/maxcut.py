@@ -15,12 +15,17 @@ from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
 from benchmarks.report import Effort, Report, Row, growth_panel
 from derandomization import DerandomizationObjective
 from derandomization.laboratory.figures import Panel
-from MAXCUT.expected_cut import ExpectedCut, SampledCut
-from MAXCUT.fused_cut import FusedCut
+from MAXCUT.expected_cut import ExpectedCut, ScoreFunction
+from MAXCUT.fused_kernel import FusedKernel
 from MAXCUT.graph import Graph
-from MAXCUT.optimizer import NUM_SAMPLES, descent_optimizer
+from MAXCUT.optimizer import (
+    NUM_SAMPLES,
+    DescentSettings,
+    descent_optimizer,
+    settings_for,
+    stable_settings,
+)
 from MAXCUT.sdp import solve_sdp
-from MAXCUT.settings import settings_for, stable_settings
 from MAXCUT.studies import cost
 from MAXCUT.utilities import random_graph
 
@@ -44,7 +49,7 @@ def measure(effort: Effort) -> Report:
     edges = 1_000 if effort.quick else cost.EDGES[-1]
     vertices = 50 if effort.quick else 1_000
     memory: list[Row] = [
-        {"what": f"20 steps, {edges} edges", **footprint(cost.measure, edges, 0).row()},
+        {"what": f"20 steps, {edges} edges", **footprint(cost.time_descent_step, edges, 0).row()},
         {"what": f"a whole cut, {vertices} vertices", **footprint(whole, vertices).row()},
     ]
     report.tables["memory"] = memory
@@ -57,19 +62,19 @@ def whole(num_vertices: int) -> None:
     derandomized(graph, 0, 0)
 
 
-class DrawByDraw(SampledCut):
-    """The same estimate from the same draws, scored one after the other in Python."""
+class DrawByDraw(ScoreFunction):
+    """The same estimate from the same samples, computed one sample after the other in Python."""
 
-    def expected_cut(self) -> Float[Tensor, ""]:
-        i, j = self.ends
-        directions = self._normal(self.vectors.shape[1])
-        noises = self.smoothing * self._normal(len(self.mean))
+    def forward(self, cut: ExpectedCut) -> Float[Tensor, ""]:
+        i, j = cut.ends
+        directions = self.draw(cut.vectors.shape[1], cut.mean)
+        noises = cut.smoothing * self.draw(len(cut.mean), cut.mean)
         cuts, log_densities = [], []
         for direction, noise in zip(directions, noises, strict=True):
-            centre = self.vectors @ direction + self.mean
+            centre = cut.vectors @ direction + cut.mean
             sample = centre.detach() + noise
-            cuts.append(((sample[i] > 0) != (sample[j] > 0)).to(self.weights) @ self.weights)
-            log_densities.append(-(sample - centre).square().sum() / (2 * self.smoothing**2))
+            cuts.append(((sample[i] > 0) != (sample[j] > 0)).to(cut.weights) @ cut.weights)
+            log_densities.append(-(sample - centre).square().sum() / (2 * cut.smoothing**2))
         found, scores = torch.stack(cuts), torch.stack(log_densities)
         advantage = (found - found.mean()) * self.num_samples / (self.num_samples - 1)
         score = (advantage * scores).mean()
@@ -77,33 +82,26 @@ class DrawByDraw(SampledCut):
 
 
 def _exact(graph: Graph, vectors: np.ndarray) -> Problem:
-    """The descent as ``MAXCUT/main.py`` makes it, its step chosen by the curvature."""
+    """The descent of ``MAXCUT/main.py``, with the step that the curvature allows."""
     settings = settings_for(graph, "exact")
-    objective, watched = (
-        kind(
-            graph,
-            vectors,
-            smoothing=settings.smoothing,
-            regularization=settings.regularization,
-        )
-        for kind in (FusedCut, ExpectedCut)
-    )
-    settings = stable_settings(settings, watched)  # the curvature needs two derivatives
+    objective = _objective(graph, vectors, settings)
+    settings = stable_settings(settings, objective)  # the curvature needs two derivatives
+    objective.evaluation = FusedKernel(graph)
     return objective, descent_optimizer(objective, settings, _generator())
 
 
-def _sampled(graph: Graph, vectors: np.ndarray, kind: type[SampledCut]) -> Problem:
+def _sampled(graph: Graph, vectors: np.ndarray, estimator: type[ScoreFunction]) -> Problem:
     """The published run's estimator and steps."""
     settings, generator = settings_for(graph, "sampled"), _generator()
-    objective = kind(
-        graph,
-        vectors,
-        smoothing=settings.smoothing,
-        regularization=settings.regularization,
-        num_samples=NUM_SAMPLES,
-        generator=generator,
-    )
+    objective = _objective(graph, vectors, settings)
+    objective.evaluation = estimator(NUM_SAMPLES, generator)
     return objective, descent_optimizer(objective, settings, generator)
+
+
+def _objective(graph: Graph, vectors: np.ndarray, settings: DescentSettings) -> ExpectedCut:
+    return ExpectedCut(
+        graph, vectors, smoothing=settings.smoothing, regularization=settings.regularization
+    )
 
 
 def _paper_graph(report: Report, effort: Effort) -> None:
@@ -118,7 +116,7 @@ def _paper_graph(report: Report, effort: Effort) -> None:
 
     builds: dict[str, tuple[Callable[[], Problem], int]] = {
         EXACT: (partial(_exact, graph, vectors), 900),
-        AT_ONCE: (partial(_sampled, graph, vectors, SampledCut), 5_000),
+        AT_ONCE: (partial(_sampled, graph, vectors, ScoreFunction), 5_000),
         ONE_BY_ONE: (partial(_sampled, graph, vectors, DrawByDraw), 5_000),
     }
     racers = {
@@ -194,7 +192,7 @@ def _growth(report: Report, effort: Effort) -> None:
     """The study's own measurement."""
     sizes = cost.EDGES[:2] if effort.quick else cost.EDGES
     seconds = [
-        [cost.measure(edges, seed)["seconds_per_step"] for seed in range(effort.repeats)]
+        [cost.time_descent_step(edges, seed)["seconds_per_step"] for seed in range(effort.repeats)]
         for edges in sizes
     ]
     fastest = [min(each) for each in seconds]

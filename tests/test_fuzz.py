@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from derandomization.files.graphs import FORMATS
 from JohnsonLindenstrauss.readers import READERS, read_points
-from MAXCUT.readers import FORMATS, read_graph
+from MAXCUT.graph import read_graph
 from tests.fuzz import TARGETS, Target, examine, fuzz
 
 # One profile for all: the same examples on every machine, and no clock but that of ``examine``.

@@ -1,4 +1,4 @@
-"""Questions around Theorem 5.2, each a subcommand: many cuts, one table, one figure."""
+"""Studies of Theorem 5.2, each a subcommand: many cuts, one table, one figure."""
 
-# The subcommand and the module that answers it, imported only when asked for.
+# Each subcommand and its module, which is imported only when it runs.
 STUDIES = {name: f"MAXCUT.studies.{name}" for name in ("guarantee", "baselines", "cost")}

@@ -1,4 +1,4 @@
-"""What a descent step costs as graphs grow from a thousand edges to a hundred thousand."""
+"""The time of a descent step on graphs of a thousand to a hundred thousand edges."""
 
 import time
 from dataclasses import dataclass
@@ -11,37 +11,66 @@ import torch
 from derandomization import descend
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
-from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
-from MAXCUT.fused_cut import FusedCut
+from derandomization.laboratory.study import Measurement, Row, Study, StudyConfig, run_study
+from MAXCUT.expected_cut import ExpectedCut
+from MAXCUT.fused_kernel import FusedKernel
 from MAXCUT.graph import Graph
 
 EDGES = (1_000, 3_000, 10_000, 30_000, 100_000)
 MEAN_DEGREE = 10
 RANK = 24
 NUM_STEPS = 20
-LINEAR = 1.1  # a fitted exponent up to here counts as linear
+LINEAR = 1.1  # the largest fitted exponent that counts as linear
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(StudyConfig):
-    """Seconds of a step on random graphs of mean degree 10, by their number of edges."""
+    """Measure the seconds per step on random graphs of mean degree 10, by their number of edges."""
 
     output_dir: Path = Path("results/MAXCUT/cost")
     """Folder for results.json, table.csv and the figure; made if missing."""
     seeds: int = 5
     """Graphs of every size, all derived from --seed."""
     workers: int = 1
-    """Processes to share the work; one by default, since they disturb each other's clocks."""
+    """Processes that share the work; one by default, since several slow each other down."""
 
 
 def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
-    run = Run("MAXCUT/cost", config)
-    rows = measure_rows(run, config, measure, {f"{edges} edges": edges for edges in EDGES})
-    tabulate(run, rows, {"seconds_per_step": "seconds a step"})
-    # The fastest of the repetitions: what other programs take of the machine only adds to it.
-    fastest = [float(row.measured["seconds_per_step"].min()) for row in rows]
-    exponent, _ = np.polyfit(np.log(EDGES), np.log(fastest), 1)
+    study = Study(
+        name="MAXCUT/cost",
+        settings={f"{edges} edges": edges for edges in EDGES},
+        measure=time_descent_step,
+        columns={"seconds_per_step": "seconds a step"},
+        claim=_claim,
+        figures=lambda rows: {"cost": study_figure(_panel(rows))},
+    )
+    run_study(study, config)
+
+
+def time_descent_step(num_edges: int, seed: int) -> Measurement:
+    """Time steps of plain descent from random unit vectors; the time does not depend on them."""
+    rng = np.random.default_rng(seed)
+    drawn = nx.gnm_random_graph(2 * num_edges // MEAN_DEGREE, num_edges, seed=seed % 2**32)
+    vectors = rng.standard_normal((drawn.number_of_nodes(), RANK))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    graph = Graph.from_networkx(drawn)
+    objective = ExpectedCut(graph, vectors, smoothing=0.05, regularization=0.01)
+    objective.evaluation = FusedKernel(graph)
+    optimizer = torch.optim.SGD(objective.parameters(), lr=0.3, momentum=0.9)
+    descend(objective, optimizer, max_steps=2)  # allocates all memory
+    started = time.process_time()
+    descend(objective, optimizer, max_steps=NUM_STEPS)
+    return {"seconds_per_step": (time.process_time() - started) / NUM_STEPS}
+
+
+def _fastest(rows: list[Row[int]]) -> list[float]:
+    """The least seconds for each size: other programs on the machine can only add to them."""
+    return [float(row.measured["seconds_per_step"].min()) for row in rows]
+
+
+def _claim(run: Run, rows: list[Row[int]]) -> None:
+    exponent, _ = np.polyfit(np.log(EDGES), np.log(_fastest(rows)), 1)
     run.results["exponent"] = float(exponent)
     run.claim(
         "COST",
@@ -50,25 +79,9 @@ def main(config: Config) -> None:
         measured=float(exponent),
         holds=bool(exponent <= LINEAR),
     )
-    run.figure("cost", study_figure(_panel(rows, fastest)))
-    run.finish()
 
 
-def measure(num_edges: int, seed: int) -> Measurement:
-    """Time steps of plain descent from random unit vectors, which cost what any vectors cost."""
-    rng = np.random.default_rng(seed)
-    drawn = nx.gnm_random_graph(2 * num_edges // MEAN_DEGREE, num_edges, seed=seed % 2**32)
-    vectors = rng.standard_normal((drawn.number_of_nodes(), RANK))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    objective = FusedCut(Graph.from_networkx(drawn), vectors, smoothing=0.05, regularization=0.01)
-    optimizer = torch.optim.SGD(objective.parameters(), lr=0.3, momentum=0.9)
-    descend(objective, optimizer, max_steps=2)  # what is allocated once is allocated here
-    started = time.process_time()
-    descend(objective, optimizer, max_steps=NUM_STEPS)
-    return {"seconds_per_step": (time.process_time() - started) / NUM_STEPS}
-
-
-def _panel(rows: list[Row[int]], fastest: list[float]) -> Panel:
+def _panel(rows: list[Row[int]]) -> Panel:
     return Panel(
         series={"one step": np.array([row.measured["seconds_per_step"] for row in rows])},
         x=EDGES,
@@ -76,5 +89,5 @@ def _panel(rows: list[Row[int]], fastest: list[float]) -> Panel:
         y_label="CPU seconds",
         title="What a step costs",
         log_x=True,
-        references={"in proportion to edges": fastest[-1] * np.array(EDGES) / EDGES[-1]},
+        references={"in proportion to edges": _fastest(rows)[-1] * np.array(EDGES) / EDGES[-1]},
     )

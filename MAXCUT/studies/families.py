@@ -1,4 +1,4 @@
-"""Families of small graphs of which the optimum can be enumerated."""
+"""Families of random graphs that are small enough to enumerate the optimum."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,7 +17,7 @@ def _dense(seed: int) -> Graph:
 
 
 def _sparse(seed: int) -> Graph:
-    """Often in several components, with vertices of no edge."""
+    """These graphs often have several components and isolated vertices."""
     return Graph.from_networkx(random_graph(NUM_VERTICES, 0.2, seed))
 
 
@@ -26,13 +26,13 @@ def _regular(seed: int) -> Graph:
 
 
 def _signed(seed: int) -> Graph:
-    """A complete graph of weights ±1: a spin glass."""
+    """A complete graph with weights ±1: a spin glass."""
     ends = np.argwhere(np.triu(np.ones((NUM_VERTICES, NUM_VERTICES)), 1))
     return Graph(NUM_VERTICES, ends, np.random.default_rng(seed).choice([-1.0, 1.0], len(ends)))
 
 
 def _normal(seed: int) -> Graph:
-    """The paper's graphs with standard normal weights."""
+    """Random graphs like the paper's, with standard normal weights."""
     ends = _dense(seed).ends
     weights = np.random.default_rng(seed).standard_normal(len(ends))
     return Graph(NUM_VERTICES, ends, weights)
@@ -45,17 +45,17 @@ def _bipartite(seed: int) -> Graph:
 
 
 def _planar(seed: int) -> Graph:
-    """The Delaunay triangulation of points in the unit square."""
+    """The Delaunay triangulation of random points in the unit square."""
     triangles = Delaunay(np.random.default_rng(seed).random((NUM_VERTICES, 2))).simplices
     ends = np.unique(np.sort(triangles[:, [[0, 1], [1, 2], [0, 2]]].reshape(-1, 2)), axis=0)
     return Graph(NUM_VERTICES, ends.astype(np.int64), np.ones(len(ends)))
 
 
 def _karloff(seed: int) -> Graph:
-    """Words of even weight among 2⁵, joined at distance 4: the Clebsch graph, 16 vertices.
+    """The Clebsch graph: the 16 binary words of length 5 and even weight, joined at distance 4.
 
-    Splitting by any one letter cuts 4/5 of the edges, as much as the SDP allows, while at the
-    SDP's solution of the words themselves a hyperplane cuts arccos(−3/5)/π = 0.881 of that.
+    Splitting by one letter cuts 4/5 of the edges, which is all that the SDP allows. The words
+    themselves solve the SDP, and from them a hyperplane cuts arccos(−3/5)/π = 0.881 of that.
     The seed shuffles the vertices.
 
     References:
@@ -82,5 +82,5 @@ FAMILIES: Mapping[str, Callable[[int], Graph]] = {
 
 
 def _small(seed: int) -> int:
-    """networkx takes seeds of 32 bits."""
+    """A seed of 32 bits, as networkx requires."""
     return seed % 2**32

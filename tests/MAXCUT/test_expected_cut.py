@@ -9,9 +9,9 @@ from scipy.stats import multivariate_normal
 from torch.autograd import gradcheck, gradgradcheck
 
 from derandomization.certificate import Hessian, sharp_weight_bound
-from MAXCUT.baselines import hyperplane_expectation
-from MAXCUT.expected_cut import ExpectedCut, SampledCut, bivariate_normal_cdf
+from MAXCUT.expected_cut import ExpectedCut, ScoreFunction, bivariate_normal_cdf
 from MAXCUT.graph import Graph
+from MAXCUT.sdp import hyperplane_expectation
 
 finite = st.floats(-4, 4, allow_nan=False)
 correlations = st.floats(-0.99, 0.99, allow_nan=False)
@@ -162,14 +162,11 @@ def test_hessian_lipschitz_constant_is_made_of_the_suprema_of_the_smoothed_sign(
 
 def test_score_function_gradient_is_unbiased() -> None:
     exact = objective_at_random(5, smoothing=0.8)
-    sampled = SampledCut(
-        small_graph(),
-        exact.vectors.detach().numpy(),
-        smoothing=0.8,
-        regularization=0.02,
-        num_samples=4,  # few, so that the mean subtracted must leave its own sample out
-        generator=torch.Generator().manual_seed(0),
+    sampled = ExpectedCut(
+        small_graph(), exact.vectors.detach().numpy(), smoothing=0.8, regularization=0.02
     )
+    # Few samples, so that the mean that is subtracted must leave out each sample itself.
+    sampled.evaluation = ScoreFunction(4, torch.Generator().manual_seed(0))
     with torch.no_grad():
         sampled.mean.copy_(exact.mean)
     expected = torch.cat([g.flatten() for g in torch.autograd.grad(exact(), exact.parameters())])

@@ -5,12 +5,10 @@ import pytest
 import torch
 
 from derandomization import PerturbedGradientDescent, descend
-from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_expectation
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.graph import Graph
-from MAXCUT.optimizer import DerandomizedCut, derandomize
-from MAXCUT.sdp import solve_sdp
-from MAXCUT.settings import SAMPLED
+from MAXCUT.optimizer import SAMPLED, DerandomizedCut, derandomize
+from MAXCUT.sdp import GUARANTEED_RATIO, hyperplane_expectation, solve_sdp
 from MAXCUT.utilities import maximum_cut, random_graph
 
 

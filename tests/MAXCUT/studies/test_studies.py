@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import MAXCUT.settings
+import MAXCUT.optimizer
 from MAXCUT.expected_cut import ExpectedCut
+from MAXCUT.optimizer import EXACT
 from MAXCUT.sdp import solve_sdp
-from MAXCUT.settings import EXACT
 from MAXCUT.studies import STUDIES, baselines, guarantee
 from MAXCUT.studies.families import FAMILIES
 from MAXCUT.utilities import maximum_cut
@@ -72,7 +72,7 @@ def test_karloffs_graph_is_cut_by_the_sdp_as_by_the_optimum() -> None:
 def test_a_graph_weighs_in_a_union_what_it_weighs_alone() -> None:
     graphs = [guarantee._scaled(FAMILIES[name](0)) for name in ("weights ±1", "Karloff")]
     solutions = [solve_sdp(graph, np.random.default_rng(0)) for graph in graphs]
-    union, joined = guarantee._together(graphs, solutions)
+    union, joined = guarantee._disjoint_union(graphs, solutions)
     options = {"smoothing": EXACT.smoothing, "regularization": EXACT.regularization}
     alone = [
         ExpectedCut(graph, solution.vectors, **options)
@@ -83,8 +83,8 @@ def test_a_graph_weighs_in_a_union_what_it_weighs_alone() -> None:
 
 
 def test_every_baseline_cuts_the_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few_steps = dataclasses.replace(MAXCUT.settings.SAMPLED, max_steps=300)
-    monkeypatch.setattr(MAXCUT.settings, "SAMPLED", few_steps)
+    few_steps = dataclasses.replace(MAXCUT.optimizer.SAMPLED, max_steps=300)
+    monkeypatch.setattr(MAXCUT.optimizer, "SAMPLED", few_steps)
     monkeypatch.setattr(baselines, "NUM_RESTARTS", 1)
     settings = {"graph_size": 10, "edge_probability": 0.5, "seeds": 1}
     record = record_of("baselines", tmp_path, **settings)

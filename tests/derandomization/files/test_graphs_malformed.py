@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MAXCUT.graph import MAX_VERTICES
-from MAXCUT.readers import read_graph
+from MAXCUT.graph import MAX_VERTICES, read_graph
 
 MTX = "%%MatrixMarket matrix coordinate real general\n"
 NAMESPACE = '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">'

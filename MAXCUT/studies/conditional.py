@@ -1,40 +1,40 @@
-"""Conditional expectations: a deterministic rounding of the SDP to compare with."""
+"""Conditional expectations: a deterministic rounding of the SDP, as a baseline."""
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.special import ndtri
 
-from MAXCUT.expected_cut import bivariate_normal_cdf
+from MAXCUT.expected_cut import crossing_probabilities
 from MAXCUT.graph import Graph
 
 NUM_CANDIDATES = 33  # values of a coordinate, at quantiles of N(0, 1)
-# Beyond this the two signs agree or differ with certainty but for arccos(r)/π = 1%.
+# The quadrature needs |r| < 1. At this limit two signs agree or differ up to arccos(r)/π = 1%.
 LARGEST_CORRELATION = 0.9995
 
 
 def conditional_expectation_cut(
     graph: Graph, vectors: Float[np.ndarray, "vertices rank"]
 ) -> Float[np.ndarray, " vertices"]:
-    """sign(Vz) with the coordinates of z chosen one by one, each to keep E[cut | chosen] largest.
+    """sign(Vz), where the coordinates of z are chosen in turn to maximise E[cut | chosen].
 
-    With z_1 … z_l chosen, vertex i takes the sign of μ_i + v'_i·z', μ_i = Σ_{m ≤ l} v_im z_m and
-    v'_i the rest of v_i: an edge is cut with probability Φ(a_i) + Φ(a_j) − 2Φ₂(a_i, a_j; r_ij),
-    a_i = μ_i/‖v'_i‖, r_ij the correlation of the rests. Some value of z_{l+1} keeps the
-    expectation, which is the mean over all of them; the best of 33 is taken, and of the last
-    coordinate the best of all, at which the cut is constant between the vertices' zeros.
-    O(rank · 33 · edges · quadrature nodes).
+    With z_1 … z_l chosen, vertex i takes the sign of μ_i + v'_i·z', where μ_i = Σ_{m ≤ l} v_im z_m
+    and v'_i is the rest of v_i. An edge is cut with probability Φ(a_i) + Φ(a_j) − 2Φ₂(a_i, a_j;
+    r_ij), where a_i = μ_i/‖v'_i‖ and r_ij is the correlation of the rests. Since the expectation is
+    the mean over all values of z_{l+1}, some value does not decrease it; the best of 33 is taken.
+    For the last coordinate the cut is piecewise constant, and the best of all values is taken.
+    The cost is O(rank · 33 · edges · quadrature nodes).
 
     References:
         Mahajan, Ramesh, *Derandomizing Approximation Algorithms Based on Semidefinite
-        Programming*, SIAM J. Comput. 1999: the idea, there over discretised coordinates.
+        Programming*, SIAM J. Comput. 1999, which discretises the coordinates.
 
     Args:
         graph: the graph to cut.
-        vectors: V, of the SDP.
+        vectors: V, the SDP's solution.
 
     Returns:
-        ±1 a vertex.
+        +1 or −1 for each vertex.
     """
     candidates = ndtri((np.arange(NUM_CANDIDATES) + 0.5) / NUM_CANDIDATES)
     mean = np.zeros(graph.num_vertices)
@@ -50,20 +50,19 @@ def _expected_cut(
     graph: Graph, rest: Float[np.ndarray, "vertices rank"], mean: Float[np.ndarray, " vertices"]
 ) -> float:
     i, j = graph.ends.T
-    # A vertex whose rest is 0 has a sign already: its level is ±∞, kept finite for the quadrature.
+    # If the rest of a vertex is 0, its sign is decided: the level ±∞ is clipped for the quadrature.
     length = np.maximum(np.linalg.norm(rest, axis=1), 1e-12)
     level = torch.from_numpy((mean / length).clip(-40, 40))
     correlation = (rest[i] * rest[j]).sum(axis=1) / (length[i] * length[j])
     correlation = torch.from_numpy(correlation.clip(-LARGEST_CORRELATION, LARGEST_CORRELATION))
-    both = bivariate_normal_cdf(level[i], level[j], correlation)
-    side = torch.special.ndtr(level)
-    return float(graph.weights @ (side[i] + side[j] - 2 * both).numpy())
+    crossing = crossing_probabilities(level, correlation, torch.from_numpy(graph.ends.T.copy()))
+    return float(graph.weights @ crossing.numpy())
 
 
 def _best_last_coordinate(
     graph: Graph, mean: Float[np.ndarray, " vertices"], slope: Float[np.ndarray, " vertices"]
 ) -> Float[np.ndarray, " vertices"]:
-    """The best sign(μ + vz) over all z: vertices flip one by one as z grows past −μ_i/v_i."""
+    """The best sign(μ + vz) over all z: vertex i changes its sign at z = −μ_i/v_i."""
     moving = np.flatnonzero(slope)
     zeros = -mean[moving] / slope[moving]
     order, zeros = moving[np.argsort(zeros)], np.append(np.sort(zeros), np.inf)

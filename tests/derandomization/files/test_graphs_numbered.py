@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from MAXCUT.graph import Graph
-from MAXCUT.readers import read_graph
+from derandomization.files import number_lines
+from MAXCUT.graph import Graph, read_graph
 
-GSET = Path(__file__).parents[3] / "shared" / "gset"
+GSET = Path(__file__).parents[4] / "shared" / "gset"
 RUDY = b"4 3\n1 2 1\n2 3 -2.5\n1 4 3\n"
 
 
@@ -65,7 +65,7 @@ def test_spellings_of_rudy_files(tmp_path: Path, content: bytes) -> None:
 def test_clean_files_never_go_line_by_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
-    monkeypatch.delattr(numbered, "_parse_lines")
+    monkeypatch.delattr(number_lines, "_parse_lines")
     lines = [" ".join(["1", str(j), "-1e-3"][:columns]) for j in range(2, 1001)]
     content = "\n".join(["1000 999", *lines]).encode()
     assert len(read_graph(write(tmp_path, "graph", content)).weights) == 999

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from MAXCUT.baselines import GUARANTEED_RATIO, hyperplane_cuts, hyperplane_expectation
-from MAXCUT.conditional import (
+from MAXCUT.graph import Graph
+from MAXCUT.sdp import GUARANTEED_RATIO, hyperplane_cuts, hyperplane_expectation, solve_sdp
+from MAXCUT.studies.conditional import (
     _best_last_coordinate,
     _expected_cut,
     conditional_expectation_cut,
 )
-from MAXCUT.graph import Graph
-from MAXCUT.sdp import solve_sdp
 from MAXCUT.utilities import maximum_cut, random_graph
 
 

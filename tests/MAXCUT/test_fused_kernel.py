@@ -1,4 +1,4 @@
-"""Value and gradient in one pass equal the ones by autograd."""
+"""The fused kernel gives the value and the gradient of the closed form by autograd."""
 
 import math
 from collections.abc import Callable
@@ -7,26 +7,27 @@ import numpy as np
 import pytest
 import torch
 
-import MAXCUT.fused_cut
+import MAXCUT.fused_kernel
 from MAXCUT.expected_cut import ExpectedCut
-from MAXCUT.fused_cut import FusedCut
+from MAXCUT.fused_kernel import FusedKernel
 from MAXCUT.graph import Graph
 
 Build = Callable[..., Graph]
-AtRandom = Callable[[type[ExpectedCut], float], ExpectedCut]
+AtRandom = Callable[[bool, float], ExpectedCut]
 
 
 @pytest.fixture(scope="module")
 def at_random(signed_graph: Build) -> AtRandom:
-    """The same point for every kind: ‖v_i‖ about ``size``, μ_i about 0.3; vertex 0 is isolated."""
+    """One point, fused or not: ‖v_i‖ about ``size``, μ_i about 0.3; vertex 0 is isolated."""
 
-    def build(kind: type[ExpectedCut], size: float) -> ExpectedCut:
+    def build(fused: bool, size: float) -> ExpectedCut:
         graph = signed_graph(12, seed=3)
         kept = (graph.ends > 0).all(axis=1)
         graph = Graph(12, graph.ends[kept], graph.weights[kept])
         rng = np.random.default_rng(4)
         vectors = size * rng.standard_normal((12, 3)) / 3**0.5
-        objective = kind(graph, vectors, smoothing=0.1, regularization=0.02)
+        objective = ExpectedCut(graph, vectors, smoothing=0.1, regularization=0.02)
+        objective.evaluation = FusedKernel(graph) if fused else None
         with torch.no_grad():
             objective.mean.copy_(torch.from_numpy(0.3 * rng.standard_normal(12)))
         return objective
@@ -42,15 +43,15 @@ def value_and_gradient(objective: ExpectedCut) -> tuple[float, torch.Tensor]:
 
 @pytest.mark.parametrize("size", [1.0, 0.1, 1e-4])
 def test_it_is_the_expected_cut_and_its_gradient(size: float, at_random: AtRandom) -> None:
-    expected, its_gradient = value_and_gradient(at_random(ExpectedCut, size))
-    value, gradient = value_and_gradient(at_random(FusedCut, size))
+    expected, its_gradient = value_and_gradient(at_random(False, size))
+    value, gradient = value_and_gradient(at_random(True, size))
     # The gradient is closed form in both; of the value eight nodes give what twenty do to 1e-6.
     assert value == pytest.approx(expected, rel=1e-6)
     assert float((gradient - its_gradient).norm()) <= 1e-9 * float(its_gradient.norm())
 
 
 def test_levels_that_underflow_leave_value_and_gradient_finite(at_random: AtRandom) -> None:
-    objective = at_random(FusedCut, 1e-6)
+    objective = at_random(True, 1e-6)
     with torch.no_grad():
         objective.mean.mul_(1e3)
     objective().backward()
@@ -65,8 +66,8 @@ def test_levels_that_underflow_leave_value_and_gradient_finite(at_random: AtRand
 def test_the_short_quadratures_serve_small_correlations_as_well_as_the_long(
     size: float, monkeypatch: pytest.MonkeyPatch, at_random: AtRandom
 ) -> None:
-    objective = at_random(FusedCut, size)
+    objective = at_random(True, size)
     short = float(objective.expected_cut().detach())
-    longest = MAXCUT.fused_cut.RULES[math.inf]
-    monkeypatch.setattr(MAXCUT.fused_cut, "RULES", {math.inf: longest})
+    longest = MAXCUT.fused_kernel.RULES[math.inf]
+    monkeypatch.setattr(MAXCUT.fused_kernel, "RULES", {math.inf: longest})
     assert short == pytest.approx(float(objective.expected_cut().detach()), abs=1e-11)

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-import MAXCUT.readers.limits
-from MAXCUT.graph import Graph
-from MAXCUT.readers import FORMATS, read_graph
+from derandomization.files import graphs
+from derandomization.files.graphs import FORMATS
+from MAXCUT.graph import Graph, read_graph
 
 PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
 
@@ -128,7 +128,7 @@ def test_broken_streams(tmp_path: Path, packing: str) -> None:
 @pytest.mark.parametrize("packing", PACK)
 def test_bombs_are_defused(tmp_path: Path, packing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = 3 * 2**20
-    monkeypatch.setattr(MAXCUT.readers.limits, "MAX_BYTES", limit)
+    monkeypatch.setattr(graphs, "MAX_BYTES", limit)
     path = tmp_path / f"graph{packing}"
     start = b"2 1\n1 2\n"
     path.write_bytes(PACK[packing](start + b"\n" * (limit - len(start))))
@@ -142,7 +142,7 @@ def test_bombs_are_defused(tmp_path: Path, packing: str, monkeypatch: pytest.Mon
 
 
 def test_bombs_inside_npz_are_defused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MAXCUT.readers.limits, "MAX_BYTES", 10**5)
+    monkeypatch.setattr(graphs, "MAX_BYTES", 10**5)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as opened:
         opened.writestr("data.npy", bytes(10**6))

@@ -12,8 +12,8 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from MAXCUT.graph import Graph
-from MAXCUT.readers import FORMATS, read_graph
+from derandomization.files.graphs import FORMATS
+from MAXCUT.graph import Graph, read_graph
 
 PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
 
