@@ -147,10 +147,10 @@ def train(
         Diverged: f is no longer finite; the exception holds what was measured before.
     """
     chosen = as_loss(loss)
-    given = {"learning_rate": learning_rate, "gradient_threshold": gradient_threshold}
-    for name, value in given.items():
-        if value is not None:
-            require_positive(name, value)
+    if learning_rate is not None:
+        require_positive("learning_rate", learning_rate)
+    if gradient_threshold is not None:
+        require_positive("gradient_threshold", gradient_threshold)
     taken, offered = student.weight.shape[1], data.directions.shape[1]
     if taken != offered:
         raise ValueError(f"the student takes inputs of dimension {taken}, the data have {offered}")

@@ -145,18 +145,16 @@ def _optimizer(
     setting: Setting, objective: PopulationRisk, value_gap: float, generator: torch.Generator
 ) -> HessianDescent | PerturbedGradientDescent:
     params = [objective.student.weight, objective.student.bias]
+    constants = {
+        "smoothness": SMOOTHNESS,
+        "hessian_lipschitz": HESSIAN_LIPSCHITZ,
+        "accuracy": setting.accuracy,
+    }
     if setting.method == "Hessian descent":
-        return HessianDescent(
-            params,
-            smoothness=SMOOTHNESS,
-            hessian_lipschitz=HESSIAN_LIPSCHITZ,
-            accuracy=setting.accuracy,
-        )
+        return HessianDescent(params, **constants)
     return PerturbedGradientDescent.from_theory(
         params,
-        smoothness=SMOOTHNESS,
-        hessian_lipschitz=HESSIAN_LIPSCHITZ,
-        accuracy=setting.accuracy,
+        **constants,
         failure_probability=FAILURE_PROBABILITY,
         value_gap=value_gap,
         generator=generator,
@@ -201,69 +199,51 @@ def descend_to_second_order(
         ValueError: ``max_steps`` is below 1.
     """
     require_at_least("max_steps", max_steps, 1)
-    path = _Path(objective, accuracy, hessian_lipschitz)
-    for _ in range(max_steps):
-        path.at_new_point = True
-        optimizer.step(path.closure)
-        if not math.isnan(path.second_order[0]) or optimizer.terminated:
-            break
-    return FirstStationary(*path.first_order, *path.second_order)
+    is_second_order = _SecondOrderTest(objective, accuracy, hessian_lipschitz)
+    first = second = (math.nan, math.nan)
+    is_trial_point, num_steps = False, 0
+
+    def closure() -> Tensor:
+        nonlocal first, second, is_trial_point
+        objective.zero_grad()
+        value = objective()
+        value.backward()
+        gradients = [p.grad for p in objective.parameters() if p.grad is not None]
+        if not is_trial_point and float(get_total_norm(gradients)) <= accuracy:
+            here = (float(num_steps), objective.weight_norm())
+            first = here if math.isnan(first[0]) else first
+            second = here if is_second_order() else second
+        is_trial_point = True
+        return value.detach()
+
+    while num_steps < max_steps and math.isnan(second[0]) and not optimizer.terminated:
+        is_trial_point = False  # the first evaluation of a step is at a point of the path
+        optimizer.step(closure)
+        num_steps += 1
+    return FirstStationary(*first, *second)
 
 
-class _Path:
-    """Evaluates f for the optimizer, and tests each point of the path for stationarity.
-
-    Attributes:
-        at_new_point: whether the next evaluation is at a point of the path; later evaluations of
-            the same step are at trial points.
-        first_order, second_order: step and ‖W‖_F of the first such point.
-    """
+class _SecondOrderTest:
+    """Whether λ_min ≥ −√(Kρ) at the current point; needs few eigenvalues along a path."""
 
     def __init__(
         self, objective: DerandomizationObjective, accuracy: float, hessian_lipschitz: float
     ) -> None:
-        self._objective = objective
-        self._params = [p for p in objective.parameters() if p.requires_grad]
-        self._accuracy = accuracy
-        self._hessian_lipschitz = hessian_lipschitz
+        self._objective, self._hessian_lipschitz = objective, hessian_lipschitz
         self._allowed = math.sqrt(hessian_lipschitz * accuracy)
-        self._last_tested: tuple[Tensor, float] | None = None
-        self._num_points = 0
-        self.at_new_point = False
-        self.first_order = (math.nan, math.nan)
-        self.second_order = (math.nan, math.nan)
+        self._params = [p for p in objective.parameters() if p.requires_grad]
+        self._last: tuple[Tensor, float] | None = None  # point and λ_min
 
-    def closure(self) -> Tensor:
-        for parameter in self._params:
-            parameter.grad = None
-        value = self._objective()
-        value.backward()
-        if self.at_new_point:
-            self.at_new_point = False
-            self._test_point()
-            self._num_points += 1
-        return value.detach()
-
-    def _test_point(self) -> None:
-        gradients = [p.grad for p in self._params if p.grad is not None]
-        if float(get_total_norm(gradients)) > self._accuracy:
-            return
-        if math.isnan(self.first_order[0]):
-            self.first_order = (float(self._num_points), self._objective.weight_norm())
-        if self._is_second_order():
-            self.second_order = (float(self._num_points), self._objective.weight_norm())
-
-    def _is_second_order(self) -> bool:
-        """λ_min ≥ −√(Kρ); not computed if K and the last computed λ_min exclude it."""
+    def __call__(self) -> bool:
         here = parameters_to_vector(self._params).detach()
-        if self._last_tested is not None:
-            there, curvature = self._last_tested
+        if self._last is not None:
+            there, curvature = self._last
             moved = float(torch.linalg.vector_norm(here - there))
             if curvature + self._hessian_lipschitz * moved < -self._allowed:
-                return False
+                return False  # K excludes it without another eigenvalue
         hessian = Hessian(self._objective, self._params)
         curvature = hessian.smallest_eigenvalue(tolerance=self._allowed).lower_end
-        self._last_tested = here, curvature
+        self._last = here, curvature
         return curvature >= -self._allowed
 
 

@@ -73,15 +73,7 @@ def _study(
     claim: Callable[[Run, Rows], None],
     panels: Callable[[Rows], Sequence[Panel]],
 ) -> Study[Setting]:
-    """A study of trainings with one figure.
-
-    Args:
-        name: the command.
-        settings: by the name of their row.
-        shown: the quantities in the printed table.
-        claim: makes the claims from the rows.
-        panels: of the figure, made from the rows.
-    """
+    """A study of trainings with one figure; ``shown`` are the quantities in the printed table."""
     return Study(
         name=f"NeuralNetworks/{name}",
         settings=settings,
