@@ -5,6 +5,7 @@ import functools
 import hashlib
 import importlib
 import json
+import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -57,9 +58,9 @@ class Part:
         return " ".join([*words, *(f"--{name} {value}" for name, value in self.options.items())])
 
     def module(self) -> Any:
-        """The module with its ``main`` and its ``Config``."""
+        """The module, or the object in one, with its ``main`` and its ``Config``."""
         entry = importlib.import_module(f"{self.experiment}.main")
-        return importlib.import_module(entry.STUDIES[self.study]) if self.study else entry
+        return pkgutil.resolve_name(entry.STUDIES[self.study]) if self.study else entry
 
     def config(self, output_dir: Path) -> Any:
         """Its settings, run below ``output_dir``."""

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import math
 import pkgutil
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ STUDIES = (NeuralNetworks.studies, MAXCUT.studies, JohnsonLindenstrauss.studies)
 CONFIGS = {
     "reproduce": reproduce.Config,
     **{
-        module: importlib.import_module(module).Config
-        for module in (
+        address: pkgutil.resolve_name(address).Config
+        for address in (
             *(f"{name}.main" for name in ("NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss")),
-            *(module for studies in STUDIES for module in studies.STUDIES.values()),
+            *(address for studies in STUDIES for address in studies.STUDIES.values()),
         )
     },
 }
@@ -81,9 +82,12 @@ def test_no_config_is_left_out() -> None:
     for package in ("NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss"):
         for module in pkgutil.walk_packages([str(Path(package).absolute())], f"{package}."):
             source = Path(*module.name.split(".")).with_suffix(".py")
-            if source.exists() and "\nclass Config(" in source.read_text(encoding="utf-8"):
-                found.add(module.name)
-    assert found | {"reproduce"} == set(CONFIGS)
+            if source.exists():
+                names = re.findall(
+                    r"^class (\w*Config)\(", source.read_text(encoding="utf-8"), re.M
+                )
+                found |= {getattr(importlib.import_module(module.name), name) for name in names}
+    assert found | {reproduce.Config} == set(CONFIGS.values())
 
 
 @dataclasses.dataclass(frozen=True)

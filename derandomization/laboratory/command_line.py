@@ -1,9 +1,9 @@
 """The command line: parsing options into a config, and turning bad input into one line."""
 
 import contextlib
-import importlib
 import inspect
 import io
+import pkgutil
 import signal
 import sys
 import threading
@@ -33,8 +33,8 @@ def launch(
     Args:
         experiment: the function to run.
         config_type: its settings.
-        studies: subcommands and the modules, each with a ``main`` and a ``Config``, that they
-            run instead; imported only when asked for.
+        studies: for each subcommand the ``module`` or ``module:object`` that it runs instead; it
+            has a ``main`` and a ``Config`` and is imported only when asked for.
     """
     prepare_process()
     try:
@@ -77,8 +77,8 @@ def _run_study(name: str, arguments: list[str], studies: Mapping[str, str]) -> N
             f"unrecognized argument {name!r}: options begin with --"
             + (f", studies are {', '.join(studies)}" if studies else "")
         )
-    module = importlib.import_module(studies[name])
-    module.main(_parse(module.Config, arguments, {}, name))
+    study = pkgutil.resolve_name(studies[name])
+    study.main(_parse(study.Config, arguments, {}, name))
 
 
 def _fail(sentence: str) -> NoReturn:
