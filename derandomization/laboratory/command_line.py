@@ -39,8 +39,8 @@ def launch(
     Args:
         experiment: what runs.
         config_type: its settings.
-        studies: subcommands and the modules, each with a ``main`` and a ``Config``, that they
-            run instead; imported only when asked for.
+        studies: subcommands and what they run instead, as ``load_study`` reads it; imported only
+            when asked for.
     """
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -87,8 +87,19 @@ def _run_study(name: str, arguments: list[str], studies: Mapping[str, str]) -> N
             f"unrecognized argument {name!r}: options begin with --"
             + (f", studies are {', '.join(studies)}" if studies else "")
         )
-    module = importlib.import_module(studies[name])
-    module.main(_parse(module.Config, arguments, {}, name))
+    study = load_study(studies[name])
+    study.main(_parse(study.Config, arguments, {}, name))
+
+
+def load_study(reference: str) -> Any:
+    """Import the object with ``main`` and ``Config`` that ``STUDIES`` refers to.
+
+    Args:
+        reference: a module, ``"MAXCUT.studies.cost"``, or an object in it, ``"module:name"``.
+    """
+    module, _, name = reference.partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, name) if name else found
 
 
 def _fail(sentence: str) -> NoReturn:
