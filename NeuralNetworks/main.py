@@ -50,11 +50,11 @@ CLAIMS = ExperimentClaims(
         "DEPTH": PaperClaim("W⊥ vanishes at every depth and width"),
         "LOSS": PaperClaim("W⊥ vanishes under every smooth loss"),
         "OPT": PaperClaim(
-            "What does it: PGD, Hessian descent, and strong regularization, in comparison"
+            "Which methods make W⊥ vanish: PGD, Hessian descent and strong regularization compared"
         ),
-        "NG": PaperClaim("Open question: inputs that are not Gaussian"),
-        "GEN": PaperClaim("Open question: does it need fewer samples?"),
-        "SGD": PaperClaim("Open question: SGD without explicit noise"),
+        "NG": PaperClaim("Open question: does W⊥ vanish for inputs that are not Gaussian?"),
+        "GEN": PaperClaim("Open question: how many samples does it take to generalize?"),
+        "SGD": PaperClaim("Open question: does W⊥ vanish under SGD without explicit noise?"),
     },
     commands={
         "exact": Command(("F1", "F2", "F3", "T4.1", "L3.1"), seconds=15),

@@ -1,9 +1,9 @@
 """From the command line to a config, and from bad input to one line."""
 
 import contextlib
-import importlib
 import inspect
 import io
+import pkgutil
 import signal
 import sys
 import threading
@@ -39,8 +39,8 @@ def launch(
     Args:
         experiment: what runs.
         config_type: its settings.
-        studies: subcommands and what they run instead, as ``load_study`` reads it; imported only
-            when asked for.
+        studies: for each subcommand the ``module`` or ``module:object`` that it runs instead; it
+            has a ``main`` and a ``Config`` and is imported only when asked for.
     """
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -87,19 +87,8 @@ def _run_study(name: str, arguments: list[str], studies: Mapping[str, str]) -> N
             f"unrecognized argument {name!r}: options begin with --"
             + (f", studies are {', '.join(studies)}" if studies else "")
         )
-    study = load_study(studies[name])
+    study = pkgutil.resolve_name(studies[name])
     study.main(_parse(study.Config, arguments, {}, name))
-
-
-def load_study(reference: str) -> Any:
-    """Import the object with ``main`` and ``Config`` that ``STUDIES`` refers to.
-
-    Args:
-        reference: a module, ``"MAXCUT.studies.cost"``, or an object in it, ``"module:name"``.
-    """
-    module, _, name = reference.partition(":")
-    found = importlib.import_module(module)
-    return getattr(found, name) if name else found
 
 
 def _fail(sentence: str) -> NoReturn:
