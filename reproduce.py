@@ -95,9 +95,8 @@ def _run_all(jobs: Sequence[Job], config: Config) -> list[str]:
     failures = []
     columns = (TextColumn("run {task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("left"), TimeRemainingColumn()) as bar:
-        finished = sum(job.seconds for job in jobs if job not in waiting)
-        total = sum(job.seconds for job in jobs)
-        task = bar.add_task(f"{done}/{len(jobs)}", total=total, completed=finished)
+        task = bar.add_task(f"{done}/{len(jobs)}", total=sum(job.seconds for job in jobs))
+        bar.update(task, completed=sum(job.seconds for job in jobs if job not in waiting))
         calls = [(job, config.output_dir) for job in waiting]
         found = parallel_calls(run_job, calls, workers=config.workers, scheduler=config.scheduler)
         for count, (index, failure) in enumerate(found, start=done + 1):

@@ -24,8 +24,8 @@ CONFIGS = {
 }
 INTEGERS = [-(10**30), -1, 0, 1, MAX_INTEGER + 1, 10**30]
 NUMBERS = [math.nan, math.inf, -math.inf, -1.0, -0.0, 0.0, 5e-324, 1e-320, 1e100, 1e101]
-# Which of the values above a field accepts; all other fields accept 1 only. A seed may be any number
-# from 0 to 2^63 − 1.
+# Which of the values above a field accepts; all other fields accept 1 only. A seed may be any
+# number from 0 to 2^63 − 1.
 ACCEPTED: dict[str, list[float]] = {
     "seed": [0, 1, MAX_INTEGER + 1],
     "restarts": [0, 1],
