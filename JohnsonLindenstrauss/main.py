@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from derandomization.checks import require_at_least
+from derandomization.laboratory.claims import Command, ExperimentClaims, PaperClaim
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.trace import trace_norm
@@ -35,6 +36,26 @@ from JohnsonLindenstrauss.train import (
 )
 
 COLLAPSED = 1e-2  # σ over its start that counts as vanished: F7
+
+CLAIMS = ExperimentClaims(
+    paper={
+        "F6": PaperClaim(
+            "The learned embedding distorts less than mean and best of 1 000 Gaussian draws",
+            ("figure6_distortion",),
+        ),
+        "T5.5": PaperClaim(
+            "The learned embedding M has the Johnson–Lindenstrauss guarantee",
+            ("figure6_distortion",),
+        ),
+        "F7": PaperClaim("The embedding's σ → 0", ("figure7_variance",)),
+    },
+    commands={
+        "exact": Command(("F6", "T5.5", "F7", "L3.1", "FOSP"), seconds=7),
+        "sampled": Command(("F6", "T5.5", "F7", "L3.1", "FOSP"), seconds=18),
+        "guarantee": Command(("T5.5", "F7"), seconds=200),
+        "baselines": Command(("F6", "GEN"), seconds=200),
+    },
+)
 
 
 @dataclass(frozen=True, kw_only=True)

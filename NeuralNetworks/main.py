@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 
 from derandomization.checks import require_between
+from derandomization.laboratory.claims import Command, ExperimentClaims, PaperClaim
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.settings import (
@@ -30,6 +31,55 @@ TOY_TOLERANCE = 1e-6  # largest distance of PGD's toy minimisers from the exact 
 MAX_DEPTH = 1_000  # a step through so many layers takes a second
 # Largest ‖W_⊥‖/‖W‖ at which claim F3 holds.
 COLLAPSED = {"exact": 1e-6, "antithetic": 1e-3, "sampled": 0.1}
+
+CLAIMS = ExperimentClaims(
+    paper={
+        "F1": PaperClaim(
+            "Toy neuron, frozen bias: w* = 0 only for large λ, from λ* on",
+            ("figure1_frozen_bias",),
+        ),
+        "F2": PaperClaim(
+            "Toy neuron, trained bias: w* = 0 at every λ > 0", ("figure2_trained_bias",)
+        ),
+        "F3": PaperClaim(
+            "The rows of the first layer end on the line that the teacher sees",
+            ("figure3_collapse",),
+        ),
+        "T4.1": PaperClaim(
+            "Networks: every ρ-SOSP has ‖W⊥‖ within the lemma's bound", ("figure3_weight_norm",)
+        ),
+        "T4.2": PaperClaim(
+            "PGD takes O(1/ρ²) steps to a ρ-SOSP, Hessian descent O(1/ρ^1.5), and W⊥ goes with ρ"
+        ),
+    },
+    questions={
+        "BIAS": PaperClaim("Biases must be trained: frozen ones carry no guarantee"),
+        "REG": PaperClaim("W⊥ vanishes at every λ, however small"),
+        "DEPTH": PaperClaim("W⊥ vanishes at every depth and width"),
+        "LOSS": PaperClaim("W⊥ vanishes under every smooth loss"),
+        "OPT": PaperClaim(
+            "Which methods make W⊥ vanish: PGD, Hessian descent and strong regularization compared"
+        ),
+        "NG": PaperClaim("Open question: does W⊥ vanish for inputs that are not Gaussian?"),
+        "GEN": PaperClaim("Open question: how many samples does it take to generalize?"),
+        "SGD": PaperClaim("Open question: does W⊥ vanish under SGD without explicit noise?"),
+    },
+    commands={
+        "exact": Command(("F1", "F2", "F3", "T4.1", "L3.1"), seconds=15),
+        "sampled": Command(("F1", "F2", "F3", "T4.1", "L3.1"), seconds=23),
+        "biases": Command(("BIAS", "T4.1", "L3.1"), seconds=200),
+        "regularization": Command(("REG", "T4.1", "L3.1"), seconds=140),
+        "depth": Command(("DEPTH", "T4.1", "L3.1"), seconds=300),
+        "losses": Command(("LOSS", "T4.1", "L3.1"), seconds=100),
+        "multi-index": Command(("T4.1", "L3.1"), seconds=200),
+        "optimizers": Command(("OPT", "SGD"), seconds=90),
+        "accuracy": Command(("T4.2",), seconds=160),
+        "saddles": Command(("FOSP",), seconds=200),
+        "strong-regularization": Command(("OPT",), seconds=260),
+        "inputs": Command(("NG",), seconds=100),
+        "generalization": Command(("GEN",), seconds=80),
+    },
+)
 
 
 @dataclass(frozen=True, kw_only=True)
