@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from derandomization.files.arrays import check_archive, load_sparse, read_header, sparse_entries
-from derandomization.files.content import Source, number_in, read_source
-from derandomization.files.number_lines import Line, NumberedLines, read_banner
+from derandomization.files.content import FileContent, parse_number, read_content
+from derandomization.files.number_lines import LineFormat, NumberLines, read_banner
 
 MAX_NUMBERS = 2**29  # 4 GiB in float64: beyond, say so instead of swapping
 LONGEST_LINE = 2**24  # of a .csv, in bytes: a million coordinates of sixteen characters
@@ -46,20 +46,20 @@ def read_points(path: Path) -> Float[Tensor, "points dimension"]:
         ValueError: an unknown suffix, a file that can't be read, or content that is no table of
             finite numbers; one line that names the file and says why.
     """
-    source = Source(str(path))
+    content = FileContent(str(path))
     read = READERS.get(path.suffix.lower())
     if read is None:
         allowed = ", ".join(READERS)
-        raise source.error(f"the suffix is {path.suffix!r}: it must be one of {allowed}")
+        raise content.error(f"the suffix is {path.suffix!r}: it must be one of {allowed}")
     try:
         with path.open("rb") as file:
-            table = source.read(lambda: _checked(read(file, path)))
+            table = content.run_reader(lambda: _checked(read(file, path)))
     except OSError as problem:
         reason = problem.strerror or "broken"
-        raise source.error(f"the file can't be read ({reason})") from None
+        raise content.error(f"the file can't be read ({reason})") from None
     constant = int((table == table[0]).all(axis=0).sum()) if len(table) > 1 else 0
     if constant:
-        line = source.error(f"{constant} of {table.shape[1]} columns are constant")
+        line = content.error(f"{constant} of {table.shape[1]} columns are constant")
         warnings.warn(str(line), stacklevel=2)
     return torch.from_numpy(table)
 
@@ -113,8 +113,8 @@ def _read_npz(file: io.BufferedReader, path: Path) -> np.ndarray:
 
 
 def _read_csv(file: io.BufferedReader, path: Path) -> np.ndarray:
-    source = read_source(file, path, max_bytes=8 * MAX_NUMBERS, longest_line=LONGEST_LINE)
-    text = io.TextIOWrapper(io.BytesIO(source.content), encoding="utf-8-sig")
+    content = read_content(file, path, max_bytes=8 * MAX_NUMBERS, longest_line=LONGEST_LINE)
+    text = io.TextIOWrapper(io.BytesIO(content.data), encoding="utf-8-sig")
     first = text.readline().rstrip("\r\n")
     skipped = 0 if all(_is_number(word) for word in first.split(",")) else 1
     text.seek(0)
@@ -128,22 +128,22 @@ def _read_csv(file: io.BufferedReader, path: Path) -> np.ndarray:
 
 def _is_number(word: str) -> bool:
     word = word.strip()
-    return not math.isnan(number_in(word)) or word.lower().lstrip("+-") in ("nan", "inf")
+    return not math.isnan(parse_number(word)) or word.lower().lstrip("+-") in ("nan", "inf")
 
 
 def _read_matrix_market(file: io.BufferedReader, path: Path) -> np.ndarray:
-    source = read_source(file, path, max_bytes=8 * MAX_NUMBERS)
-    banner = read_banner(source, ("coordinate", "array"))
+    content = read_content(file, path, max_bytes=8 * MAX_NUMBERS)
+    banner = read_banner(content, ("coordinate", "array"))
     sparse = banner.layout == "coordinate"
-    lines = NumberedLines(source, ("rows", "columns", *(("entries",) if sparse else ())))
+    lines = NumberLines(content, ("rows", "columns", *(("entries",) if sparse else ())))
     n, d, *promised = lines.header
     _require_size((n, d))
     if banner.symmetric and n != d:
         raise lines.error("the matrix calls itself symmetric: it must be square")
     if not sparse:
         return _dense(lines, n, d, symmetric=banner.symmetric)
-    _require_density((n, d), len(source.content))
-    line = Line((("row", n), ("column", d)), "value", banner.valued)
+    _require_density((n, d), len(content.data))
+    line = LineFormat((("row", n), ("column", d)), "value", banner.valued)
     entries = lines.entries(promised[0], "entries", line)
     row, column = entries[:, :2].astype(np.int64).T - 1
     table = np.zeros((n, d))
@@ -155,10 +155,10 @@ def _read_matrix_market(file: io.BufferedReader, path: Path) -> np.ndarray:
     return table
 
 
-def _dense(lines: NumberedLines, n: int, d: int, *, symmetric: bool) -> np.ndarray:
+def _dense(lines: NumberLines, n: int, d: int, *, symmetric: bool) -> np.ndarray:
     """A value a line, column by column; of a symmetric matrix from the diagonal down."""
     count = n * (n + 1) // 2 if symmetric else n * d
-    values = lines.entries(count, "values", Line((), "value", True))[:, 0]
+    values = lines.entries(count, "values", LineFormat((), "value", True))[:, 0]
     if not symmetric:
         return values.reshape(d, n).T
     table = np.empty((n, n))

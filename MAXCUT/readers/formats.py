@@ -6,7 +6,7 @@ from pathlib import Path
 
 from networkx import NetworkXError
 
-from derandomization.files.content import PACKED, Source, read_source
+from derandomization.files.content import COMPRESSED, FileContent, read_content
 from MAXCUT.graph import Graph
 from MAXCUT.readers import limits
 from MAXCUT.readers.archives import read_npz
@@ -15,7 +15,7 @@ from MAXCUT.readers.markup import read_gml, read_graphml
 from MAXCUT.readers.numbered import read_matrix_market, read_rudy
 
 # The G-set is published without suffixes, and so read.
-FORMATS: dict[str, Callable[[Source], Graph]] = {
+FORMATS: dict[str, Callable[[FileContent], Graph]] = {
     "": read_rudy,
     ".rudy": read_rudy,
     ".gset": read_rudy,
@@ -59,22 +59,22 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     path = Path(path)
     with path.open("rb") as file:
         read = _reader_for(path)
-        source = read_source(file, path, max_bytes=limits.MAX_BYTES)
-    graph = source.read(lambda: read(source), plain=(NetworkXError,))
+        content = read_content(file, path, max_bytes=limits.MAX_BYTES)
+    graph = content.run_reader(lambda: read(content), plain=(NetworkXError,))
     if graph.num_vertices == 0:
-        raise source.error("the graph has no vertices")
+        raise content.error("the graph has no vertices")
     return graph
 
 
-def _reader_for(path: Path) -> Callable[[Source], Graph]:
+def _reader_for(path: Path) -> Callable[[FileContent], Graph]:
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in PACKED:
+    if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     suffix = suffixes[-1] if suffixes else ""
     if suffix not in FORMATS:
         allowed = ", ".join(filter(None, FORMATS))
-        raise Source(str(path)).error(
+        raise FileContent(str(path)).error(
             f"the suffix is {suffix!r}: it must be one of {allowed} or none, "
-            f"perhaps followed by {' or '.join(PACKED)}"
+            f"perhaps followed by {' or '.join(COMPRESSED)}"
         )
     return FORMATS[suffix]

@@ -6,14 +6,14 @@ from collections import Counter
 
 import numpy as np
 
-from derandomization.files.content import Source, number_in
+from derandomization.files.content import FileContent, parse_number
 from MAXCUT.graph import Graph
 
 # Parsing attributes takes up to 500 times their bytes.
 LONGEST = 10**4
 
 
-def read_edge_list(source: Source) -> Graph:
+def read_edge_list(content: FileContent) -> Graph:
     """A line ``u v``, ``u v weight`` or ``u v {'weight': …}`` an edge; # opens a comment.
 
     Labels are any words and stay text, as in ``networkx.read_edgelist``, which would skip
@@ -24,21 +24,21 @@ def read_edge_list(source: Source) -> Graph:
     """
     index: dict[str, int] = {}
     ends, weights = [], []
-    for number, line in source.uncommented_lines():
+    for number, line in content.uncommented_lines():
         u, *others = line.split(None, 2)
         if not others:
             reason = "an edge must be two labels and, if it is not 1, a weight"
-            raise source.error(reason, number, line)
+            raise content.error(reason, number, line)
         weight = _weight(others[1]) if len(others) == 2 else 1.0
         if not math.isfinite(weight):
-            raise source.error("the weight must be one finite number", number, line)
+            raise content.error("the weight must be one finite number", number, line)
         ends.append([index.setdefault(label, len(index)) for label in (u, others[0])])
         weights.append(weight)
     pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
     return Graph.from_edges(tuple(index), pairs, np.array(weights, dtype=np.float64))
 
 
-def read_adjacency_list(source: Source) -> Graph:
+def read_adjacency_list(content: FileContent) -> Graph:
     """A line ``node neighbour neighbour …`` a node, every edge of weight 1; # opens a comment.
 
     networkx lists an edge at one end only, others at both: either way it is one edge. A
@@ -46,7 +46,7 @@ def read_adjacency_list(source: Source) -> Graph:
     """
     index: dict[str, int] = {}
     listed: Counter[tuple[int, int]] = Counter()
-    for _, line in source.uncommented_lines():
+    for _, line in content.uncommented_lines():
         node, *neighbours = (index.setdefault(label, len(index)) for label in line.split())
         listed.update((node, neighbour) for neighbour in neighbours)
     # Of the two ends that list an edge, the one that lists it more often is kept.
@@ -59,7 +59,7 @@ def _weight(text: str) -> float:
     """The number, that in networkx's dictionary of attributes, or nan where there is none."""
     try:
         if not text.startswith("{"):
-            return number_in(text)
+            return parse_number(text)
         return float(ast.literal_eval(text).get("weight", 1)) if len(text) <= LONGEST else math.nan
     except Exception:
         # literal_eval on hostile text raises a handful of types, MemoryError among them.

@@ -7,24 +7,24 @@ from xml.parsers import expat
 
 import networkx as nx
 
-from derandomization.files.content import Source
+from derandomization.files.content import FileContent
 from MAXCUT.graph import Graph
 
 
-def read_graphml(source: Source) -> Graph:
+def read_graphml(content: FileContent) -> Graph:
     """The first graph of the file, weighted by the edges' attribute named ``weight``.
 
     Raises:
         ValueError: broken XML, a DOCTYPE, or what networkx doesn't read (hyperedges, edges
             directed and not in one graph).
     """
-    _check_graphml(source)
+    _check_graphml(content)
     # networkx lets an edge replace its parallel with the same id: here no two ids are equal.
-    graph = nx.read_graphml(io.BytesIO(source.content), edge_key_type=lambda _: object())
+    graph = nx.read_graphml(io.BytesIO(content.data), edge_key_type=lambda _: object())
     return Graph.from_networkx(graph)
 
 
-def _check_graphml(source: Source) -> None:
+def _check_graphml(content: FileContent) -> None:
     """Refuse, with the line, what networkx would expand (entities) or make up (nodes)."""
     parser = expat.ParserCreate(namespace_separator=" ")
     nodes: set[str] = set()
@@ -35,27 +35,27 @@ def _check_graphml(source: Source) -> None:
         element = name.rpartition(" ")[2]
         if element == "node":
             if "id" not in attributes:
-                raise source.error("the node has no id", line)
+                raise content.error("the node has no id", line)
             nodes.add(attributes["id"])
         elif element == "edge":
             ends.extend((attributes.get(end), line) for end in ("source", "target"))
 
     def refuse(*_: object) -> NoReturn:
         reason = "a DOCTYPE is not allowed: its entities can expand without bound"
-        raise source.error(reason, parser.CurrentLineNumber)
+        raise content.error(reason, parser.CurrentLineNumber)
 
     parser.StartElementHandler = start
     parser.StartDoctypeDeclHandler = refuse
     try:
-        parser.Parse(source.content, True)
+        parser.Parse(content.data, True)
     except expat.ExpatError as error:
-        raise source.error(f"broken XML: {expat.ErrorString(error.code)}", error.lineno) from error
+        raise content.error(f"broken XML: {expat.ErrorString(error.code)}", error.lineno) from error
     for end, line in ends:
         if end not in nodes:
-            raise source.error(f"the edge ends at {end!r}, which is no node", line)
+            raise content.error(f"the edge ends at {end!r}, which is no node", line)
 
 
-def read_gml(source: Source) -> Graph:
+def read_gml(content: FileContent) -> Graph:
     """Edges weighted by ``weight``; nodes named by ``label`` where labels are unique, else ``id``.
 
     Raises:
@@ -63,14 +63,14 @@ def read_gml(source: Source) -> Graph:
     """
     # networkx refuses parallel edges unless the file says so, and takes one such word of several.
     text = re.sub(
-        r"^([ \t]*graph\s*\[)", r"\1 multigraph 1", source.text(), count=1, flags=re.MULTILINE
+        r"^([ \t]*graph\s*\[)", r"\1 multigraph 1", content.text(), count=1, flags=re.MULTILINE
     )
     try:
         graph = nx.parse_gml(text, label="id")
     except nx.NetworkXError as error:
         # networkx's errors end with the line, ours begin with it.
         if match := re.search(r" at \((\d{1,9}), \d+\)$", str(error)):
-            raise source.error(str(error)[: match.start()], int(match[1])) from error
+            raise content.error(str(error)[: match.start()], int(match[1])) from error
         raise
     labels = dict(graph.nodes(data="label"))
     if None not in labels.values() and len(set(labels.values())) == len(labels):

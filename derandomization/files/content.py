@@ -1,4 +1,4 @@
-"""Files of strangers: read within a limit, and one line that says what is wrong with them."""
+"""The content of a file, read within a size limit, and errors of one line that name the file."""
 
 import bz2
 import gzip
@@ -12,34 +12,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-PACKED = (".gz", ".bz2")
+COMPRESSED = (".gz", ".bz2")
 CHUNK = 2**20
-# float() also takes underscores and the digits of every script, which no format means.
+# float() also accepts underscores and the digits of every script, which no file format allows.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 ResultT = TypeVar("ResultT")
 
 
 class MalformedFileError(ValueError):
-    """One line naming the file, where possible the line of it, and the reason."""
+    """One line with the file's name, the number of the malformed line if known, and the reason."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """The unpacked bytes of a file.
+class FileContent:
+    """The bytes of a file, decompressed.
 
     Attributes:
         name: the path as the caller wrote it.
-        content: every byte of the file.
+        data: every byte of the file.
     """
 
     name: str
-    content: bytes = b""
+    data: bytes = b""
 
     def error(
         self, reason: str, line: int | None = None, text: str | None = None
     ) -> MalformedFileError:
-        """The error to raise: ``name, line: "text": reason``, whatever characters are in it."""
+        """The error ``name, line: "text": reason``; characters that can't be printed are replaced.
+
+        Args:
+            reason: what is wrong with the file.
+            line: number of the malformed line, from 1.
+            text: what that line says.
+        """
         place = self.name if line is None else f"{self.name}, line {line}"
         quoted = "" if text is None else f'"{_shortened(text.strip(), 60)}": '
         message = f"{place}: {quoted}{_shortened(reason, 300)}"
@@ -47,21 +53,22 @@ class Source:
             "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
         )
 
-    def read(
+    def run_reader(
         self, reader: Callable[[], ResultT], plain: tuple[type[Exception], ...] = ()
     ) -> ResultT:
-        """What the reader returns; whatever it raises becomes one line that names the file.
+        """Call the reader; convert every exception to a ``ValueError`` that names the file.
 
         Args:
-            reader: of this file.
-            plain: exceptions that, like ``ValueError``, need no name beside their message.
+            reader: reads this file.
+            plain: exceptions whose message is clear without the name of their type, as that of
+                a ``ValueError`` is.
 
         Raises:
-            ValueError: the reader fails, in any way.
+            ValueError: the reader raised any exception.
         """
         try:
             with warnings.catch_warnings():
-                # What Python has to say of the dictionaries in the file, not of this program.
+                # Python's warnings about code in the file are not about this program.
                 for category in (SyntaxWarning, DeprecationWarning):
                     warnings.simplefilter("ignore", category)
                 return reader()
@@ -74,9 +81,9 @@ class Source:
             raise self.error(kind + _one_line(error)) from error
 
     def text(self) -> str:
-        """The content as UTF-8, or an error that names the first line that is not."""
+        """The content as UTF-8; an error names the first line that is not."""
         try:
-            text = self.content.decode("utf-8-sig")
+            text = self.data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             raise self.error("the line is not UTF-8", line) from error
@@ -86,42 +93,43 @@ class Source:
         return text
 
     def uncommented_lines(self) -> Iterator[tuple[int, str]]:
-        """The number and the words of each line that is not blank, without its # comment."""
+        """The number and the text of each line that is not blank, without its # comment."""
         for number, line in enumerate(io.StringIO(self.text(), newline=None), start=1):
             words = line.partition("#")[0].strip()
             if words:
                 yield number, words
 
 
-def read_source(
+def read_content(
     file: io.BufferedIOBase, path: Path, *, max_bytes: int, longest_line: int | None = None
-) -> Source:
-    """Everything in an open file, unpacked if the path ends in .gz or .bz2.
+) -> FileContent:
+    """Read an open file, and decompress it if the path ends in .gz or .bz2.
 
     Args:
         file: open for reading, from its start.
-        path: what the file is called.
-        max_bytes: the most it may hold, packed or unpacked; no more than that is ever read.
+        path: the file's name.
+        max_bytes: the most bytes it may hold, compressed or decompressed; no more are ever read.
         longest_line: the most bytes between two line breaks, checked to the nearest MiB.
 
     Raises:
-        ValueError: a broken or truncated stream, no content, or more than is allowed.
+        ValueError: the compressed data are broken or truncated, the file is empty, or it exceeds
+            a limit.
     """
     name = str(path)
-    source = Source(name, _read_bounded(file, name, max_bytes, longest_line))
+    content = FileContent(name, _read_bounded(file, name, max_bytes, longest_line))
     suffix = path.suffix.lower()
-    if suffix in PACKED:
-        packed = io.BytesIO(source.content)
+    if suffix in COMPRESSED:
+        packed = io.BytesIO(content.data)
         stream = gzip.GzipFile(fileobj=packed) if suffix == ".gz" else bz2.BZ2File(packed)
         try:
-            source = Source(name, _read_bounded(stream, name, max_bytes, longest_line))
+            content = FileContent(name, _read_bounded(stream, name, max_bytes, longest_line))
         except (OSError, EOFError, zlib.error) as error:
-            raise source.error(f"the {suffix} stream is broken: {error}") from error
-    return source
+            raise content.error(f"the {suffix} stream is broken: {error}") from error
+    return content
 
 
-def number_in(text: str | bytes) -> float:
-    """The number that is written there, as finite as float64 has it; nan where there is none."""
+def parse_number(text: str | bytes) -> float:
+    """The decimal number in the text, rounded to float64; NaN if the text is not a number."""
     word = text.decode("ascii", errors="replace") if isinstance(text, bytes) else text
     return float(word) if _NUMBER.fullmatch(word) else math.nan
 
@@ -134,15 +142,15 @@ def _read_bounded(
         chunks.append(chunk)
         size += len(chunk)
         if size > max_bytes:
-            raise Source(name).error(f"the file holds more than {max_bytes} bytes")
+            raise FileContent(name).error(f"the file holds more than {max_bytes} bytes")
         last_break = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         in_line = len(chunk) - last_break - 1 + (in_line if last_break < 0 else 0)
         if longest_line is not None and in_line > longest_line:
-            raise Source(name).error(f"a line of the file has more than {longest_line} bytes")
-    content = b"".join(chunks)
-    if not content or content.isspace():
-        raise Source(name).error("the file is empty")
-    return content
+            raise FileContent(name).error(f"a line of the file has more than {longest_line} bytes")
+    data = b"".join(chunks)
+    if not data or data.isspace():
+        raise FileContent(name).error("the file is empty")
+    return data
 
 
 def _one_line(error: Exception) -> str:

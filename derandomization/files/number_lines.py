@@ -1,7 +1,7 @@
-"""A header of integers, then a line of numbers an entry: G-set files and Matrix Market.
+"""Files with a header of integers, then one entry per line: G-set files and Matrix Market.
 
-Matrix Market is read here because on malformed files scipy's reader ends the process or, where a
-line has too many columns, says nothing.
+scipy's reader of Matrix Market is not used: some malformed files make it end the process, and it
+ignores surplus columns.
 """
 
 import codecs
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from derandomization.files.content import Source, number_in
+from derandomization.files.content import FileContent, parse_number
 
-# A file of nothing else holds no nan, no inf and no comment: numpy may parse it whole.
+# A file of only these characters holds no nan, no inf and no comment: numpy may parse it at once.
 _CLEAN = b"0123456789+-.eE \t\n"
 _LONGEST_LINE = 1000
 _FIELDS = {"real": True, "double": True, "integer": True, "pattern": False}
@@ -38,13 +38,18 @@ class Banner:
     symmetric: bool
 
 
-def read_banner(source: Source, layouts: Sequence[str]) -> Banner:
-    """The kind of a Matrix Market file, if it is one of these layouts and real.
+def read_banner(content: FileContent, layouts: Sequence[str]) -> Banner:
+    """Read the first line of a Matrix Market file.
+
+    Args:
+        content: the file.
+        layouts: the layouts that are allowed.
 
     Raises:
-        ValueError: it is another kind, or no Matrix Market file.
+        ValueError: the file has another layout, its entries are not real numbers, or it is no
+            Matrix Market file.
     """
-    banner = source.content[:_LONGEST_LINE].decode(errors="replace").partition("\n")[0]
+    banner = content.data[:_LONGEST_LINE].decode(errors="replace").partition("\n")[0]
     words = banner.lower().split()
     if (
         len(words) != 5
@@ -58,18 +63,18 @@ def read_banner(source: Source, layouts: Sequence[str]) -> Banner:
             f"the first line must be %%MatrixMarket matrix {' or '.join(layouts)}, then real, "
             "integer or pattern, then general or symmetric"
         )
-        raise source.error(reason, 1, banner)
+        raise content.error(reason, 1, banner)
     return Banner(words[2], _FIELDS[words[3]], words[4] == "symmetric")
 
 
 @dataclass(frozen=True)
-class Line:
-    """What a line of the body holds.
+class LineFormat:
+    """The numbers on each line after the header: bounded integers, then a finite value.
 
     Attributes:
-        bounds: what it begins with: integers from 1 to so many, by name.
-        value: what the finite number is called that follows them.
-        valued: whether that number must be there (True), must not (False) or may be (None).
+        bounds: name and largest value of each integer; the smallest value is 1.
+        value: name of the finite number after them.
+        valued: whether that number is required (True), forbidden (False) or optional (None).
     """
 
     bounds: tuple[tuple[str, int], ...]
@@ -78,41 +83,40 @@ class Line:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many numbers the line may have."""
-        few = len(self.bounds)
-        return (few, few + 1) if self.valued is None else (few + self.valued,)
+        """The allowed numbers of columns."""
+        fewest = len(self.bounds)
+        return (fewest, fewest + 1) if self.valued is None else (fewest + self.valued,)
 
     def __str__(self) -> str:
         words = ["i", "j", "k"][: len(self.bounds)]
-        both = (" ".join([*words, self.value][:count]) for count in self.counts)
-        return " or ".join(both)
+        return " or ".join(" ".join([*words, self.value][:count]) for count in self.counts)
 
 
-class NumberedLines:
-    """The lines of a file without comments, which # and % open, and without blank ones.
+class NumberLines:
+    """The lines of a file, without blank lines and without comments, which start with # or %.
 
     Args:
-        source: the file.
-        sizes: what the integers of its header count.
+        content: the file.
+        sizes: what each integer of the header counts.
 
     Attributes:
-        header: these integers, none of them negative.
+        header: the integers of the header, none of them negative.
 
     Raises:
-        ValueError: the header holds anything else.
+        ValueError: the header is not that many integers.
     """
 
-    def __init__(self, source: Source, sizes: tuple[str, ...]) -> None:
-        content = source.content.removeprefix(codecs.BOM_UTF8)
-        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if b"#" in content or b"%" in content:
-            content = re.sub(rb"[#%][^\n]*", b"", content)
-        self._source = source
-        self._stream = io.BytesIO(content)
+    def __init__(self, content: FileContent, sizes: tuple[str, ...]) -> None:
+        self._content = content
+        data = content.data.removeprefix(codecs.BOM_UTF8)
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if b"#" in data or b"%" in data:
+            data = re.sub(rb"[#%][^\n]*", b"", data)
+        self._stream = io.BytesIO(data)
         lines = enumerate(self._stream, start=1)
         self._lines = ((number, line) for number, line in lines if line.strip())
         self._number, self._text = next(self._lines, (1, b""))
-        fields = [number_in(field) for field in self._text.split(None, len(sizes))]
+        fields = [parse_number(field) for field in self._text.split(None, len(sizes))]
         if len(fields) != len(sizes) or not all(f.is_integer() and f >= 0 for f in fields):
             reason = f"the header must hold {len(sizes)} integers: {', '.join(sizes)}"
             raise self.error(reason)
@@ -120,35 +124,37 @@ class NumberedLines:
 
     def error(self, reason: str) -> ValueError:
         """The error to raise about the header."""
-        return self._source.error(reason, self._number, _decoded(self._text))
+        return self._content.error(reason, self._number, _decoded(self._text))
 
-    def entries(self, count: int, name: str, line: Line) -> Float[np.ndarray, "entries numbers"]:
-        """The numbers of every line, 1 where a value may be missing and is.
+    def entries(
+        self, count: int, name: str, line: LineFormat
+    ) -> Float[np.ndarray, "entries numbers"]:
+        """The numbers on every line after the header; a missing optional value is 1.
 
         Args:
-            count: how many lines the header promises; refused before anything is allocated if no
-                file of this size keeps the promise.
-            name: what they are called.
-            line: what each of them holds.
+            count: how many lines the header promises. A number that does not fit into a file of
+                this size is an error before anything is allocated.
+            name: what the lines are called in errors.
+            line: the format of each line.
 
         Raises:
-            ValueError: the first line that is malformed, or another number of lines.
+            ValueError: a line is malformed (the first is named), or their number is not ``count``.
         """
-        if count > len(self._source.content) / (2 * min(line.counts)):
+        if count > len(self._content.data) / (2 * min(line.counts)):
             reason = f"the header promises {count} {name}, more than the file has room for"
             raise self.error(reason)
         start = self._stream.tell()
         found = _parse_whole(self._stream.read(), line)
         if found is None:
             self._stream.seek(start)
-            found = _parse_lines(self._source, self._lines, line)
+            found = _parse_lines(self._content, self._lines, line)
         if len(found) != count:
             raise self.error(f"the header promises {count} {name}, the file has {len(found)}")
         return found
 
 
-def _parse_whole(body: bytes, line: Line) -> Float[np.ndarray, "entries numbers"] | None:
-    """The entries of a faultless file, three times as fast as line by line; else None."""
+def _parse_whole(body: bytes, line: LineFormat) -> Float[np.ndarray, "entries numbers"] | None:
+    """The entries of a well-formed file, three times as fast as by lines; None for all others."""
     if not body or body.isspace() or body.translate(None, _CLEAN):
         return None
     if max(map(len, io.BytesIO(body))) > _LONGEST_LINE:
@@ -168,22 +174,22 @@ def _parse_whole(body: bytes, line: Line) -> Float[np.ndarray, "entries numbers"
 
 
 def _parse_lines(
-    source: Source, lines: Iterator[tuple[int, bytes]], line: Line
+    content: FileContent, lines: Iterator[tuple[int, bytes]], line: LineFormat
 ) -> Float[np.ndarray, "entries numbers"]:
-    """The entries of any file, or the error of its first malformed line."""
+    """The entries, parsed line by line; raises the error of the first malformed line."""
     found = []
     width = len(line.bounds) + 1
     for number, text in lines:
         fields = [] if len(text) > _LONGEST_LINE else text.split()
         if len(fields) not in line.counts:
-            raise source.error(f"the line must be {line}", number, _decoded(text))
-        numbers = tuple(number_in(field) for field in [*fields, b"1"][:width])
+            raise content.error(f"the line must be {line}", number, _decoded(text))
+        numbers = tuple(parse_number(field) for field in [*fields, b"1"][:width])
         for value, (name, most) in zip(numbers, line.bounds, strict=False):
             if not (value.is_integer() and 1 <= value <= most):
                 reason = f"the {name} must be an integer from 1 to {most}"
-                raise source.error(reason, number, _decoded(text))
+                raise content.error(reason, number, _decoded(text))
         if not math.isfinite(numbers[-1]):
-            raise source.error(f"the {line.value} must be a finite number", number, _decoded(text))
+            raise content.error(f"the {line.value} must be a finite number", number, _decoded(text))
         found.append(numbers)
     return np.array(found, dtype=np.float64).reshape(-1, width)
 

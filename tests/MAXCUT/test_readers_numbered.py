@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from derandomization.files import number_lines
 from MAXCUT.graph import Graph
 from MAXCUT.readers import read_graph
 
@@ -65,7 +66,7 @@ def test_spellings_of_rudy_files(tmp_path: Path, content: bytes) -> None:
 def test_clean_files_never_go_line_by_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
-    monkeypatch.delattr(numbered, "_parse_lines")
+    monkeypatch.delattr(number_lines, "_parse_lines")
     lines = [" ".join(["1", str(j), "-1e-3"][:columns]) for j in range(2, 1001)]
     content = "\n".join(["1000 999", *lines]).encode()
     assert len(read_graph(write(tmp_path, "graph", content)).weights) == 999

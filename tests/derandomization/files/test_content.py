@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derandomization.files.content import MalformedFileError, Source, number_in, read_source
+from derandomization.files.content import (
+    FileContent,
+    MalformedFileError,
+    parse_number,
+    read_content,
+)
 
 
 class Endless(io.RawIOBase):
@@ -30,7 +35,7 @@ class Endless(io.RawIOBase):
 def test_no_more_is_read_than_the_limit() -> None:
     endless = Endless()
     with pytest.raises(ValueError, match=r"^a\.txt: the file holds more than 5000000 bytes$"):
-        read_source(io.BufferedReader(endless), Path("a.txt"), max_bytes=5_000_000)
+        read_content(io.BufferedReader(endless), Path("a.txt"), max_bytes=5_000_000)
     assert endless.given < 5_000_000 + 2 * 2**20
 
 
@@ -39,7 +44,7 @@ def test_a_line_of_a_gigabyte_is_not_read_to_its_end() -> None:
     with pytest.raises(
         ValueError, match=r"^a\.csv: a line of the file has more than 3000000 bytes"
     ):
-        read_source(
+        read_content(
             io.BufferedReader(endless), Path("a.csv"), max_bytes=2**30, longest_line=3_000_000
         )
     assert endless.given < 3_000_000 + 2 * 2**20
@@ -48,29 +53,29 @@ def test_a_line_of_a_gigabyte_is_not_read_to_its_end() -> None:
 @pytest.mark.parametrize("line_break", [b"\n", b"\r", b"\r\n"])
 def test_many_lines_are_no_long_line(line_break: bytes) -> None:
     content = (b"0" * 700_000 + line_break) * 5
-    source = read_source(
+    found = read_content(
         io.BytesIO(content), Path("a.csv"), max_bytes=2**30, longest_line=2 * 2**20
     )
-    assert source.content == content
+    assert found.data == content
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_numbers_are_read_exactly(value: float) -> None:
-    assert number_in(repr(value)) == value
-    assert number_in(repr(value).encode()) == value
+    assert parse_number(repr(value)) == value
+    assert parse_number(repr(value).encode()) == value
 
 
 @pytest.mark.parametrize(
     "text", ["", "1_0", "٣", "１", "0x10", "nan", "inf", "1e", "e5", ".", "+-1", "1 2", "1\n", "½"]
 )
 def test_what_is_no_number(text: str) -> None:
-    assert math.isnan(number_in(text))
-    assert math.isnan(number_in(text.encode()))
+    assert math.isnan(parse_number(text))
+    assert math.isnan(parse_number(text.encode()))
 
 
 def test_numbers_beyond_float64_are_infinite() -> None:
-    assert number_in("1e999") == math.inf
-    assert number_in(b"-" + b"9" * 400) == -math.inf
+    assert parse_number("1e999") == math.inf
+    assert parse_number(b"-" + b"9" * 400) == -math.inf
 
 
 @pytest.mark.parametrize(
@@ -89,7 +94,7 @@ def test_whatever_a_reader_raises_is_one_line(error: Exception, message: str) ->
         raise error
 
     with pytest.raises(MalformedFileError) as raised:
-        Source("f").read(fail, plain=(LookupError,) if "plain" in str(error) else ())
+        FileContent("f").run_reader(fail, plain=(LookupError,) if "plain" in str(error) else ())
     found = str(raised.value)
     assert found.isprintable()
     assert found == message if len(message) < 300 else message.startswith(found[:-1])
@@ -98,6 +103,6 @@ def test_whatever_a_reader_raises_is_one_line(error: Exception, message: str) ->
 def test_warnings_about_the_files_own_code_are_not_ours() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        Source("f").read(lambda: compile("'\\s'", "f", "eval"))
-        Source("f").read(lambda: warnings.warn("ours", stacklevel=1))
+        FileContent("f").run_reader(lambda: compile("'\\s'", "f", "eval"))
+        FileContent("f").run_reader(lambda: warnings.warn("ours", stacklevel=1))
     assert [str(each.message) for each in caught] == ["ours"]

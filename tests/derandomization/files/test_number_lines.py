@@ -1,10 +1,12 @@
-"""numpy's parser and the one line by line agree."""
+"""numpy's parser and the parser by lines agree."""
 
 import io
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from derandomization.files import number_lines
 
 numbers = st.one_of(st.integers(-1, 6).map(str), st.sampled_from(["1.5", "nan", "1e9", "x", ""]))
 
@@ -13,10 +15,10 @@ numbers = st.one_of(st.integers(-1, 6).map(str), st.sampled_from(["1.5", "nan", 
 @given(lines=st.lists(st.lists(numbers, min_size=2, max_size=4).map(" ".join), max_size=5))
 def test_numpys_parser_accepts_only_what_ours_accepts(lines: list[str]) -> None:
     body = ("\n".join(lines) + "\n").encode()
-    edge = numbered.Line((("vertex", 5), ("vertex", 5)), "weight", None)
-    whole = numbered._parse_whole(body, edge)
+    edge = number_lines.LineFormat((("vertex", 5), ("vertex", 5)), "weight", None)
+    whole = number_lines._parse_whole(body, edge)
     if whole is not None:
         numbered_lines = enumerate(filter(bytes.strip, io.BytesIO(body)), start=1)
-        source = numbered.Source("graph", body)
-        one_by_one = numbered._parse_lines(source, numbered_lines, edge)
+        content = number_lines.FileContent("graph", body)
+        one_by_one = number_lines._parse_lines(content, numbered_lines, edge)
         np.testing.assert_array_equal(whole, one_by_one)
