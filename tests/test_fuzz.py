@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from JohnsonLindenstrauss.readers import READERS, read_points
+from derandomization.files.points import READERS, read_points
 from MAXCUT.readers import FORMATS, read_graph
 from tests.fuzz import TARGETS, Target, examine, fuzz
 
