@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -145,7 +145,7 @@ def _optimizer(
     setting: Setting, objective: PopulationRisk, value_gap: float, generator: torch.Generator
 ) -> HessianDescent | PerturbedGradientDescent:
     params = [objective.student.weight, objective.student.bias]
-    constants = {
+    constants: dict[str, Any] = {
         "smoothness": SMOOTHNESS,
         "hessian_lipschitz": HESSIAN_LIPSCHITZ,
         "accuracy": setting.accuracy,
