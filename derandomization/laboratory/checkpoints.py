@@ -102,11 +102,7 @@ class Checkpoints:
         return self._stopping or time.monotonic() - self._written >= self._every
 
     def write_if_due(self) -> None:
-        """Write the file if it is due.
-
-        Raises:
-            Interrupted: after a signal.
-        """
+        """Write the file if it is due; raise ``Interrupted`` after a signal."""
         if not self.due():
             return
         self.write()
@@ -149,33 +145,22 @@ class Checkpoints:
 
 
 class Slot:
-    """The place of one result.
-
-    Attributes:
-        content: what is stored there, by this run or the one it resumes; None if nothing is.
-    """
+    """The place of one result."""
 
     def __init__(self, owner: Checkpoints, contents: dict[int, Content], number: int) -> None:
         self._owner, self._contents, self._number = owner, contents, number
 
     @property
     def content(self) -> Content | None:
+        """What is stored here, by this run or the one it resumes; None if nothing is."""
         return self._contents.get(self._number)
 
     def keep(self, content: Content) -> None:
-        """Replace the content; ``Checkpoints.write`` writes it.
-
-        Args:
-            content: tensors and plain types only.
-        """
+        """Replace the content by another of tensors and plain types; ``write`` writes it."""
         self._contents[self._number] = content
 
     def keep_if_due(self, make: Callable[[], Content]) -> None:
-        """Store and write what ``make`` returns if it is due.
-
-        Raises:
-            Interrupted: after a signal.
-        """
+        """If it is due, store and write what ``make`` returns; after a signal, also stop."""
         if self._owner.due():
             self.keep(make())
             self._owner.write_if_due()
@@ -193,14 +178,8 @@ def resumable_descend(
 ) -> History:
     """``descend``, storing its state in checkpoints and resuming from them to the last bit.
 
-    Args:
-        objective, optimizer, max_steps, observe, snapshot_steps: as for ``descend``.
-        progress: called as ``on_step``.
-        checkpoints: where to store the descent; None runs a plain ``descend``.
-
-    Raises:
-        ValueError, Diverged: as ``descend``.
-        Interrupted: a signal asked to stop; the checkpoint is written.
+    ``progress`` is called as ``on_step``. After a signal the checkpoint is written and
+    ``Interrupted`` raised; the other arguments and errors are those of ``descend``.
     """
     descent = Descent(objective, optimizer, observe)
     if checkpoints is None:

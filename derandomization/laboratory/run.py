@@ -82,12 +82,8 @@ class Claim:
 class Run:
     """Collects results, claims, arrays and figures, and writes them when the experiment ends.
 
-    Args:
-        experiment: name of the folder, such as "MAXCUT".
-        config: the experiment's settings, which are recorded.
-
-    Raises:
-        ValueError: the output folder can't be written.
+    ``experiment`` names it, such as "MAXCUT"; the ``config`` is recorded. Raises ``ValueError`` at
+    once if the output folder can't be written.
     """
 
     def __init__(self, experiment: str, config: RunConfig) -> None:
@@ -137,12 +133,9 @@ class Run:
         self.claims.append(Claim(id, statement, paper, measured, holds))
 
     def claim_bounds(self, certificate: Certificate, weights: str, theorem: str = "L3.1") -> None:
-        """Claim that ‖W‖_F is within the lemma's bound and within its sharp form (L3.1).
+        """Claim that ‖W‖_F, called ``weights``, is within the lemma's bound and its sharp form.
 
-        Args:
-            certificate: of the end point.
-            weights: the experiment's name for ‖W‖_F.
-            theorem: id of the theorem that gives the lemma's bound.
+        ``theorem`` is the id of the theorem that gives the former; the sharp form is L3.1.
         """
         for id, name, bound in (
             (theorem, f"the bound at ρ = {certificate.rho:.2g}", certificate.weight_bound),
@@ -193,8 +186,7 @@ class Run:
     def finish(self) -> None:
         """Write figures, history.npz and results.json, and print the closing table.
 
-        Raises:
-            ValueError: a file can't be written; the table is still printed.
+        If a file can't be written, the table is printed before ``ValueError`` is raised.
         """
         try:
             self._write_all()
@@ -212,7 +204,8 @@ class Run:
                 self.write(name + suffix, functools.partial(save, figure))
         for name, animation in self._animations:
             self.write(f"{name}.gif", functools.partial(save_animation, animation))
-        self.write("history.npz", self._save_arrays)
+        arrays: dict[str, Any] = dict(self.arrays)
+        self.write("history.npz", lambda path: np.savez_compressed(path, **arrays))
         record = {
             "experiment": self.experiment,
             "version": version("derandomization"),
@@ -253,23 +246,14 @@ class Run:
         """Print a table, unless quiet."""
         self._console.print(table)
 
-    def _save_arrays(self, path: Path) -> None:
-        arrays: dict[str, Any] = dict(self.arrays)
-        np.savez_compressed(path, **arrays)
-
     def _print_claims(self) -> None:
         table = Table(title=self.experiment, title_justify="left")
         for heading in ("claim", "statement", "paper", "measured", "holds"):
             table.add_column(heading)
         words = {True: "[green]yes[/]", False: "[red]no[/]", None: "open"}
         for claim in self.claims:
-            table.add_row(
-                claim.id,
-                claim.statement,
-                readable(claim.paper),
-                readable(claim.measured),
-                words[claim.holds],
-            )
+            numbers = (readable(claim.paper), readable(claim.measured))
+            table.add_row(claim.id, claim.statement, *numbers, words[claim.holds])
         self.show(table)
 
 
@@ -307,13 +291,8 @@ def environment(device: torch.device) -> dict[str, Any]:
 def _git_commit() -> str:
     """The checked-out commit; empty outside a checkout or without git."""
     try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command, folder = ["git", "rev-parse", "HEAD"], Path(__file__).parent
+        found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return ""
     return found.stdout.strip()

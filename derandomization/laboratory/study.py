@@ -106,14 +106,7 @@ def measure_rows(
     function: Callable[[SettingT, int], Measurement],
     settings: Mapping[str, SettingT],
 ) -> list[Row[SettingT]]:
-    """Measure every setting at every seed, and store all numbers in the run's results.
-
-    Args:
-        run: where the numbers go.
-        config: seeds and workers.
-        function: ``(setting, seed) -> numbers by name``; importable by its name.
-        settings: the settings by name.
-    """
+    """Call ``function(setting, seed)`` for all settings and seeds; store the numbers in the run."""
     seeds = spawn_seeds(config.seed, config.seeds)
     with run.counter(len(settings) * len(seeds)) as advance:
         found = sweep(
@@ -139,7 +132,7 @@ def measured(rows: Iterable[Row[Any]], quantity: str) -> Float[np.ndarray, "rows
 def grouped(
     rows: Iterable[Row[SettingT]], key: Callable[[SettingT], KeyT]
 ) -> dict[KeyT, list[Row[SettingT]]]:
-    """Rows by a key of their setting, both in the order of the rows."""
+    """Rows by a key of their setting, in the order of the rows."""
     groups: dict[KeyT, list[Row[SettingT]]] = {}
     for row in rows:
         groups.setdefault(key(row.setting), []).append(row)
@@ -153,13 +146,7 @@ def record_rows(run: Run, rows: Sequence[Row[Any]], seeds: Sequence[int]) -> Non
 
 
 def tabulate(run: Run, rows: Sequence[Row[Any]], columns: Mapping[str, str]) -> None:
-    """Print the mean and interval of some quantities, one row per setting, and write table.csv.
-
-    Args:
-        run: prints and writes.
-        rows: of the study.
-        columns: heading of each quantity shown.
-    """
+    """Print mean and interval of the quantities in ``columns``, with headings; write table.csv."""
     table = Table(title=run.experiment, title_justify="left")
     table.add_column("setting")
     for heading in columns.values():
@@ -182,13 +169,9 @@ def claim_lemma(
     """Claim that ‖W‖_F is within the lemma's bound and its sharp form wherever these exist.
 
     Args:
-        run: makes the claims.
-        rows: of the study; they measured ``weight_bound`` and ``sharp_weight_bound``, NaN where
-            there is no bound.
-        norm: the quantity that holds ‖W‖_F.
-        weights: how the experiment writes it.
-        theorem: id of the theorem whose bound this is.
-        lipschitz: where its K is from.
+        rows: they measured ``weight_bound`` and ``sharp_weight_bound``, NaN where there is none.
+        norm, weights: the quantity that holds ‖W‖_F, and its name in the claims.
+        theorem, lipschitz: id of the theorem that gives the bound, and the origin of its K.
     """
     norms = np.concatenate([row.measured[norm] for row in rows])
     names = [row.name for row in rows for _ in row.measured[norm]]
@@ -239,20 +222,9 @@ def sweep(
 ) -> list[dict[str, np.ndarray]]:
     """Call ``function(setting, seed)`` for every pair; the workers do not change the numbers.
 
-    Args:
-        function: importable by its name, so that another process can call it; it returns the same
-            names for every setting.
-        settings: each of them picklable.
-        seeds: the same for every setting.
-        workers, scheduler: who makes the calls, as for ``parallel_calls``.
-        progress: called whenever a pair is done.
-        checkpoints: where every measurement is stored when it is done.
-
-    Returns:
-        For each setting, by name, what was measured: one entry per seed, in the order of seeds.
-
-    Raises:
-        ValueError, WorkerDied: as ``parallel_calls``. Errors of ``function`` come through.
+    Returns what was measured for each setting, by name, with one entry per seed. ``function``
+    returns the same names for every setting; ``progress`` is called after each call. The other
+    arguments and the errors are those of ``parallel_calls``.
     """
     pairs = [(setting, seed) for setting in settings for seed in seeds]
     found: list[Measurement] = [{}] * len(pairs)
