@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from derandomization.files.arrays import sparse_entries
-from derandomization.files.graphs import MAX_VERTICES, EdgeList, GraphContent, read_graph_file
+from derandomization.files.arrays import MAX_VERTICES, sparse_entries
 
 # If the largest weight is between 1/LARGEST_WEIGHT and this, sums of squared weights and weights
 # divided by such sums neither overflow nor vanish.
@@ -178,19 +177,20 @@ def as_graph(graph: "nx.Graph | SparseMatrix | Graph", weight: str = "weight") -
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
     """Read a graph from a file; formats and errors are those of ``read_graph_file``."""
-    return read_graph_file(path, _graph_of_content)
+    from derandomization.files.graphs import EdgeList, GraphContent, read_graph_file
 
+    def build(content: GraphContent) -> Graph:
+        if isinstance(content, nx.Graph):
+            graph = Graph.from_networkx(content)
+        elif isinstance(content, EdgeList):
+            graph = Graph.from_edges(*content)
+        else:
+            graph = Graph.from_sparse(*content)
+        if graph.num_vertices == 0:
+            raise ValueError("the graph has no vertices")
+        return graph
 
-def _graph_of_content(content: GraphContent) -> Graph:
-    if isinstance(content, nx.Graph):
-        graph = Graph.from_networkx(content)
-    elif isinstance(content, EdgeList):
-        graph = Graph.from_edges(*content)
-    else:
-        graph = Graph.from_sparse(*content)
-    if graph.num_vertices == 0:
-        raise ValueError("the graph has no vertices")
-    return graph
+    return read_graph_file(path, build)
 
 
 def csr_tensor(matrix: scipy.sparse.csr_array) -> Tensor:

@@ -17,8 +17,7 @@ from derandomization.certificate import Hessian
 from derandomization.checks import require_at_least
 from derandomization.descent import StepCallback
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
-from derandomization.laboratory.study import spawn_seeds
-from derandomization.laboratory.workers import parallel_calls
+from derandomization.laboratory.workers import parallel_calls, spawn_seeds
 from MAXCUT.expected_cut import ExpectedCut, ScoreFunction
 from MAXCUT.fused_kernel import FusedKernel
 from MAXCUT.graph import Graph
