@@ -1,4 +1,4 @@
-"""Reproduce the paper: run its experiments, and write a report that says what holds."""
+"""Reproduce the paper: run its experiments, and write a report that says which claims hold."""
 
 import sys
 from collections.abc import Sequence
@@ -14,33 +14,39 @@ from rich.table import Table
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.settings import Between, check_fields
 from derandomization.laboratory.workers import WorkersConfig, parallel_calls
-from reproduction.check import PAGE, REPORT, problems_in
-from reproduction.claims import commands_for, parse_ids
-from reproduction.page import html
-from reproduction.parts import Part, is_finished, plan, run_part, write_manifest
-from reproduction.report import Report, markdown, not_run, read_report
+from reproduction.claims import parse_ids, plan
+from reproduction.jobs import Job, is_finished, run_job, write_manifest
+from reproduction.report import (
+    PAGE,
+    REPORT,
+    Report,
+    not_run,
+    problems_in,
+    read_report,
+    write_report,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(WorkersConfig):
-    """Run the three experiments at the paper's settings and report, claim by claim, what holds.
+    """Run the experiments at the paper's settings, and report for each claim whether it holds.
 
-    Every experiment is run exactly and with the paper's sampling, over several seeds. What a
-    stopped run has finished is not run again.
+    Every experiment runs exactly and with the paper's sampling, with several seeds. After an
+    interruption, the same command runs only what is not finished.
     """
 
     output_dir: Path = Path("results")
-    """Folder for REPORT.md, report.html and the parts; made if missing."""
+    """Folder for REPORT.md, report.html and the results of every run; made if missing."""
     seeds: Annotated[int, Between(1, 10**5)] = 10
     """Repetitions of every experiment; the first has its default seed."""
     quick: bool = False
-    """One seed, in the studies too: about a minute without them."""
+    """Run with one seed, studies too; takes about a minute without studies."""
     full: bool = False
-    """With every study of the three experiments: takes far longer."""
+    """Run every study of the experiments too; takes far longer."""
     only: str = ""
-    """Run what these claims need alone, such as F4,T5.2."""
+    """Run only what these claims need, such as F4,T5.2."""
     check: bool = False
-    """Run nothing: re-read the folder and fail where something is missing or does not hold."""
+    """Run nothing: read the folder again, and fail if anything is missing or does not hold."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -50,18 +56,17 @@ class Config(WorkersConfig):
 
 
 def main(config: Config) -> None:
-    """Run what is asked for and is not there yet, then write the report."""
+    """Run the jobs that are not finished yet, then write the report."""
     if config.check:
         _check(config.output_dir)
         return
-    commands = commands_for(parse_ids(config.only), full=config.full)
-    parts = plan(commands, seeds=1 if config.quick else config.seeds, quick=config.quick)
+    seeds = 1 if config.quick else config.seeds
+    jobs = plan(parse_ids(config.only), full=config.full, seeds=seeds, quick=config.quick)
     try:
-        write_manifest(config.output_dir, _command(config), parts)
-        failures = _run_all(parts, config)
+        write_manifest(config.output_dir, _command(config), jobs)
+        failures = _run_all(jobs, config)
         report = read_report(config.output_dir)
-        (config.output_dir / REPORT).write_text(markdown(report), encoding="utf-8")
-        (config.output_dir / PAGE).write_text(html(report), encoding="utf-8")
+        write_report(report)
     except OSError as problem:
         raise ValueError(
             f"output_dir is {config.output_dir}: it can't be written ({problem.strerror})"
@@ -72,7 +77,7 @@ def main(config: Config) -> None:
 
 
 def _command(config: Config) -> str:
-    """What to type for the same run, wherever its results go and on however many cores."""
+    """The command line of the same run, without its folder and its workers."""
     words = ["python", "reproduce.py"]
     words += [f"--{name}" for name in ("quick", "full") if getattr(config, name)]
     if config.only:
@@ -82,23 +87,20 @@ def _command(config: Config) -> str:
     return " ".join(words)
 
 
-def _run_all(parts: Sequence[Part], config: Config) -> list[str]:
-    """Run the parts that are not finished, the longest first; what went wrong comes back."""
-    waiting = [part for part in parts if not is_finished(part, config.output_dir)]
-    waiting.sort(key=lambda part: -part.seconds)
+def _run_all(jobs: Sequence[Job], config: Config) -> list[str]:
+    """Run the jobs that are not finished, the longest first; return the errors."""
+    waiting = [job for job in jobs if not is_finished(job, config.output_dir)]
+    waiting.sort(key=lambda job: -job.seconds)
+    done = len(jobs) - len(waiting)
     failures = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("run {task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("left"), TimeRemainingColumn()) as bar:
-        task = bar.add_task("", total=sum(part.seconds for part in parts))
-        done = len(parts) - len(waiting)
-        bar.update(task, completed=sum(part.seconds for part in parts if part not in waiting))
-        bar.update(task, description=f"part {done}/{len(parts)}")
-        calls = [(part, config.output_dir) for part in waiting]
-        found = parallel_calls(run_part, calls, workers=config.workers, scheduler=config.scheduler)
-        for index, failure in found:
-            done += 1
-            bar.update(task, description=f"part {done}/{len(parts)}")
-            bar.advance(task, waiting[index].seconds)
+        task = bar.add_task(f"{done}/{len(jobs)}", total=sum(job.seconds for job in jobs))
+        bar.update(task, completed=sum(job.seconds for job in jobs if job not in waiting))
+        calls = [(job, config.output_dir) for job in waiting]
+        found = parallel_calls(run_job, calls, workers=config.workers, scheduler=config.scheduler)
+        for count, (index, failure) in enumerate(found, start=done + 1):
+            bar.update(task, description=f"{count}/{len(jobs)}", advance=waiting[index].seconds)
             if failure:
                 failures.append(failure)
     return failures
@@ -108,17 +110,17 @@ def _show(report: Report) -> None:
     table = Table(title=report.command, title_justify="left")
     for heading in ("claim", "statement", "paper", "here", "verdict"):
         table.add_column(heading)
-    left_out: dict[str, list[str]] = {}
+    omitted: dict[str, list[str]] = {}
     for finding in report.findings:
         if finding.checks:
             check = finding.headline
-            row = (finding.id, finding.statement, check.paper, check.measured, finding.word)
+            row = (finding.id, finding.statement, check.paper, check.measured, finding.verdict)
             table.add_row(*map(escape, row))
         else:
-            left_out.setdefault(not_run(finding), []).append(finding.id)
+            omitted.setdefault(not_run(finding), []).append(finding.id)
     console = Console()
     console.print(table)
-    for reason, ids in left_out.items():
+    for reason, ids in omitted.items():
         console.print(f"{reason}: {', '.join(ids)}", highlight=False)
     console.print(f"{report.verdicts}; {report.output_dir}: {REPORT}, {PAGE}", highlight=False)
 

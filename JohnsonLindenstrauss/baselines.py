@@ -1,6 +1,7 @@
-"""Random Gaussian embeddings: what the learned one starts from, and what is proven of them."""
+"""Other embeddings to compare with: random matrices, with their guarantee, and PCA."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -8,19 +9,19 @@ from jaxtyping import Float
 from scipy import special
 from torch import Tensor
 
-from derandomization.checks import require_at_least
+from derandomization.checks import require_at_least, require_between
+from derandomization.expectations import standard_normal
 from JohnsonLindenstrauss.model import BATCH_SIZE, gaussian_images, span_coordinates
+from JohnsonLindenstrauss.pairs import BLOCK_SIZE, PairBlocks, ratio_range, span
 
-NUM_BASELINE_DRAWS = 1_000  # the paper's
+NUM_DRAWS = 1_000  # the paper's
+MAX_DRAWN_PAIRS = 2_000_000_000  # pairs of all random draws together: about 15 s on one core
 
 
-@dataclass(frozen=True)
-class GaussianBaselines:
-    """Largest distortions of Gaussian embeddings A ~ N(0, 1/k), ``[1000]`` each.
+class GaussianBaselines(NamedTuple):
+    """Largest distortions of single Gaussian embeddings, and of the worst of 20 of them each.
 
-    Attributes:
-        single: of one draw each: what a user of the random embedding gets.
-        worst_of_20: of the worst of 20 draws each, the baseline in the published figure.
+    A user of the random embedding gets the first; the published figure shows the second.
     """
 
     single: Float[np.ndarray, " draws"]
@@ -30,19 +31,14 @@ class GaussianBaselines:
 def gaussian_baselines(
     points: Float[Tensor, "points dimension"], num_components: int, generator: torch.Generator
 ) -> GaussianBaselines:
-    """max_u |‖Au‖² − 1| over 1000 batches of 20 draws A ~ N(0, 1/k): the first of each, the worst.
+    """max_u |‖Au‖² − 1| over 1000 batches of 20 draws A ~ N(0, 1/k): first and worst of each.
 
-    In float32: the draws spread by 0.1, rounding moves them by 1e-6 and takes a quarter of the
-    time. O(20 000 · nk·min(n, d)): 0.4 s at n = 100, k = 30.
-
-    Args:
-        points: u, n unit vectors in R^d.
-        num_components: k ≥ 1.
-        generator: of the draws.
+    In float32: the draws spread by 0.1 and rounding moves them by 1e-6, in a quarter of the time.
+    O(20 000 · nk·min(n, d)): 0.4 s at n = 100, k = 30.
     """
     require_at_least("num_components", num_components, 1)
     coordinates = span_coordinates(points.cpu()).float()
-    distortions = np.empty((NUM_BASELINE_DRAWS, BATCH_SIZE))
+    distortions = np.empty((NUM_DRAWS, BATCH_SIZE))
     for batch in distortions:
         images = gaussian_images(coordinates, num_components, BATCH_SIZE, generator)
         ratios = images.square().sum(dim=-1) / num_components
@@ -51,16 +47,12 @@ def gaussian_baselines(
 
 
 def guaranteed_distortion(num_points: int, num_components: int) -> float:
-    """The ε with n·Pr(|χ²_k/k − 1| > ε) = 1: from here on Theorem 5.5 speaks.
+    """The ε with n·Pr(|χ²_k/k − 1| > ε) = 1, above which Theorem 5.5 applies.
 
-    It is where the union bound for the random embedding, M = 0 and σ² = 1/k, falls below 1.
-    0 for a single point, where it is below 1 at every ε > 0.
-
-    Args:
-        num_points: n ≥ 1.
-        num_components: k ≥ 1.
+    At this ε the union bound for the random embedding, M = 0 and σ² = 1/k, falls below 1. Returns 0
+    for a single point, for which it is below 1 at every ε > 0.
     """
-    from scipy import optimize  # a tenth of a second, which --help need not wait for
+    from scipy import optimize  # imported here because it takes 0.1 s, which --help does not need
 
     n = require_at_least("num_points", num_points, 1)
     k = require_at_least("num_components", num_components, 1)
@@ -69,6 +61,72 @@ def guaranteed_distortion(num_points: int, num_components: int) -> float:
         below = special.chdtr(k, k * max(0.0, 1 - epsilon))
         return n * float(below + special.chdtrc(k, k * (1 + epsilon))) - 1
 
-    # Past ε = 1 only the upper tail is left, and here it is at most 1/(2n).
+    # Past ε = 1 only the upper tail is left, and at this ε it is at most 1/(2n).
     enough = max(1.0, float(special.chdtri(k, 0.5 / n)) / k - 1)
     return float(optimize.brentq(excess, 0.0, enough)) if n > 1 else 0.0
+
+
+def gaussian_matrix(
+    num_components: int, dimension: int, generator: torch.Generator
+) -> Float[Tensor, "components dimension"]:
+    """A matrix with entries N(0, 1/k)."""
+    like = torch.zeros(0, dtype=torch.float64)
+    normal = standard_normal(num_components, dimension, generator=generator, like=like)
+    return normal / num_components**0.5
+
+
+def rademacher_matrix(
+    num_components: int, dimension: int, generator: torch.Generator
+) -> Float[Tensor, "components dimension"]:
+    """A matrix with entries √(3/k) times +1, 0, −1, with probabilities 1/6, 2/3, 1/6.
+
+    References:
+        Achlioptas, *Database-friendly random projections*, JCSS 2003, Theorem 1.1.
+    """
+    die = torch.randint(6, (num_components, dimension), generator=generator)
+    return ((die == 0).double() - (die == 1).double()) * (3 / num_components) ** 0.5
+
+
+def principal_components(
+    points: Float[Tensor, "points dimension"], num_components: int
+) -> Float[Tensor, "components dimension"]:
+    """The k orthonormal directions of largest spread; rows beyond the points' rank are 0.
+
+    Raises:
+        ValueError: k is not from 1 to d.
+    """
+    require_between("num_components", num_components, 1, points.shape[1])
+    basis = span(points).basis[:num_components]
+    missing = num_components - len(basis)
+    return torch.cat([basis, basis.new_zeros(missing, points.shape[1])])
+
+
+def random_pair_distortions(
+    points: Float[Tensor, "points dimension"],
+    num_components: int,
+    draw_matrix: Callable[[int, int, torch.Generator], Tensor],
+    generator: torch.Generator,
+    *,
+    num_draws: int = NUM_DRAWS,
+    block_size: int = BLOCK_SIZE,
+) -> Float[np.ndarray, " draws"]:
+    """The largest pairwise distortion of each of many random embeddings, in float32.
+
+    There are fewer than ``num_draws``, but at least two, if together they would look at more than
+    ``MAX_DRAWN_PAIRS`` pairs.
+
+    Args:
+        points: n, all different.
+        num_components: k ≥ 1.
+        draw_matrix: draws a k×d matrix from the generator.
+        num_draws: the most draws.
+        block_size: rows of the n×n matrices held at a time.
+    """
+    centred = points - points.mean(dim=0)
+    blocks = PairBlocks(centred, block_size, torch.float32)
+    single = centred.float()
+    distortions = np.empty(max(2, min(num_draws, MAX_DRAWN_PAIRS // blocks.num_pairs)))
+    for i in range(len(distortions)):
+        matrix = draw_matrix(num_components, points.shape[1], generator)
+        distortions[i] = ratio_range(single @ matrix.float().T, blocks).distortion
+    return distortions

@@ -1,40 +1,45 @@
-"""A learned projection with scikit-learn's interface, its largest distortion known."""
+"""A learned projection as a scikit-learn transformer, with its largest distortion known."""
 
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 import torch
 from jaxtyping import Float
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from derandomization.checks import MAX_SEED, require_at_least, require_between, require_positive
-from JohnsonLindenstrauss.distinct import distinct_points
-from JohnsonLindenstrauss.pair_train import PairTraining, span, train_pairs
-from JohnsonLindenstrauss.pairs import BLOCK_SIZE
-from JohnsonLindenstrauss.sklearn_base import Estimator, Matrix, checked_matrix, require_fitted
+from JohnsonLindenstrauss.pairs import BLOCK_SIZE, distinct_points, span
+from JohnsonLindenstrauss.train import PairTraining, train_pairs
+
+Matrix = Any  # an array-like or a scipy sparse matrix; sparse ones have no common type
 
 
-class LearnedProjection(Estimator):
-    """x ↦ Ax with the largest max |‖A(x − y)‖²/‖x − y‖² − 1| over the fitted pairs made small.
+class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """x ↦ Ax with A fitted to minimise max |‖A(x − y)‖²/‖x − y‖² − 1| over all pairs of points.
 
-    A random projection's distortion is known in distribution; this one's is known. It speaks of
-    the points it was fitted on: new points fare like under a random projection or somewhat worse,
-    unless they resemble the fitted ones. Works on a copy in float64 of dense shape; up to 5 000
-    points all pairs are descended on, of more a sample and then the worst pairs of all.
+    Only the distribution of a random projection's distortion is known; the distortion of this one
+    is known, for the points it was fitted on. On new points it distorts as much as a random
+    projection or somewhat more, unless they resemble the fitted ones. Fitting works on a dense copy
+    in float64. Up to 5 000 points it uses all pairs; with more, first those of a sample and then
+    the worst pairs of all points.
 
     Args:
         n_components: k, from 1 to the number of features; or "auto": the smallest k whose learned
             distortion is at most ``eps``, by bisection.
         eps: with "auto", the largest distortion to accept, above 0.
-        max_iter: most descent steps of one k; the usual number if None.
+        max_iter: most descent steps for one k; the usual number if None.
         block_size: rows of the n×n matrices held at a time.
         random_state: None, a seed or a ``numpy.random.RandomState``.
 
     Attributes:
         components_: A, ``[n_components_, n_features_in_]``, of the data's floating type.
         n_components_: k.
-        max_distortion_: over all pairs of distinct fitted points, exact in float64.
+        max_distortion_: over all pairs of distinct fitted points, computed in float64.
         n_features_in_: d.
         n_iter_: steps taken, at least 1.
 
@@ -52,7 +57,7 @@ class LearnedProjection(Estimator):
         block_size: Any = BLOCK_SIZE,
         random_state: Any = None,
     ) -> None:
-        # scikit-learn's rule: the constructor takes anything, and fit complains.
+        # By scikit-learn's convention, fit checks the arguments and the constructor does not.
         self.n_components = n_components
         self.eps = eps
         self.max_iter = max_iter
@@ -63,24 +68,30 @@ class LearnedProjection(Estimator):
         """Learn A from the rows of X, at least two of them different; y is ignored.
 
         Raises:
-            ValueError: an argument out of its range; NaN or infinity; too few points.
+            ValueError: an argument outside its range; NaN or infinity; too few points.
         """
-        matrix = checked_matrix(self, X, fitting=True)
+        matrix = self._validated(X, fitting=True)
         require_at_least("block_size", self.block_size, 1)
         if self.max_iter is not None:
             require_at_least("max_iter", self.max_iter, 1)
         dense = matrix.toarray() if scipy.sparse.issparse(matrix) else matrix
-        found = distinct_points(torch.tensor(dense, dtype=torch.float64), "X")
-        points = found.points
-        if found.copies:
+        distinct = distinct_points(torch.tensor(dense, dtype=torch.float64), "X")
+        if distinct.copies:
             warnings.warn(
-                f"{found.copies} points equal earlier ones: they are left out", stacklevel=2
+                f"{distinct.copies} points equal earlier ones: they are left out", stacklevel=2
             )
-        generator = torch.Generator().manual_seed(_seed(self.random_state))
+        learn = partial(
+            train_pairs,
+            distinct.points,
+            generator=torch.Generator().manual_seed(_seed(self.random_state)),
+            block_size=self.block_size,
+            max_steps=self.max_iter,
+        )
         if self.n_components == "auto":
-            training = self._smallest(points, require_positive("eps", self.eps), generator)
+            largest = len(span(distinct.points).basis)
+            training = _smallest_embedding(learn, largest, require_positive("eps", self.eps))
         else:
-            training = self._train(points, self._number(matrix.shape[1]), generator)
+            training = learn(self._checked_components(matrix.shape[1]))
         self.components_ = training.embedding.numpy().astype(matrix.dtype)
         self.n_components_ = len(self.components_)
         self.max_distortion_ = training.max_distortion
@@ -88,65 +99,82 @@ class LearnedProjection(Estimator):
         return self
 
     def transform(self, X: Matrix) -> Float[np.ndarray, "points components"]:  # noqa: N803
-        """AX for every row of X, dense or sparse."""
-        require_fitted(self)
-        matrix = checked_matrix(self, X, fitting=False)
+        """Ax for every row x of X, dense or sparse."""
+        check_is_fitted(self)
+        matrix = self._validated(X, fitting=False)
         return np.asarray(matrix @ self.components_.T.astype(matrix.dtype))
 
     def inverse_transform(
         self,
         X: Matrix,  # noqa: N803
     ) -> Float[np.ndarray, "points dimension"]:
-        """A⁺z for every row z: of all points with this image, the shortest."""
-        require_fitted(self)
+        """A⁺z for every row z of X: the shortest of all points that A maps to z."""
+        check_is_fitted(self)
         images = np.asarray(X)
         if images.ndim != 2 or images.shape[1] != self.n_components_:
             raise ValueError(f"X has shape {images.shape}: it needs {self.n_components_} columns")
         return images @ np.linalg.pinv(self.components_).T.astype(self.components_.dtype)
 
-    def _number(self, features: int) -> int:
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        """The number of output features, which ``ClassNamePrefixFeaturesOutMixin`` asks for."""
+        return len(self.components_)
+
+    def _validated(self, X: Matrix, *, fitting: bool) -> Matrix:  # noqa: N803
+        """X as a finite float matrix, dense or CSR, with scikit-learn's errors on one line."""
+        try:
+            # The check for NaN adds all entries, which may overflow although they are finite.
+            with np.errstate(over="ignore", invalid="ignore"):
+                return validate_data(
+                    self,
+                    X,
+                    accept_sparse="csr",
+                    dtype=[np.float64, np.float32],
+                    ensure_min_samples=2 if fitting else 1,
+                    reset=fitting,
+                )
+        except ValueError as error:
+            raise ValueError(" ".join(str(error).split())) from error
+
+    def _checked_components(self, features: int) -> int:
         k = self.n_components
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= features:
             allowed = f'it must be "auto" or an integer from 1 to the {features} features'
             raise ValueError(f"n_components is {k!r}: {allowed}")
         return int(k)
 
-    def _train(
-        self, points: torch.Tensor, num_components: int, generator: torch.Generator, **options: Any
-    ) -> PairTraining:
-        return train_pairs(
-            points,
-            num_components,
-            generator=generator,
-            block_size=self.block_size,
-            max_steps=self.max_iter,
-            **options,
-        )
 
-    def _smallest(
-        self, points: torch.Tensor, eps: float, generator: torch.Generator
-    ) -> PairTraining:
-        """Bisection over k; each k goes on from the strongest directions of the last that served.
+def _smallest_embedding(
+    learn: Callable[..., PairTraining], largest: int, eps: float
+) -> PairTraining:
+    """The embedding with the smallest k that reaches ``eps``, by bisection up to ``largest``.
 
-        Distortion falls with k up to what the descent misses, so this k serves and k − 1 was tried
-        and failed, but a smaller one is not excluded.
-        """
-        largest = len(span(points).basis) if len(points) > 1 else 1
-        best = self._train(points, largest, generator)
-        low, high = 0, largest
-        while high - low > 1:
-            k = (low + high) // 2
-            # Embedding x as UᵀAx with U the leading left singular vectors loses least of it.
-            left = torch.linalg.svd(best.embedding, full_matrices=False).U[:, :k]
-            found = self._train(points, k, generator, start=left.T @ best.embedding, target=eps)
-            if found.max_distortion <= eps:
-                best, high = found, k
-            else:
-                low = k
-        return best
+    Each k starts from the strongest directions of the last embedding that reached ``eps``.
+    Distortion falls with k up to errors of the descent: the k returned reaches ``eps`` and k − 1
+    was tried and did not, but a smaller k is not excluded.
+    """
+    best = learn(largest)
+    low, high = 0, largest
+    while high - low > 1:
+        k = (low + high) // 2
+        # Of all U, UᵀA loses the least when U holds the k leading left singular vectors of A.
+        left = torch.linalg.svd(best.embedding, full_matrices=False).U[:, :k]
+        training = learn(k, start=left.T @ best.embedding, target=eps)
+        if training.max_distortion <= eps:
+            best, high = training, k
+        else:
+            low = k
+    return best
 
 
 def _seed(random_state: Any) -> int:
+    """A seed for torch: the integer itself, or one drawn from the ``RandomState`` or at random."""
     if random_state is None:
         return int(np.random.default_rng().integers(2**31))
     if isinstance(random_state, np.random.RandomState):

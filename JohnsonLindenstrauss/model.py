@@ -1,51 +1,52 @@
-"""Random embeddings A = M + σZ and their distortion."""
+"""A random embedding A = M + σZ, and the objectives that measure its distortion.
+
+Three objectives look at the lengths of unit vectors: the mean squared distortion, the probability
+that a distortion exceeds ε, and the published code's worst of 20 draws. The fourth looks at the
+distances of all pairs of points.
+"""
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from derandomization import DerandomizationObjective
-from derandomization.checks import require_at_least, require_between
+from derandomization.checks import require_at_least, require_between, require_positive
 from derandomization.expectations import standard_normal
+from JohnsonLindenstrauss.chi_square import tail
+from JohnsonLindenstrauss.pairs import PairBlocks, WorstPairs
 
 BATCH_SIZE = 20  # draws per step of the published code
+LEAST_VARIANCE = 1e-12  # (1e-6)²: the smallest σ at which the χ² tails were checked
+# Softmax weights below e^−60 are rounded up to it. Next to 1 both are 0 in any floating type, but
+# denormal numbers made a step in float32 at sharpness 320 five times as long.
+LEAST_LOG_WEIGHT = -60.0
+LEAST_SQUARE = 1e-20  # lower limit of a squared root moment, whose root has no slope at 0
 
 
-class GaussianEmbedding(DerandomizationObjective):
+class RandomEmbedding(DerandomizationObjective):
     """A = M + σZ, Z k×d standard normal, read as Wx + b: b is M and W is σI on Z's kd entries.
 
-    The parameters are M, from 0, and s = ‖W‖_F = σ√(kd), from σ² = 1/k: the random embedding.
-    Subclasses say what is expected of A.
+    The parameters are M and s = ‖W‖_F = σ√(kd). They start at M = 0 and σ² = 1/k, the random
+    Johnson–Lindenstrauss embedding. Subclasses define which expectation is minimised.
 
     Args:
-        points: u, n unit vectors in R^d.
+        points: n points in R^d; A is applied to them or to their differences.
         num_components: k, rows of A, from 1 to d.
-        regularization: λ > 0; by default 1/(2kd), with which λ‖W‖_F² is the penalty σ²/2 of
-            Tsikouras, Caramanis, Tzamos.
+        regularization: λ > 0.
 
     Raises:
-        ValueError: k outside its range, or points that are not unit vectors.
-
-    References:
-        Tsikouras, Caramanis, Tzamos, *Optimization Can Learn Johnson Lindenstrauss Embeddings*,
-        NeurIPS 2024 (arXiv 2412.07242); Theorem 5.5 of the paper.
+        ValueError: k or λ outside its range.
     """
 
     def __init__(
-        self,
-        points: Float[Tensor, "points dimension"],
-        num_components: int,
-        regularization: float | None = None,
+        self, points: Float[Tensor, "points dimension"], num_components: int, regularization: float
     ) -> None:
         dimension = points.shape[1]
         require_between("num_components", num_components, 1, dimension)
-        size = num_components * dimension
-        super().__init__(1 / (2 * size) if regularization is None else regularization)
-        error = float((points.norm(dim=1) - 1).abs().max())
-        if error > 1e-6:
-            raise ValueError(f"points have norms up to {error:.2g} away from 1: normalise them")
+        super().__init__(regularization)
         self.num_components = num_components
         self.points: Tensor
         self.register_buffer("points", points)
@@ -62,14 +63,48 @@ class GaussianEmbedding(DerandomizationObjective):
     def bias(self) -> Float[Tensor, "components dimension"]:
         return self.mean
 
+    def images(self) -> Float[Tensor, "points components"]:
+        """Mx for every point x."""
+        return self.points @ self.mean.T
 
-class ExpectedDistortion(GaussianEmbedding):
-    """f = (1/n) Σ_u E(‖Au‖² − 1)² + λ‖W‖_F², A = M + σZ (Theorem 5.5), in closed form.
 
-    ‖Au‖²/σ² is noncentral χ² of k degrees, so with q = ‖Mu‖² the summand is
-    (q + kσ² − 1)² + 2kσ⁴ + 4σ²q. By Markov, the union bound on the probability that some point's
-    distortion |‖Au‖² − 1| exceeds ε is at most n/ε² times the first term of f.
-    A step costs O(nkd). Arguments as for ``GaussianEmbedding``.
+class UnitVectorEmbedding(RandomEmbedding):
+    """A random embedding whose objective looks at the lengths of unit vectors u.
+
+    Args:
+        points, num_components: as for ``RandomEmbedding``.
+        regularization: λ > 0; by default 1/(2kd), with which λ‖W‖_F² is the penalty σ²/2 of
+            Tsikouras, Caramanis, Tzamos.
+
+    Raises:
+        ValueError: an argument outside its range, or points that are not unit vectors.
+
+    References:
+        Tsikouras, Caramanis, Tzamos, *Optimization Can Learn Johnson Lindenstrauss Embeddings*,
+        NeurIPS 2024 (arXiv 2412.07242); Theorem 5.5 of the paper.
+    """
+
+    def __init__(
+        self,
+        points: Float[Tensor, "points dimension"],
+        num_components: int,
+        regularization: float | None = None,
+    ) -> None:
+        if regularization is None:
+            regularization = 1 / (2 * max(num_components, 1) * points.shape[1])
+        super().__init__(points, num_components, regularization)
+        error = float((points.norm(dim=1) - 1).abs().max())
+        if error > 1e-6:
+            raise ValueError(f"points have norms up to {error:.2g} away from 1: normalise them")
+
+
+class ExpectedDistortion(UnitVectorEmbedding):
+    """f = (1/n) Σ_u E(‖Au‖² − 1)² + λ‖W‖_F² (Theorem 5.5), in closed form.
+
+    ‖Au‖²/σ² is noncentral χ² with k degrees of freedom, so with q = ‖Mu‖² the summand is
+    (q + kσ² − 1)² + 2kσ⁴ + 4σ²q. By Markov's inequality, the union bound on the probability that
+    the distortion |‖Au‖² − 1| of some point exceeds ε is at most n/ε² times the first term of f.
+    A step costs O(nkd). Arguments as for ``UnitVectorEmbedding``.
     """
 
     def expected_value(self) -> Float[Tensor, ""]:
@@ -80,18 +115,16 @@ class ExpectedDistortion(GaussianEmbedding):
         return moments.mean() + 2 * self.num_components * variance.square()
 
 
-class SampledDistortion(GaussianEmbedding):
+class SampledDistortion(UnitVectorEmbedding):
     """f = max over u and 20 draws of |‖Au‖² − 1|, plus λ‖W‖_F²: the published code's loss.
 
-    An unbiased estimate of the expectation of that maximum, from fresh draws at every call. It
-    differs from ``ExpectedDistortion``, which is where its end is certified.
+    An unbiased estimate of the expectation of that maximum, from fresh draws at every call. This
+    expectation differs from ``ExpectedDistortion``, which certifies the point where it ends.
     A step costs O(nkd + 20·nk·min(n, d)).
 
     Args:
-        points: u, n unit vectors in R^d.
-        num_components: k, from 1 to d.
-        generator: source of the draws; owned by the caller, so a run can be repeated.
-        regularization: as for ``GaussianEmbedding``.
+        points, num_components: as for ``UnitVectorEmbedding``.
+        generator: of the draws; the caller owns it, so a run can be repeated.
     """
 
     def __init__(
@@ -99,15 +132,14 @@ class SampledDistortion(GaussianEmbedding):
         points: Float[Tensor, "points dimension"],
         num_components: int,
         generator: torch.Generator,
-        regularization: float | None = None,
     ) -> None:
-        super().__init__(points, num_components, regularization)
+        super().__init__(points, num_components)
         self.generator = generator
         self.coordinates: Tensor
         self.register_buffer("coordinates", span_coordinates(points), persistent=False)
 
     def expected_value(self) -> Float[Tensor, ""]:
-        images = self.points @ self.mean.T
+        images = self.images()
         deviation = self.scale / math.sqrt(self.mean.numel())
         with torch.no_grad():
             noise = gaussian_images(
@@ -119,18 +151,199 @@ class SampledDistortion(GaussianEmbedding):
         return ((images[worst] + deviation * noise[draw, worst]).square().sum() - 1).abs()
 
 
+class ExceedanceProbability(UnitVectorEmbedding):
+    """f = Σ_u Pr(|‖Au‖² − 1| > ε) + λ‖W‖_F² (Theorem 5.5's union bound), in closed form.
+
+    ‖Au‖²/σ² is noncentral χ² with k degrees of freedom, so with q = ‖Mu‖² the summand is
+    F_k((1 − ε)/σ²; q/σ²) + 1 − F_k((1 + ε)/σ²; q/σ²). Where the sum is below 1, some matrix
+    distorts no point by more than ε. Twice differentiable at σ > 0. A step costs O(nkd) and the
+    tails of n points.
+
+    λ is 1/(4d), with which the penalty starts at 1/4. With an ε at which the union bound starts at
+    1/2, f then starts below 1; at σ = 0, f < 1 means that fewer than one point, so none, is
+    distorted by more than ε.
+
+    Args:
+        points, num_components: as for ``UnitVectorEmbedding``.
+        epsilon: ε > 0.
+    """
+
+    def __init__(
+        self, points: Float[Tensor, "points dimension"], num_components: int, epsilon: float
+    ) -> None:
+        super().__init__(points, num_components, 1 / (4 * points.shape[1]))
+        self.epsilon = require_positive("epsilon", epsilon)
+
+    def probabilities(self) -> Float[Tensor, " points"]:
+        """Pr(|‖Au‖² − 1| > ε) for each u."""
+        q = squared_norms(self.mean, self.points)
+        # χ² needs σ > 0; below 1e-6 the embedding is deterministic for every purpose.
+        variance = self.variance().clamp(min=LEAST_VARIANCE)
+        noncentrality = q / variance
+        above = ((1 + self.epsilon) / variance).expand_as(q)
+        probabilities = tail(above, self.num_components, noncentrality, upper=True)
+        if self.epsilon < 1:
+            below = ((1 - self.epsilon) / variance).expand_as(q)
+            lower = tail(below, self.num_components, noncentrality, upper=False)
+            probabilities = probabilities + lower
+        return probabilities
+
+    def expected_value(self) -> Float[Tensor, ""]:
+        """The union bound Σ_u Pr(|‖Au‖² − 1| > ε)."""
+        return self.probabilities().sum()
+
+
+class PairDistortion(RandomEmbedding):
+    """f = (1/β) log Σ exp(β √E(‖Au‖² − 1)²) + λ‖W‖_F², u the unit differences of pairs of points.
+
+    A softened maximum over the pairs, which has a gradient, in closed form. With q = ‖Mu‖² the
+    moment is (q + (k+2)σ² − 1)² + 4σ² − (2k+4)σ⁴. f is at least the largest root moment, and
+    exceeds it by at most log(pairs)/β. f is a function of expectations and not itself one; with
+    the softmax weights held fixed it is one, so ∂f/∂W = (H + 2λI)W holds with H the weighted sum
+    of Hessians, and M = 0 is a saddle as for ``ExpectedDistortion``.
+
+    Over all pairs a step costs O(n²k) time and O(block_size·n) memory in addition to the distances
+    that ``PairBlocks`` keeps; over a list of pairs, O(pairs·k + nkr).
+
+    λ is 1/rank, with which λ‖W‖² is kσ². At M = 0 the descent first settles near σ² = 1/(k+2),
+    where the curvature in M is of the order of λ. With the 1/(2kd) of unit vectors it would leave
+    that saddle k times as slowly; at σ = 0 both choices are the same.
+
+    Args:
+        coordinates: of the points, ``[points, rank]``; M's columns belong to their columns.
+        num_components: k, from 1 to the rank.
+        pairs: all of them in blocks, or a list of some.
+        sharpness: β > 0.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+
+    def __init__(
+        self,
+        coordinates: Float[Tensor, "points rank"],
+        num_components: int,
+        pairs: PairBlocks | WorstPairs,
+        sharpness: float,
+    ) -> None:
+        super().__init__(coordinates, num_components, 1 / coordinates.shape[1])
+        self.pairs = pairs
+        self.sharpness = require_positive("sharpness", sharpness)
+
+    def expected_value(self) -> Float[Tensor, ""]:
+        return _SoftMaximum.apply(self.images(), self.variance(), self.pairs, self.sharpness)
+
+
+class _SoftMaximum(torch.autograd.Function):
+    """The softened maximum of ``PairDistortion``, with its gradient computed in the same pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        images: Tensor,
+        variance: Tensor,
+        pairs: PairBlocks | WorstPairs,
+        sharpness: float,
+    ) -> Tensor:
+        total = _SoftmaxSum(images.shape[1], float(variance), sharpness)
+        if isinstance(pairs, PairBlocks):
+            slope_in_images = _add_blocks(total, images, pairs)
+        else:
+            slope_in_images = _add_listed_pairs(total, images, pairs)
+        ctx.save_for_backward(
+            slope_in_images.div_(total.weight),
+            variance.new_tensor(total.slope_in_variance / total.weight),
+        )
+        return variance.new_tensor(total.soft_maximum())
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        slope_in_images, slope_in_variance = ctx.saved_tensors
+        return gradient * slope_in_images, gradient * slope_in_variance, None, None
+
+
+class _SoftmaxSum:
+    """Σ exp(β(r − largest r)) over root moments r, and its slope in σ², from batches of pairs."""
+
+    def __init__(self, num_components: int, variance: float, sharpness: float) -> None:
+        k = num_components
+        self.offset = (k + 2) * variance - 1
+        self.floor = 4 * variance - (2 * k + 4) * variance**2
+        self.floor_slope = 2 - (2 * k + 4) * variance
+        self.offset_slope = k + 2
+        self.sharpness = sharpness
+        self.largest = -math.inf
+        self.weight = 0.0
+        self.slope_in_variance = 0.0
+
+    def add(self, ratios: Tensor, triangle: int = 0) -> tuple[float, Tensor]:
+        """Add a batch of pairs by their ratios q, which are overwritten.
+
+        Args:
+            ratios: q for every pair.
+            triangle: of so many first columns, only the entries above the diagonal are pairs.
+
+        Returns:
+            The factor by which slopes of earlier batches must be multiplied, because the largest r
+            has grown, and exp(β(r − largest))·∂r/∂q for every pair.
+        """
+        excess = ratios.add_(self.offset)
+        excess[:, :triangle].triu_(1)
+        root = excess.square().add_(self.floor).clamp_(min=LEAST_SQUARE).sqrt_()
+        largest = max(self.largest, float(root.max()))
+        shrink = math.exp(self.sharpness * (self.largest - largest))
+        weights = root.sub(largest).mul_(self.sharpness).clamp_(min=LEAST_LOG_WEIGHT).exp_()
+        weights[:, :triangle].triu_(1)
+        self.largest = largest
+        self.weight = self.weight * shrink + float(weights.sum())
+        weights.div_(root)
+        self.slope_in_variance *= shrink
+        self.slope_in_variance += self.floor_slope * float(weights.sum())
+        weights.mul_(excess)
+        self.slope_in_variance += self.offset_slope * float(weights.sum())
+        return shrink, weights
+
+    def soft_maximum(self) -> float:
+        """(1/β) log Σ exp(βr)."""
+        return self.largest + math.log(self.weight) / self.sharpness
+
+
+def _add_blocks(total: _SoftmaxSum, images: Tensor, blocks: PairBlocks) -> Tensor:
+    """Add all pairs; returns the slope of the sum in the images."""
+    # Σ c_ij |y_i − y_j|² has the gradient 2(D − C)y, with C symmetric and D its row sums.
+    pulled, degree = torch.zeros_like(images), torch.zeros_like(images[:, 0])
+    for start, inverse, ratios in blocks.ratios(images):
+        stop = start + len(inverse)
+        shrink, slopes = total.add(ratios, triangle=len(inverse))
+        slopes.mul_(inverse)
+        if shrink != 1:
+            pulled.mul_(shrink)
+            degree.mul_(shrink)
+        pulled[start:stop].addmm_(slopes, images[start:])
+        pulled[start:].addmm_(slopes.T, images[start:stop])
+        degree[start:stop] += slopes.sum(dim=1)
+        degree[start:] += slopes.sum(dim=0)
+    return (degree[:, None] * images).sub_(pulled).mul_(2)
+
+
+def _add_listed_pairs(total: _SoftmaxSum, images: Tensor, pairs: WorstPairs) -> Tensor:
+    """Add the pairs of a list; returns the slope of the sum in the images."""
+    differences = images.index_select(0, pairs.first)
+    differences.sub_(images.index_select(0, pairs.second))
+    ratios = differences.square().sum(dim=1).mul_(pairs.inverse)
+    _, slopes = total.add(ratios[:, None])
+    differences.mul_(slopes.mul_(2 * pairs.inverse[:, None]))
+    slope_in_images = torch.zeros_like(images).index_add_(0, pairs.first, differences)
+    return slope_in_images.index_add_(0, pairs.second, differences, alpha=-1)
+
+
 def cube_points(
     num_points: int, dimension: int, generator: torch.Generator
 ) -> Float[Tensor, "points dimension"]:
     """u = x/‖x‖, x uniform in [0, 1]^d: the points of figure 6.
 
-    The paper says "the cube"; of [0, 1]^d and [−1, 1]^d only the first has its baselines, 0.58
+    The paper says "the cube". Of [0, 1]^d and [−1, 1]^d only the first gives its baselines, 0.58
     mean and 0.31 best of 1000 draws at n = 100, d = 500, k = 30 (the second: 0.77 and 0.47).
-
-    Args:
-        num_points: n ≥ 1.
-        dimension: d ≥ 1.
-        generator: source of the points.
     """
     require_at_least("num_points", num_points, 1)
     require_at_least("dimension", dimension, 1)
@@ -156,7 +369,7 @@ def max_distortion(
 def span_coordinates(
     points: Float[Tensor, "points dimension"],
 ) -> Float[Tensor, "points rank"]:
-    """C with CCᵀ = UUᵀ: the points in an orthonormal basis of their span, at most min(n, d) long.
+    """C with CCᵀ = UUᵀ: the points in an orthonormal basis of their span, rank at most min(n, d).
 
     A Gaussian matrix is Gaussian in every orthonormal basis, so Zu may be drawn as Z'c.
     """
@@ -169,13 +382,10 @@ def gaussian_images(
     num_draws: int,
     generator: torch.Generator,
 ) -> Float[Tensor, "draws points components"]:
-    """Zu for each u and fresh standard normal Z.
+    """Zu for each u and each of ``num_draws`` fresh standard normal Z.
 
-    Args:
-        coordinates: of the points, from ``span_coordinates``.
-        num_components: k ≥ 1.
-        num_draws: how many Z.
-        generator: of the draws, which are made on its device: one seed, one result everywhere.
+    The coordinates are those of ``span_coordinates``. Z is drawn on the generator's device, so one
+    seed gives the same Z on every device.
     """
     shape = (num_draws * num_components, coordinates.shape[1])
     images = standard_normal(*shape, generator=generator, like=coordinates) @ coordinates.T

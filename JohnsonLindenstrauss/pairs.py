@@ -1,8 +1,12 @@
-"""Pairs of points in blocks: their distances, what an embedding makes of them, the worst."""
+"""Pairs of points in blocks: their distances, the ratios an embedding gives them, the worst pairs.
+
+A pair's ratio is ‖A(x − y)‖²/‖x − y‖², and its distortion is |ratio − 1|.
+"""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -10,18 +14,84 @@ from torch import Tensor
 
 from derandomization.checks import require_at_least
 
-BLOCK_SIZE = 256  # rows of the n×n matrices at a time: with 2 000 points a block stays in the cache
+BLOCK_SIZE = 256  # rows of the n×n matrices at a time: with 2 000 points a block fits the cache
 # Half of n² inverse distances in float32 are kept up to n = 23 000; beyond, each pass redoes them.
 KEPT_BYTES = 2**30
 # Squares of lengths from 2^-100 to 2^100 are far from both ends of float64.
 LARGEST_EXPONENT = 100
 NEARBY = 1e-6  # squared distance over squared norm below which ‖x‖² + ‖y‖² − 2x·y has lost digits
+# With a largest coordinate of 1 this is a distance of 1e-140, whose inverse square is in range.
+CLOSEST_SQUARE = 1e-280
+
+
+class RatioRange(NamedTuple):
+    """The smallest and the largest ratio of all pairs."""
+
+    low: float
+    high: float
+
+    @property
+    def distortion(self) -> float:
+        """The largest |ratio − 1|."""
+        return max(self.high - 1, 1 - self.low)
+
+    @property
+    def balancing_factor(self) -> float:
+        """The factor on A after which both extremes are equally far from 1; 1 if A is zero.
+
+        Squared lengths scale by its square, which is 2/(low + high).
+        """
+        return math.sqrt(2 / (self.low + self.high)) if self.high > 0 else 1.0
+
+    @property
+    def balanced_distortion(self) -> float:
+        """The largest |ratio − 1| of A times the balancing factor."""
+        return (self.high - self.low) / (self.high + self.low) if self.high > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class DistinctPoints:
+    """Points for all of whose pairs ratios of squared distances can be computed.
+
+    Attributes:
+        points: in float64, each once, in their order.
+        copies: number of points left out because they equal an earlier one.
+        exponent: the points are the given ones divided by 2^exponent, which changes no ratio; 0
+            unless squares would leave float64.
+    """
+
+    points: Float[Tensor, "points dimension"]
+    copies: int
+    exponent: int
+
+
+def distinct_points(points: Float[Tensor, "points dimension"], name: str) -> DistinctPoints:
+    """The points without exact copies, in float64, scaled if their squares would overflow.
+
+    Args:
+        points: finite numbers.
+        name: what an error message calls them.
+
+    Raises:
+        ValueError: all points are equal, or two are too close together for float64.
+    """
+    scaled, exponent = rescaled(points.double())
+    _, owner = torch.unique(scaled, dim=0, return_inverse=True)
+    first = torch.full((int(owner.max()) + 1,), len(scaled))
+    first.scatter_reduce_(0, owner.cpu(), torch.arange(len(scaled)), "amin")
+    distinct = scaled[first.sort().values.to(scaled.device)]
+    if len(distinct) < 2:
+        raise ValueError(f"{name}: all points are equal: there is no distance to keep")
+    if not _are_apart(distinct):
+        reason = "two points are too close together, beside the largest coordinate, for float64"
+        raise ValueError(f"{name}: {reason}")
+    return DistinctPoints(distinct, len(points) - len(distinct), exponent)
 
 
 def rescaled(
     points: Float[Tensor, "points dimension"],
 ) -> tuple[Float[Tensor, "points dimension"], int]:
-    """The points over 2^e, if squares of theirs would leave float64, and e; else they, and 0."""
+    """The points over 2^e and e, if their squares would leave float64; else the points and 0."""
     exponent = int(torch.frexp(points.abs().max()).exponent)
     if abs(exponent) <= LARGEST_EXPONENT:
         return points, 0
@@ -29,37 +99,61 @@ def rescaled(
     return points * 2.0**-half * 2.0 ** (half - exponent), exponent
 
 
-def unique_points(
-    points: Float[Tensor, "points dimension"],
-) -> tuple[Float[Tensor, "unique dimension"], int]:
-    """The points without their exact copies, in their order, and how many copies there were."""
-    _, owner = torch.unique(points, dim=0, return_inverse=True)
-    first = torch.full((int(owner.max()) + 1,), len(points))
-    first.scatter_reduce_(0, owner.cpu(), torch.arange(len(points)), "amin")
-    kept = first.sort().values.to(points.device)
-    return points[kept], len(points) - len(kept)
+def _are_apart(points: Tensor) -> bool:
+    """Whether no two of these distinct points are closer than ``CLOSEST_SQUARE`` allows."""
+    closest = CLOSEST_SQUARE * max(1.0, float(points.abs().max())) ** 2
+    # Distinct points differ in a coordinate by at least the smallest gap between its values. So
+    # sorting each coordinate is enough, unless one coordinate alone has such small gaps.
+    gaps = points.sort(dim=0).values.diff(dim=0)
+    if not ((gaps > 0) & (gaps.square() < closest)).any():
+        return True
+    for start in range(0, len(points), BLOCK_SIZE):
+        rows = points[start : start + BLOCK_SIZE]
+        near = squared_distances(rows, points[start:]) < closest
+        if near.triu(1).any():
+            return False
+    return True
 
 
 def squared_distances(
     rows: Float[Tensor, "rows dimension"], columns: Float[Tensor, "columns dimension"]
 ) -> Float[Tensor, "rows columns"]:
-    """‖x − y‖² from one product; where that cancels, from the differences themselves."""
-    by_row, by_column = rows.square().sum(dim=1), columns.square().sum(dim=1)
-    found = torch.addmm(by_column[None, :], rows, columns.T, alpha=-2).add_(by_row[:, None])
-    near = (found <= NEARBY * by_row[:, None]).nonzero()
+    """‖x − y‖² by one matrix product; where that cancels, from the differences themselves."""
+    row_norms, column_norms = rows.square().sum(dim=1), columns.square().sum(dim=1)
+    squares = torch.addmm(column_norms[None, :], rows, columns.T, alpha=-2)
+    squares.add_(row_norms[:, None])
+    near = (squares <= NEARBY * row_norms[:, None]).nonzero()
     for part in near.split(2**16):
         i, j = part.T
-        found[i, j] = (rows[i] - columns[j]).square().sum(dim=1)
-    return found
+        squares[i, j] = (rows[i] - columns[j]).square().sum(dim=1)
+    return squares
+
+
+class Span(NamedTuple):
+    """Centred points in an orthonormal basis of their span, ``points ≈ mean + coordinates·basis``.
+
+    The directions, which are the rows of the basis, are in the order of decreasing spread.
+    """
+
+    coordinates: Float[Tensor, "points rank"]
+    basis: Float[Tensor, "rank dimension"]
+
+
+def span(points: Float[Tensor, "points dimension"]) -> Span:
+    """Centre the points and rotate them by an SVD; the rank is at most min(n − 1, d)."""
+    left, values, right = torch.linalg.svd(points - points.mean(dim=0), full_matrices=False)
+    smallest = values[0] * max(points.shape) * torch.finfo(points.dtype).eps
+    rank = max(1, int((values > smallest).sum()))
+    return Span(left[:, :rank] * values[:rank], right[:rank])
 
 
 class PairBlocks:
-    """1/‖x_i − x_j‖² for i < j, a block of rows at a time.
+    """1/‖x_i − x_j‖² for i < j, computed and iterated in blocks of rows.
 
     Args:
         coordinates: of n ≥ 2 distinct points, in float64.
         block_size: rows of a block; a block holds at most ``block_size``·n numbers.
-        dtype: of what is given out.
+        dtype: of the blocks.
     """
 
     def __init__(
@@ -99,7 +193,7 @@ class PairBlocks:
     def ratios(
         self, images: Float[Tensor, "points components"]
     ) -> Iterator[tuple[int, Float[Tensor, "rows columns"], Float[Tensor, "rows columns"]]]:
-        """With each block its ‖y_i − y_j‖²/‖x_i − x_j‖²; 0 where j ≤ i."""
+        """Each block with its ratios ‖y_i − y_j‖²/‖x_i − x_j‖² of the images y; 0 where j ≤ i."""
         norms = images.square().sum(dim=1)
         for start, inverse in self:
             stop = start + len(inverse)
@@ -111,19 +205,18 @@ class PairBlocks:
 
 @dataclass(frozen=True)
 class WorstPairs:
-    """Pairs whose ratio is nearly extreme, and the extremes over all pairs.
+    """The pairs with nearly the largest distortion.
 
     Attributes:
-        first, second: their points i < j.
+        first, second: the indices i < j of their points.
         inverse: 1/‖x_i − x_j‖².
-        low, high: smallest and largest ‖y_i − y_j‖²/‖x_i − x_j‖² of all pairs.
+        ratios: the range over all pairs, listed or not.
     """
 
     first: Int[Tensor, " pairs"]
     second: Int[Tensor, " pairs"]
     inverse: Float[Tensor, " pairs"]
-    low: float
-    high: float
+    ratios: RatioRange
 
 
 @torch.no_grad()
@@ -132,44 +225,40 @@ def worst_pairs(
 ) -> WorstPairs:
     """Pairs whose distortion is within ``margin`` of the largest: at most the ``limit`` worst."""
     low, high, worst = math.inf, 0.0, 0.0
-    found: list[tuple[Tensor, ...]] = []
+    listed: list[tuple[Tensor, ...]] = []
     for start, inverse, ratios in blocks.ratios(images):
         rows = len(inverse)
         high = max(high, float(ratios.max()))
-        ratios[:, :rows] += torch.ones_like(ratios[:, :rows]).tril_()  # pairs counted elsewhere: 1
+        ratios[:, :rows] += torch.ones_like(ratios[:, :rows]).tril_()  # 1 where no pair is
         low = min(low, float(ratios.min()))
         distortion = ratios.sub_(1).abs_()
         worst = max(worst, 1 - low, high - 1)
         i, j = (distortion > worst - margin).nonzero().T
-        found.append((i + start, j + start, inverse[i, j], distortion[i, j]))
-    first, second, inverses, distortions = (torch.cat(each) for each in zip(*found, strict=True))
+        listed.append((i + start, j + start, inverse[i, j], distortion[i, j]))
+    first, second, inverses, distortions = (torch.cat(each) for each in zip(*listed, strict=True))
     kept = (distortions > worst - margin).nonzero()[:, 0]
     if len(kept) > limit:
         kept = kept[distortions[kept].topk(limit).indices]
-    return WorstPairs(first[kept], second[kept], inverses[kept], low, high)
+    return WorstPairs(first[kept], second[kept], inverses[kept], RatioRange(low, high))
+
+
+def ratio_range(images: Float[Tensor, "points components"], blocks: PairBlocks) -> RatioRange:
+    """The range of ‖y_i − y_j‖²/‖x_i − x_j‖² over all pairs, in the blocks' precision."""
+    return worst_pairs(images, blocks, margin=0.0, limit=1).ratios
 
 
 @torch.no_grad()
-def ratio_range(
-    images: Float[Tensor, "points components"], blocks: PairBlocks
-) -> tuple[float, float]:
-    """Smallest and largest ‖y_i − y_j‖²/‖x_i − x_j‖² over all pairs."""
-    found = worst_pairs(images, blocks, margin=0.0, limit=1)
-    return found.low, found.high
-
-
-@torch.no_grad()
-def pair_extremes(
+def exact_ratio_range(
     embedding: Float[Tensor, "components dimension"],
     points: Float[Tensor, "points dimension"],
     block_size: int = BLOCK_SIZE,
-) -> tuple[float, float]:
-    """Smallest and largest ‖A(x − y)‖²/‖x − y‖² over all pairs of distinct points, in float64.
+) -> RatioRange:
+    """The range of ‖A(x − y)‖²/‖x − y‖² over all pairs of distinct points, in float64.
 
-    O(n²(k + d)) time, O(block_size·n) memory. A pair of equal points has no ratio and is left out.
+    O(n²(k + d)) time, O(block_size·n) memory. Pairs of equal points have no ratio and are skipped.
 
     Raises:
-        ValueError: fewer than two points, or no two that differ.
+        ValueError: fewer than two points, or points that are all equal.
     """
     require_at_least("the number of points", len(points), 2)
     require_at_least("block_size", block_size, 1)
@@ -186,25 +275,4 @@ def pair_extremes(
             low, high = min(low, float(ratios.min())), max(high, float(ratios.max()))
     if low > high:
         raise ValueError("all points are equal: there is no distance to keep")
-    return low, high
-
-
-def max_pair_distortion(
-    embedding: Float[Tensor, "components dimension"],
-    points: Float[Tensor, "points dimension"],
-    block_size: int = BLOCK_SIZE,
-) -> float:
-    """max |‖A(x − y)‖²/‖x − y‖² − 1| over all pairs of distinct points, in float64."""
-    low, high = pair_extremes(embedding, points, block_size)
-    return max(high - 1, 1 - low)
-
-
-def balanced(low: float, high: float) -> tuple[float, float]:
-    """The factor on A that balances the extremes about 1, and the distortion it leaves.
-
-    Squared lengths scale by c², so c² = 2/(low + high) makes low and high lie equally far from 1.
-    The zero matrix can't be scaled: its distortion is 1.
-    """
-    if high <= 0:
-        return 1.0, 1.0
-    return math.sqrt(2 / (low + high)), (high - low) / (high + low)
+    return RatioRange(low, high)

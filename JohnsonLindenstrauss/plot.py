@@ -1,4 +1,4 @@
-"""Figures 6 and 7 from arrays."""
+"""Figures 6 and 7, for the lengths of points and for all pairs, drawn from arrays."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from derandomization.laboratory.figures import (
     BLUE,
     GREEN,
+    GREY,
     ORANGE,
     PURPLE,
     SMALLEST_NORM,
@@ -26,43 +27,47 @@ def distortion_figure(
     single: Float[np.ndarray, " draws"],
     worst_of_20: Float[np.ndarray, " draws"],
 ) -> Figure:
-    """Figure 6: the largest distortion of M by step, against Gaussian embeddings.
+    """Figure 6: the largest distortion of M at every step, compared with Gaussian embeddings.
 
     Args:
         distortion: max_u |‖Mu‖² − 1| before each step.
-        perturbation_steps: where noise was added.
+        perturbation_steps: the steps at which noise was added.
         single: largest distortions of single Gaussian draws.
-        worst_of_20: of the worst of 20, the baseline of the published figure.
+        worst_of_20: largest distortions of 20 draws each, the baseline of the published figure.
     """
     figure, (axes,) = new_figure(width=6.8, height=4.8)
-    label(
-        axes,
-        x="step",
-        y="largest distortion max |‖Mu‖² − 1|",
-        title="One learned embedding against Gaussian ones",
-        legend=False,
-    )
     _draw_baseline(axes, single, ORANGE, "single Gaussian draws")
     axes.semilogy(np.maximum(distortion, SMALLEST_NORM), color=BLUE, label="M")
     _draw_baseline(axes, worst_of_20, PURPLE, "worst of 20 (published baseline)")
     mark_perturbations(axes, perturbation_steps)
+    y, title = "largest distortion max |‖Mu‖² − 1|", "One learned embedding against Gaussian ones"
+    label(axes, x="step", y=y, title=title, legend=False)
     legend_below(figure, columns=2)
     return figure
 
 
-def variance_figure(variance: Float[np.ndarray, " records"], trace: NormTrace) -> Figure:
-    """Figure 7: σ² by step; and ‖W‖_F = σ√(kd) with its bounds.
+def pair_distortion_figure(
+    steps: Int[np.ndarray, " rounds"],
+    distortion: Float[np.ndarray, " rounds"],
+    random: Float[np.ndarray, " draws"],
+    pca: float,
+) -> Figure:
+    """Figure 6 for pairs: the largest distortion of M whenever all pairs were evaluated.
 
     Args:
-        variance: σ² before each step.
-        trace: of ‖W‖_F.
+        steps: the steps at which they were.
+        distortion: the largest distortion there, after balancing.
+        random: largest distortions of Gaussian embeddings.
+        pca: the largest distortion of principal components, after balancing.
     """
-    figure, (left, right) = new_figure(2, height=4)
-    left.semilogy(np.maximum(variance, SMALLEST_NORM**2), color=GREEN)
-    draw_norm(right, trace, "‖W‖ = σ√(kd)")
-    label(left, x="step", y="variance σ²", title="The variance vanishes")
-    label(right, x="step", y="Frobenius norm", title="The lemma bounds it", legend=False)
-    legend_below(figure, columns=4)
+    figure, (axes,) = new_figure(width=6.8, height=4.8)
+    _draw_baseline(axes, random, ORANGE, "Gaussian draws")
+    axes.axhline(pca, color=GREEN, label=f"PCA, rescaled, {pca:.2f}")
+    axes.plot(steps, distortion, ".-", color=BLUE, label="M, rescaled")
+    axes.set_ylim(bottom=0)
+    y, title = "largest distortion of all pairs", "One learned embedding of all pairwise distances"
+    label(axes, x="step", y=y, title=title, legend=False)
+    legend_below(figure, columns=2)
     return figure
 
 
@@ -70,3 +75,60 @@ def _draw_baseline(axes: Axes, draws: Float[np.ndarray, " draws"], color: str, n
     mean, best = draws.mean(), draws.min()
     axes.axhline(mean, color=color, label=f"{name}: mean of {len(draws)}, {mean:.2f}")
     axes.axhline(best, color=color, linestyle="--", label=f"{name}: best, {best:.2f}")
+
+
+def variance_figure(variance: Float[np.ndarray, " records"], trace: NormTrace | None) -> Figure:
+    """Figure 7: σ² at every step and, if its trace is given, ‖W‖_F = σ√(kd) with its bounds."""
+    figure, panels = new_figure(2, height=4) if trace else new_figure()
+    panels[0].semilogy(np.maximum(variance, SMALLEST_NORM**2), color=GREEN)
+    if trace:
+        draw_norm(panels[1], trace, "‖W‖ = σ√(kd)")
+        label(panels[1], x="step", y="Frobenius norm", title="The lemma bounds it", legend=False)
+        legend_below(figure, columns=4)
+    label(panels[0], x="step", y="variance σ²", title="The variance vanishes")
+    return figure
+
+
+def histogram_figure(
+    before: Float[np.ndarray, " pairs"], after: Float[np.ndarray, " pairs"]
+) -> Figure:
+    """Signed distortions ‖A(x − y)‖²/‖x − y‖² − 1 of a Gaussian and of the learned embedding."""
+    figure, (axes,) = new_figure(width=6.8, height=4)
+    edges = np.linspace(min(before.min(), after.min()) - 1, max(before.max(), after.max()) - 1, 121)
+    for ratios, color, name in ((before, ORANGE, "Gaussian"), (after, BLUE, "learned")):
+        text = f"{name}: worst {np.abs(ratios - 1).max():.2f}"
+        axes.hist(ratios - 1, list(edges), color=color, alpha=0.6, label=text)
+    axes.axvline(0, color=GREY, linewidth=0.9)
+    title = f"Distortions of {len(before)} pairs, before and after"
+    label(axes, x="distortion ‖A(x − y)‖² / ‖x − y‖² − 1", y="pairs", title=title)
+    return figure
+
+
+def shepard_figure(
+    distances: Float[np.ndarray, " pairs"],
+    before: Float[np.ndarray, " pairs"],
+    after: Float[np.ndarray, " pairs"],
+) -> Figure:
+    """Embedded distance against distance; pairs on the diagonal line have no distortion.
+
+    Args:
+        distances: ‖x − y‖.
+        before, after: ‖A(x − y)‖²/‖x − y‖² for a Gaussian A and for the learned one.
+    """
+    figure, panels = new_figure(2, width=4.6, height=4.4)
+    shown = slice(None, None, max(1, len(distances) // 20_000))
+    lowest, highest = distances.min() * 0.9, distances.max() * 1.05
+    bottom = (distances * np.sqrt(np.minimum(before, after))).min() * 0.95
+    top = (distances * np.sqrt(np.maximum(before, after))).max() * 1.05
+    styles = ((panels[0], before, ORANGE, "Gaussian"), (panels[1], after, BLUE, "learned"))
+    for axes, ratios, color, name in styles:
+        (dots,) = axes.plot(
+            distances[shown], (distances * np.sqrt(ratios))[shown], ".", color=color
+        )
+        dots.set(markersize=2, alpha=0.4, rasterized=True)
+        axes.plot([lowest, highest], [lowest, highest], color=GREY, linewidth=1)
+        axes.set_xlim(lowest, highest)
+        axes.set_ylim(bottom, top)
+        title = f"{name}: distortion up to {np.abs(ratios - 1).max():.2f}"
+        label(axes, x="distance", y="embedded distance", title=title)
+    return figure

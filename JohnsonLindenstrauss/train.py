@@ -1,45 +1,55 @@
-"""Learning an embedding by perturbed gradient descent, from the random one.
+"""Learning an embedding that keeps the lengths of points, or the distances of all their pairs.
 
-A step costs O(nkd), exact, and O(nkd + 20·nk·min(n, d)) sampled. At figure 6's size the three
-products are a quarter of it, the rest is what torch's calls cost from Python.
+Both start at the random embedding, M = 0 and σ² = 1/k, and descend by perturbed gradient descent.
+For lengths a step costs O(nkd), exact, and O(nkd + 20·nk·min(n, d)), sampled. For distances it
+costs O(n²k) over all pairs and O(pairs·k + nkr) over the worst ones, r the points' rank.
 """
 
+import copy
 import math
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from derandomization import (
-    Certificate,
-    History,
-    PerturbedGradientDescent,
-    certify,
-    descend,
-)
-from derandomization.descent import StepCallback
+from derandomization import Certificate, History, PerturbedGradientDescent, certify, descend
+from derandomization.checks import require_between
+from derandomization.descent import Diverged, StepCallback
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
-from JohnsonLindenstrauss.exceedance import ExceedanceProbability
 from JohnsonLindenstrauss.model import (
+    ExceedanceProbability,
     ExpectedDistortion,
-    GaussianEmbedding,
+    PairDistortion,
     SampledDistortion,
+    UnitVectorEmbedding,
     max_distortion,
+)
+from JohnsonLindenstrauss.pairs import (
+    BLOCK_SIZE,
+    PairBlocks,
+    RatioRange,
+    Span,
+    distinct_points,
+    exact_ratio_range,
+    ratio_range,
+    span,
+    worst_pairs,
 )
 
 Estimator = Literal["exact", "sampled"]
 
-
-# Lemma 3.1 speaks where √(Kρ) < 2λ. K is at most 24 where ‖Mu‖ = 1 (15.7 measured), so λ = 1/(2kd)
-# asks for ρ < 1.9e-10 at k = 30, d = 500; this serves every kd up to 200 000.
+# Lemma 3.1 applies where √(Kρ) < 2λ. K is at most 24 where ‖Mu‖ = 1 (15.7 measured), so with
+# λ = 1/(2kd) it needs ρ < 1.9e-10 at k = 30, d = 500; this value serves every kd up to 200 000.
 GRADIENT_THRESHOLD = 1e-12
 
 
 @dataclass(frozen=True)
 class DescentSettings:
-    """How an embedding descends. ``scale_learning_rate`` is in units of kd/(k+3), see below."""
+    """Settings of a descent on lengths; ``scale_learning_rate`` is in units of kd/(k+3)."""
 
     max_steps: int
     learning_rate: float
@@ -50,10 +60,11 @@ class DescentSettings:
     restart: bool = False
 
 
-# Curvature in M is at most 8 where ‖Mu‖ = 1, and Nesterov's β = 0.95 is stable below
-# 1.34/curvature. Curvature in s is at most (8 + 25/k)/d, at the random start: in units of
-# kd/(k+3) the same step. β = 0.95 terminates after 1 300 steps, 0.9 after 3 300, 0.97 after
-# 1 800; larger problems, or points that no embedding fits exactly, may use all 3 000.
+# The curvature in M is at most 8 where ‖Mu‖ = 1, and Nesterov's method with β = 0.95 is stable
+# below 1.34/curvature. The curvature in s is at most (8 + 25/k)/d, at the random start: in units of
+# kd/(k+3) this is the same step. The descent ends after 1 300 steps with β = 0.95, after 3 300 with
+# 0.9, and after 1 800 with 0.97. Larger problems, or points that no embedding fits exactly, may
+# take all 3 000.
 EXACT = DescentSettings(
     max_steps=3_000,
     learning_rate=0.1,
@@ -61,9 +72,9 @@ EXACT = DescentSettings(
     momentum=0.95,
     decrease_threshold=1e-12,
 )
-# Steps on a maximum do not shrink with its gradient: M hovers at a distortion of about four
-# steps, here 0.02, the published 0.017. With this step σ has collapsed after 3 700 of the paper's
-# 5 000 steps on each of three seeds; a third less and it is still falling on some.
+# Steps on a maximum do not shrink with its gradient, so M ends at a distortion of about four steps:
+# here 0.02, the published 0.017. With this step σ vanishes within 3 700 of the paper's 5 000 steps
+# on each of three seeds; with a step a third shorter it is still falling on some.
 SAMPLED = DescentSettings(
     max_steps=5_000,
     learning_rate=0.005,
@@ -71,11 +82,11 @@ SAMPLED = DescentSettings(
     momentum=0.0,
     decrease_threshold=-math.inf,  # no decrease can be told from noise
 )
-# The union bound is steep in σ and, near σ = 0, in M: shorter steps than the moments', or σ runs
-# past M and leaves M = 0. Where the bound is 0 the gradient is the penalty's alone, and M rests.
-# Measured on figure 6: 1 350 steps, σ → 0 and a distortion of 0.44, within the theorem's 0.79 and
-# no better, since below ε one embedding is as good as another; the moments end at 1e-11 and are the
-# default. Where the bound starts above 1, at 5, σ or M = 0 stays: there the theorem is silent.
+# The union bound is steep in σ and, near σ = 0, in M. It needs shorter steps than the moments, or σ
+# overshoots and M = 0 is left too early. Where the bound is 0 only the penalty has a gradient, and
+# M stays. On figure 6: 1 350 steps, σ → 0 and a distortion of 0.44, within the theorem's 0.79 and
+# no better, since below ε all embeddings are equally good; the moments end at 1e-11 and are the
+# default. Where the bound starts above 1, at 5, σ or M = 0 stays: the theorem says nothing there.
 EXCEEDANCE = DescentSettings(
     max_steps=3_000,
     learning_rate=0.02,
@@ -87,22 +98,56 @@ EXCEEDANCE = DescentSettings(
 )
 SETTINGS = {"exact": EXACT, "sampled": SAMPLED}
 
-# The saddle at M = 0 is left along curvatures of −2λd‖C‖, C = Σuuᵀ/n, about −0.025: a factor of
-# 10 in the radius saves 70 steps, and 0.01 is still 1% of the length of every Mu at the end.
+# The descent leaves the saddle at M = 0 along curvatures of −2λd‖C‖, C = Σuuᵀ/n, about −0.025. A
+# radius 10 times larger saves 70 steps; 0.01 is 1% of the length of every Mu, or M(x − y) over the
+# distance, at the end.
 PERTURBATION_RADIUS = 1e-2
-# An escape from the saddle lowers f by 1e-6 within this many steps, far above the threshold.
+# Leaving the saddle lowers f by 1e-6 within this many steps, far above the threshold.
 PERTURBATION_INTERVAL = 200
 # Plain descent's momentum shrinks its error to 1e-5 in as many steps.
 PLAIN_STEPS = 500
 NUM_SNAPSHOTS = 15  # each is certified for figure 7, in 0.1 s
 
+# Pairs: stages of constant sharpness β with steps of pace·√(k·rank)/β, since the curvature grows
+# with β and falls as the pairs spread over more directions of M. On the pairs of the paper's
+# points, of digits and of 1 000 Gaussian points the best constant rates were 10, 10 and 100 over β.
+# A pace that falls where a step had to be halved, and grows elsewhere, finds each of them. Adam, on
+# digits, ends within 1% of this.
+PAIR_MOMENTUM = 0.98
+PAIR_LEARNING_RATE, GROWTH, SHRINKAGE = 0.2, 1.2, 0.85
+MAX_ATTEMPTS = 12  # to halve the pace until a stage ends below where it began
+MAX_PAIR_STEPS = 3_400  # of all stages
+FIRST_STAGE = (10.0, 200)  # β and steps in which M leaves 0 and σ vanishes
+ALL_PAIRS, ALL_PAIRS_STEPS = np.geomspace(10, 150, 20), 40
+# From β = 150 on, the pairs within 14/β of the worst have all but 1e-6 of the softmax weight; of
+# digits these are about 1%, and a step takes 1 to 2 ms instead of 18. The soft maximum exceeds the
+# maximum by log(pairs)/β, so β grows to 4 000.
+WORST_PAIRS, WORST_PAIRS_STEPS = np.geomspace(150, 4000, 40), 60
+WARM_STAGES = 5  # of the stages over all pairs, when the descent starts from an embedding
+PATIENCE, LEAST_GAIN = 10, 2e-3  # stop when so many rounds gained less than this share
+# Up to this many points, the descent uses all pairs; beyond, it uses the pairs of a sample and then
+# the worst pairs of all points. On 5 000 Gaussian points in 1 000 dimensions, k = 50, 850 steps:
+# all pairs reach 0.377 in 111 s of one core; a sample of 2 000 alone 0.88 over all pairs, which is
+# what fitting block by block would reach, and 0.538 in 39 s with the worst pairs of all after it.
+# Hence there is no partial_fit, and no smaller sample.
+SAMPLE = 5_000
+LIMIT = 5_000_000  # numbers in the differences of a list of pairs, at least
+CLOSEST = 1e-3  # squared distance over squared norm that float32 resolves to three digits
+FLATTEST = 0.05  # coordinates with less than this share of the largest spread are not stretched
+
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training: its record, the exact objective where it ended, and its certificate."""
+    """A finished training on lengths.
+
+    Attributes:
+        history: of the descent.
+        exact_objective: the exact objective at the point where the descent ended.
+        certificate: of that point.
+    """
 
     history: History
-    exact_objective: GaussianEmbedding
+    exact_objective: UnitVectorEmbedding
     certificate: Certificate
 
 
@@ -117,34 +162,38 @@ def train(
     progress: StepCallback | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> Training:
-    """Minimise the distortion of A = M + σZ over (M, σ), then certify where that ended.
+    """Minimise the distortion of A = M + σZ over (M, σ), and certify the point where it ends.
 
-    Starts at M = 0, σ² = 1/k, a saddle in M: the perturbation is what leaves it.
+    Starts at M = 0, σ² = 1/k, a saddle in M, which only the perturbation leaves.
 
     Args:
         points: u, n unit vectors in R^d, on the device to compute on.
         num_components: k, from 1 to d.
         generator: of the perturbations and the draws.
         estimator: "exact" closed form, or "sampled": the published loss, from batches of 20 draws.
-        epsilon: ε of the union bound on Pr(some |‖Au‖² − 1| > ε), minimised in place of the second
-            moments; it should be below 1 at the start, see ``guaranteed_distortion``.
+        epsilon: minimise the union bound on Pr(some |‖Au‖² − 1| > ε) at this ε instead of the
+            second moments; the bound should start below 1, see ``guaranteed_distortion``.
         max_steps: the most steps; the estimator's own number if None.
         progress: called with step, f and ‖W‖_F.
-        checkpoints: where to keep the descent, and to go on from.
+        checkpoints: where to store the descent, and to resume it from.
 
     Raises:
-        ValueError: as ``ExpectedDistortion``; an ε to sample with, or not above 0.
+        ValueError: as ``ExpectedDistortion``; an ε with the sampled estimator, or not above 0.
     """
-    exact = _exact_objective(points, num_components, estimator, epsilon)
     settings = SETTINGS[estimator] if epsilon is None else EXCEEDANCE
+    if epsilon is None:
+        exact: UnitVectorEmbedding = ExpectedDistortion(points, num_components)
+    elif estimator == "exact":
+        exact = ExceedanceProbability(points, num_components, epsilon)
+    else:
+        raise ValueError(f"estimator is {estimator}: the exceedance probability is exact only")
     objective = exact
     if estimator == "sampled":
         objective = SampledDistortion(points, num_components, generator)
-    optimizer = descent_optimizer(objective, settings, generator)
     max_steps = settings.max_steps if max_steps is None else max_steps
     history = resumable_descend(
         objective,
-        optimizer,
+        descent_optimizer(objective, settings, generator),
         max_steps=max_steps,
         observe=lambda: {"max_distortion": max_distortion(objective.mean, points)},
         snapshot_steps=range(0, max_steps, math.ceil(max_steps / NUM_SNAPSHOTS)),
@@ -155,20 +204,10 @@ def train(
     return Training(history, exact, certify(exact))
 
 
-def _exact_objective(
-    points: Tensor, num_components: int, estimator: Estimator, epsilon: float | None
-) -> GaussianEmbedding:
-    if epsilon is None:
-        return ExpectedDistortion(points, num_components)
-    if estimator != "exact":
-        raise ValueError(f"estimator is {estimator}: the exceedance probability is exact only")
-    return ExceedanceProbability(points, num_components, epsilon)
-
-
 def descent_optimizer(
-    objective: GaussianEmbedding, settings: DescentSettings, generator: torch.Generator
+    objective: UnitVectorEmbedding, settings: DescentSettings, generator: torch.Generator
 ) -> PerturbedGradientDescent:
-    """PGD with a step of its own for σ."""
+    """Perturbed gradient descent with a separate learning rate for σ."""
     return PerturbedGradientDescent(
         _parameter_groups(objective, settings),
         lr=settings.learning_rate,
@@ -186,13 +225,9 @@ def descent_optimizer(
 def plain_descent(
     points: Float[Tensor, "points dimension"], num_components: int
 ) -> ExpectedDistortion:
-    """Where gradient descent without noise ends from M = 0: there, with σ > 0, a saddle.
+    """The point where gradient descent without noise ends from M = 0: a saddle with σ > 0.
 
-    ∂f/∂M is a multiple of M, so M = 0 stays; kσ² settles near k/(k + 2).
-
-    Args:
-        points: u, n unit vectors in R^d.
-        num_components: k, from 1 to d.
+    ∂f/∂M is a multiple of M, so M stays 0; kσ² settles near k/(k + 2).
     """
     objective = ExpectedDistortion(points, num_components)
     optimizer = torch.optim.SGD(
@@ -206,10 +241,253 @@ def plain_descent(
 
 
 def _parameter_groups(
-    objective: GaussianEmbedding, settings: DescentSettings
+    objective: UnitVectorEmbedding, settings: DescentSettings
 ) -> list[dict[str, Any]]:
     unit = objective.mean.numel() / (objective.num_components + 3)
     return [
         {"params": [objective.mean]},
         {"params": [objective.scale], "lr": settings.scale_learning_rate * unit},
     ]
+
+
+@dataclass(frozen=True)
+class PairTraining:
+    """A learned embedding of all pairs and the record of its descent.
+
+    Attributes:
+        embedding: A, ``[components, dimension]``, scaled so that its extremes balance about 1.
+        ratios: the range of ‖A(x − y)‖²/‖x − y‖² over all pairs, in float64.
+        value: f before each step, of the pairs used in that step.
+        deviation: σ before each step.
+        rounds: steps at which all pairs (of the sample, while that is used) were evaluated.
+        distortion: the largest distortion at each of these, after balancing.
+        seconds: wall time of the descent, without reading the points and the final check.
+    """
+
+    embedding: Float[Tensor, "components dimension"]
+    ratios: RatioRange
+    value: Float[np.ndarray, " steps"]
+    deviation: Float[np.ndarray, " steps"]
+    rounds: np.ndarray
+    distortion: Float[np.ndarray, " rounds"]
+    seconds: float
+
+    @property
+    def max_distortion(self) -> float:
+        """max |‖A(x − y)‖²/‖x − y‖² − 1| over all pairs."""
+        return self.ratios.distortion
+
+
+def train_pairs(
+    points: Float[Tensor, "points dimension"],
+    num_components: int,
+    *,
+    generator: torch.Generator,
+    block_size: int = BLOCK_SIZE,
+    start: Float[Tensor, "warm dimension"] | None = None,
+    target: float = 0.0,
+    max_steps: int | None = None,
+    device: torch.device | None = None,
+    progress: StepCallback | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> PairTraining:
+    """Minimise the largest distortion of all pairwise distances.
+
+    Args:
+        points: n in R^d, not all equal; copies of a point are left out.
+        num_components: k, from 1 to d.
+        generator: of the perturbation and of the sample of points used first when n is large.
+        block_size: rows of the n×n matrices held at a time.
+        start: an embedding to start from, instead of M = 0 and σ² = 1/k.
+        target: the descent stops when the largest distortion is at most this.
+        max_steps: the most steps; fewer than the usual 3 400 shorten every stage in proportion.
+        device: where to compute; where the points are if None.
+        progress, checkpoints: as for ``train``.
+
+    Raises:
+        ValueError: an argument outside its range, or points that are all equal.
+    """
+    require_between("num_components", num_components, 1, points.shape[1])
+    distinct = distinct_points(points, "points").points.to(device)
+    began, inside = time.perf_counter(), span(distinct)
+    limit = MAX_PAIR_STEPS if max_steps is None else max_steps
+    descent = StagedDescent(generator, limit, progress, checkpoints)
+    if num_components >= inside.basis.shape[0]:
+        mean = torch.eye(num_components, inside.basis.shape[0], dtype=distinct.dtype)
+    else:
+        mean = _learn_mean(inside, num_components, descent, block_size, start, target)
+    seconds = time.perf_counter() - began
+    embedding = mean.to(inside.basis) @ inside.basis
+    embedding *= exact_ratio_range(embedding, distinct, block_size).balancing_factor
+    ratios = exact_ratio_range(embedding, distinct, block_size)
+    return PairTraining(embedding.to(points.device), ratios, *descent.record(), seconds)
+
+
+def _learn_mean(
+    inside: Span,
+    num_components: int,
+    descent: "StagedDescent",
+    block_size: int,
+    start: Tensor | None,
+    target: float,
+) -> Float[Tensor, "components rank"]:
+    """Descend on all pairs of at most ``SAMPLE`` points, then on the worst pairs of all points."""
+    coordinates = inside.coordinates / inside.coordinates.square().sum(dim=1).mean().sqrt()
+    units = _coordinate_units(coordinates)
+    num_points = len(coordinates)
+    chosen = torch.arange(num_points)
+    if num_points > SAMPLE:
+        chosen = torch.randperm(num_points, generator=descent.generator)[:SAMPLE]
+    dtype = _precision(coordinates)
+    sampled = PairBlocks(coordinates[chosen], block_size, dtype)
+    in_units = (coordinates / units).to(dtype)
+    objective = PairDistortion(in_units[chosen], num_components, sampled, FIRST_STAGE[0])
+    if start is None:
+        descent.run(objective, *FIRST_STAGE, perturb=True)
+    else:
+        with torch.no_grad():
+            objective.mean.copy_(start.to(units) @ inside.basis.T * units)
+            objective.scale.zero_()
+    for sharpness in ALL_PAIRS if start is None else ALL_PAIRS[-WARM_STAGES:]:
+        descent.run(objective, sharpness, ALL_PAIRS_STEPS)
+        descent.record_round(ratio_range(objective.images(), sampled).balanced_distortion)
+    blocks = sampled if len(chosen) == num_points else PairBlocks(coordinates, block_size, dtype)
+    objective.points = in_units
+    return _refine(objective, blocks, descent, target).double() / units
+
+
+def _refine(
+    objective: PairDistortion, blocks: PairBlocks, descent: "StagedDescent", target: float
+) -> Float[Tensor, "components rank"]:
+    """Descend in rounds, each on the pairs that are worst at its start; returns the best mean."""
+    bests: list[float] = []
+    limit = max(blocks.num_pairs // 2, LIMIT) // objective.num_components
+    best, best_mean = math.inf, objective.mean.detach().clone()
+    for sharpness in WORST_PAIRS:
+        pairs = worst_pairs(objective.images(), blocks, max(14 / sharpness, 0.03), limit)
+        distortion = pairs.ratios.balanced_distortion
+        descent.record_round(distortion)
+        if distortion < best:
+            best, best_mean = distortion, objective.mean.detach().clone()
+        elif distortion > 1.05 * best:
+            with torch.no_grad():
+                objective.mean.copy_(best_mean)
+            descent.pace /= 2
+            continue
+        bests.append(best)
+        enough = best <= 0.999 * target  # a margin for float32; the final check is in float64
+        if enough or (len(bests) > PATIENCE and best > (1 - LEAST_GAIN) * bests[-1 - PATIENCE]):
+            break
+        crowded = len(pairs.inverse) == limit and blocks.num_points <= SAMPLE
+        objective.pairs = blocks if crowded else pairs
+        descent.run(objective, sharpness, WORST_PAIRS_STEPS)
+    distortion = ratio_range(objective.images(), blocks).balanced_distortion
+    descent.record_round(distortion)
+    return objective.mean.detach() if distortion < best else best_mean
+
+
+def _coordinate_units(coordinates: Tensor) -> Float[Tensor, " rank"]:
+    """The spread of each coordinate, by which it is divided so that all are learned equally fast.
+
+    Flat coordinates are divided by ``FLATTEST`` times the largest spread.
+    """
+    spread = coordinates.square().mean(dim=0).sqrt()
+    units = spread.clamp(min=FLATTEST * float(spread.max()))
+    return units * (coordinates / units).square().sum(dim=1).mean().sqrt()
+
+
+def _precision(coordinates: Tensor) -> torch.dtype:
+    """float32 where it resolves the closest pair to three digits, else float64."""
+    closest = min(1 / float(inverse.max()) for _, inverse in PairBlocks(coordinates[:SAMPLE]))
+    longest = float(coordinates.square().sum(dim=1).max())
+    return torch.float32 if closest > CLOSEST * longest else torch.float64
+
+
+@dataclass
+class StagedDescent:
+    """Perturbed gradient descents at growing sharpness, one after the other, with their record.
+
+    ``pace`` is a factor on the learning rate, adapted from stage to stage.
+    """
+
+    generator: torch.Generator
+    max_steps: int
+    progress: StepCallback | None = None
+    checkpoints: Checkpoints | None = None
+    pace: float = 1.0
+    steps: int = 0
+    values: list[np.ndarray] = field(default_factory=list)
+    deviations: list[np.ndarray] = field(default_factory=list)
+    rounds: list[tuple[int, float]] = field(default_factory=list)
+
+    def run(
+        self, objective: PairDistortion, sharpness: float, steps: int, *, perturb: bool = False
+    ) -> None:
+        """Descend at one β; if f ends higher than it began, try again at half the pace."""
+        shortened = math.ceil(steps * min(1.0, self.max_steps / MAX_PAIR_STEPS))
+        objective.sharpness = float(sharpness)
+        before = copy.deepcopy(objective.state_dict())
+        for _ in range(MAX_ATTEMPTS):
+            steps = min(shortened, self.max_steps - self.steps)
+            if steps < 1:
+                return
+            optimizer = self._optimizer(objective, steps, perturb)
+            rate = optimizer.param_groups[0]["lr"]
+            try:
+                history = resumable_descend(
+                    objective,
+                    optimizer,
+                    max_steps=steps,
+                    progress=self._report,
+                    checkpoints=self.checkpoints,
+                )
+            except Diverged as stop:
+                history = stop.history
+            self.steps += history.num_steps
+            self.values.append(history.value[:-1])
+            self.deviations.append(history.weight_norm[:-1] / objective.mean.numel() ** 0.5)
+            if history.value[-1] <= history.value[0]:
+                self.pace *= GROWTH if optimizer.param_groups[0]["lr"] == rate else SHRINKAGE
+                return
+            objective.load_state_dict(before)
+            self.pace /= 2
+
+    def _optimizer(
+        self, objective: PairDistortion, steps: int, perturb: bool
+    ) -> PerturbedGradientDescent:
+        size, k = objective.mean.numel(), objective.num_components
+        rate = self.pace * PAIR_LEARNING_RATE * math.sqrt(size) / objective.sharpness
+        groups: list[dict[str, Any]] = [
+            {"params": [objective.mean]},
+            {"params": [objective.scale], "lr": 0.1 * rate * size / (k + 3)},
+        ]
+        return PerturbedGradientDescent(
+            groups,
+            lr=rate,
+            momentum=PAIR_MOMENTUM,
+            nesterov=True,
+            restart=True,
+            gradient_threshold=math.inf if perturb else 0.0,
+            perturbation_radius=PERTURBATION_RADIUS,
+            perturbation_interval=steps + 1,
+            decrease_threshold=-math.inf,
+            generator=self.generator,
+        )
+
+    def _report(self, step: int, value: float, norm: float) -> None:
+        if self.progress:
+            self.progress(self.steps + step, value, norm)
+
+    def record_round(self, distortion: float) -> None:
+        """Record the largest distortion of all pairs at the current step."""
+        self.rounds.append((self.steps, distortion))
+
+    def record(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """f and σ before each step, then the steps of the rounds and their distortions."""
+        none = [np.zeros(0)]
+        return (
+            np.concatenate(self.values or none),
+            np.concatenate(self.deviations or none),
+            np.array([step for step, _ in self.rounds], dtype=np.int64),
+            np.array([distortion for _, distortion in self.rounds]),
+        )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
+from derandomization.laboratory.claims import Command, ExperimentClaims, PaperClaim
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.settings import AtLeast, Between
@@ -23,6 +24,29 @@ NUM_HYPERPLANES = 1_000
 PAPER_OPTIMUM = 41
 # F5: the largest final ‖V‖ relative to its start. The published code ends at 0.038.
 VANISHED = {"exact": 1e-3, "sampled": 0.1}
+
+CLAIMS = ExperimentClaims(
+    paper={
+        "F4": PaperClaim(
+            "The deterministic cut reaches the optimum, 41",
+            ("figure4_cut_value",),
+            default_seed_only=True,
+        ),
+        "T5.2": PaperClaim(
+            "The deterministic cut is worth at least 0.878·OPT, and never less than the "
+            "expectation that it started from",
+            ("bracket",),
+        ),
+        "F5": PaperClaim("MAXCUT's random part V → 0", ("figure5_largest_deviation",)),
+    },
+    commands={
+        "exact": Command(("F4", "T5.2", "F5", "L3.1"), seconds=6),
+        "sampled": Command(("F4", "T5.2", "F5", "L3.1"), seconds=8),
+        "guarantee": Command(("T5.2", "OPT", "F5", "L3.1"), seconds=400),
+        "baselines": Command(("T5.2",), seconds=200),
+        "cost": Command((), seconds=200),
+    },
+)
 
 
 @dataclass(frozen=True, kw_only=True)

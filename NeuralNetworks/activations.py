@@ -1,4 +1,4 @@
-"""Activations, smooth enough for the lemma: twice differentiable, with a Lipschitz Hessian."""
+"""Activations that satisfy the lemma: twice differentiable, with a Lipschitz second derivative."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -24,19 +24,19 @@ class SmoothReLU(nn.Module):
 
 
 class _SmoothReLU(torch.autograd.Function):
-    """Softplus, its derivative written as a sigmoid: torch's own backward takes twice as long."""
+    """Softplus with a sigmoid as derivative: torch's own backward pass takes twice as long."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, sharpness: float) -> Tensor:
         ctx.save_for_backward(z)
         ctx.sharpness = sharpness
-        # softplus keeps e^{ιz} from overflowing; past ιz = 40 its linear branch is exact in float64
+        # No overflow of e^{ιz}: past ιz = 40 the linear branch of softplus is exact in float64.
         return nn.functional.softplus(z, beta=sharpness, threshold=40)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (z,) = ctx.saved_tensors
-        if torch.is_grad_enabled():  # a product with the Hessian differentiates this once more
+        if torch.is_grad_enabled():  # Hessian-vector products differentiate this again
             return gradient * torch.sigmoid(ctx.sharpness * z), None
         return (ctx.sharpness * z).sigmoid_().mul_(gradient), None
 
@@ -56,7 +56,7 @@ class Quadratic(nn.Module):
 
 
 class CubicReLU(nn.Module):
-    """ReLU³(z), the toy neuron's (figures 1 and 2)."""
+    """ReLU³(z), the activation of the toy neuron (figures 1 and 2)."""
 
     def forward(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         return torch.relu(z).pow(3)
@@ -81,8 +81,9 @@ def rectified_moments(
 ) -> list[Float[Tensor, ""]]:
     """E[ReLU(wx + b)^p] for p = 0 … order, x ~ N(0, 1): moments of a truncated Gaussian.
 
-    I₀ = Φ(b/|w|), I₁ = bI₀ + |w|φ(b/|w|), I_p = bI_{p−1} + (p−1)w²I_{p−2}, by parts. Smooth in
-    (w, b) but for w = 0, b ≤ 0; at w = 0 it is ReLU(b)^p with the right derivatives for b ≠ 0.
+    Integration by parts gives I₀ = Φ(b/|w|), I₁ = bI₀ + |w|φ(b/|w|), I_p = bI_{p−1} +
+    (p−1)w²I_{p−2}. They are smooth in (w, b) except where w = 0 and b ≤ 0; at w = 0 they are
+    ReLU(b)^p, with correct derivatives for b ≠ 0.
 
     Args:
         bias: b.
@@ -90,7 +91,7 @@ def rectified_moments(
         order: the largest p, at least 1.
     """
     spread = deviation.abs()
-    # Past 38 deviations Φ is 0 or 1 and φ is 0 in float64; dividing there would make NaNs.
+    # Beyond 38 deviations Φ is 0 or 1 and φ is 0 in float64; dividing there would give NaN.
     spans_zero = bias.abs() < 38 * spread
     z = bias / torch.where(spans_zero, spread, torch.ones_like(spread))
     mass = torch.where(spans_zero, torch.special.ndtr(z), (bias > 0).to(z))

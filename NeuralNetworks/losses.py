@@ -1,4 +1,4 @@
-"""Losses, and the labels that each of them is made for."""
+"""Loss functions, and the labels that each of them allows."""
 
 import math
 from collections.abc import Callable
@@ -11,31 +11,27 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-
-
-def _same(signal: Tensor) -> Tensor:
-    return signal
+Points = Float[Tensor, " points"]
 
 
 @dataclass(frozen=True)
 class Loss:
-    """ℓ(ŷ, y) point by point, and E[y] for a teacher's signal h(Ux).
+    """ℓ(ŷ, y) for each point, and the labels that belong to it.
 
     Attributes:
         function: maps predictions and labels, ``[points]`` each, to losses ``[points]``.
-        label: maps the teacher's signal to the label. Where ℓ is linear in y, the label's mean
-            stands for the label: the randomness of y given x is integrated out, exactly.
-        lowest_label: the smallest label allowed.
-        highest_label: the largest label allowed.
+        label: maps a teacher's signal h(Ux) to the label. Where ℓ is linear in y it is the mean
+            E[y | x], which integrates out the randomness of y given x exactly.
+        lowest_label, highest_label: the range of labels allowed.
     """
 
     function: LossFunction
-    label: Callable[[Tensor], Tensor] = _same
+    label: Callable[[Tensor], Tensor] = torch.positive  # the signal itself
     lowest_label: float = -math.inf
     highest_label: float = math.inf
 
-    def require_labels(self, labels: Float[Tensor, " points"]) -> None:
-        """Raise ``ValueError`` unless every label is one that the loss is made for."""
+    def require_labels(self, labels: Points) -> None:
+        """Raise ``ValueError`` unless every label is within the range allowed."""
         low, high = float(labels.min()), float(labels.max())
         if low < self.lowest_label or high > self.highest_label:
             raise ValueError(
@@ -44,32 +40,24 @@ class Loss:
             )
 
 
-def squared(
-    prediction: Float[Tensor, " points"], label: Float[Tensor, " points"]
-) -> Float[Tensor, " points"]:
+def squared(prediction: Points, label: Points) -> Points:
     """(ŷ − y)²."""
     return (prediction - label).square()
 
 
-def log_cosh(
-    prediction: Float[Tensor, " points"], label: Float[Tensor, " points"]
-) -> Float[Tensor, " points"]:
-    """log cosh(ŷ − y), written so that nothing overflows."""
+def log_cosh(prediction: Points, label: Points) -> Points:
+    """log cosh(ŷ − y), computed without overflow."""
     gap = prediction - label
     return gap + softplus(-2 * gap) - math.log(2)
 
 
-def logistic(
-    prediction: Float[Tensor, " points"], label: Float[Tensor, " points"]
-) -> Float[Tensor, " points"]:
-    """log(1 + e^{−yŷ}) for y = ±1, continued linearly to the mean labels between."""
+def logistic(prediction: Points, label: Points) -> Points:
+    """log(1 + e^{−yŷ}) for y = ±1, linear in y for mean labels between −1 and 1."""
     return softplus(prediction) - prediction * (1 + label) / 2
 
 
-def poisson(
-    prediction: Float[Tensor, " points"], label: Float[Tensor, " points"]
-) -> Float[Tensor, " points"]:
-    """e^ŷ − yŷ: the negative log-likelihood of counts y at rate e^ŷ, up to log y!."""
+def poisson(prediction: Points, label: Points) -> Points:
+    """e^ŷ − yŷ: the negative log-likelihood of counts y at rate e^ŷ, without log y!."""
     return torch.exp(prediction) - label * prediction
 
 
@@ -77,18 +65,18 @@ LossName = Literal["squared", "log-cosh", "logistic", "poisson"]
 LOSSES: dict[LossName, Loss] = {
     "squared": Loss(squared),
     "log-cosh": Loss(log_cosh),
-    # y = ±1 with P(y = 1) = 1/(1 + e^{−h}), whose mean is tanh(h/2): the best ŷ is h.
+    # y = ±1 with P(y = 1) = 1/(1 + e^{−h}) has the mean tanh(h/2), and the best ŷ is h.
     "logistic": Loss(logistic, lambda signal: torch.tanh(signal / 2), -1.0, 1.0),
-    # y ~ Poisson(e^h): the best ŷ is again h.
+    # y ~ Poisson(e^h); the best ŷ is again h.
     "poisson": Loss(poisson, torch.exp, 0.0),
 }
 
 
 def as_loss(loss: LossName | LossFunction | Loss) -> Loss:
-    """A loss by its name, or one of the caller's own: ``(predictions, labels) -> losses``.
+    """The loss with a name, or one made from a function ``(predictions, labels) -> losses``.
 
     Raises:
-        ValueError: a name that is none of ``LOSSES``.
+        ValueError: ``LOSSES`` has no such name.
     """
     if isinstance(loss, Loss):
         return loss

@@ -1,4 +1,4 @@
-"""Teacher and student."""
+"""Teacher and student networks."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Literal, get_args
@@ -15,23 +15,23 @@ Part = Literal["weight", "bias", "hidden", "output"]
 
 
 def additive_tanh(indices: Float[Tensor, "points indices"]) -> Float[Tensor, " points"]:
-    """h(z) = Σ_j tanh(z_j)/√k: for k = 1 the teacher of figure 3, else one that needs every z_j."""
+    """h(z) = Σ_j tanh(z_j)/√k: figure 3's teacher for k = 1; for larger k it needs every z_j."""
     return torch.tanh(indices).sum(dim=1) / indices.shape[1] ** 0.5
 
 
 class Teacher(nn.Module):
-    """y = h(Ux) + σε: labels that see k directions of x only (Section 4).
+    """A function of k directions of its input, y = h(Ux) + σε (Section 4).
 
     Args:
         dimension: d ≥ 1, of the input.
-        indices: k, 1 to d, how many directions it sees.
+        indices: k, 1 to d, the number of directions.
         link: h, any smooth function ``[points, k] -> [points]``.
-        noise: σ ≥ 0; if positive, ε ~ N(0, 1) is one coordinate more beside x.
-        directions: U, orthonormal rows k×d; by default (1, …, 1)/√d and what a QR factorisation
-            adds to it.
+        noise: σ ≥ 0; if positive, ε ~ N(0, 1) is appended to x as one more coordinate.
+        directions: U, orthonormal rows k×d; by default (1, …, 1)/√d, completed to k rows by a QR
+            factorisation.
 
     Raises:
-        ValueError: an argument out of its range, or rows that are not orthonormal.
+        ValueError: an argument is out of range, or the rows are not orthonormal.
     """
 
     def __init__(
@@ -52,22 +52,22 @@ class Teacher(nn.Module):
             first = torch.full((1, dimension), dimension**-0.5, dtype=torch.float64)
             directions = complete_basis(first)[:indices].contiguous()
         require_orthonormal(directions, indices, dimension)
-        self.directions: Tensor  # rows of U, orthonormal: the subspace that matters
+        self.directions: Tensor
         self.register_buffer("directions", directions.double())
 
     @property
     def sample_dimension(self) -> int:
-        """Of (x, ε), or of x alone where there is no noise."""
+        """Number of coordinates of (x, ε), or of x alone without noise."""
         return self.directions.shape[1] + (self.noise > 0)
 
     def sample_directions(self) -> Float[Tensor, "relevant sample"]:
-        """What the label sees of (x, ε): U, and ε where there is noise."""
+        """The directions of (x, ε) on which the label depends: U, and ε with noise."""
         if self.noise == 0:
             return self.directions
         return torch.block_diag(self.directions, self.directions.new_ones(1, 1))
 
     def forward(self, sample: Float[Tensor, "points sample"]) -> Float[Tensor, " points"]:
-        """The signal h(Ux) + σε at ``(x, ε)``."""
+        """h(Ux) + σε at each row ``(x, ε)``."""
         indices, dimension = self.directions.shape
         signal = self.link((sample[:, :dimension] @ self.directions.T).reshape(-1, indices))
         return signal + self.noise * sample[:, dimension] if self.noise else signal
@@ -76,9 +76,16 @@ class Teacher(nn.Module):
 def complete_basis(
     directions: Float[Tensor, "indices dimension"],
 ) -> Float[Tensor, "dimension dimension"]:
-    """Orthonormal rows: the given orthonormal directions first, then their complement."""
+    """An orthonormal basis as rows: the given orthonormal rows, then their complement."""
     rotation, _ = torch.linalg.qr(directions.T, mode="complete")
     return torch.cat([directions, rotation.T[len(directions) :]])
+
+
+def orthogonal_part(
+    vectors: Float[Tensor, "*rows dimension"], directions: Float[Tensor, "indices dimension"]
+) -> Float[Tensor, "*rows dimension"]:
+    """The part of each row that is orthogonal to the orthonormal ``directions``."""
+    return vectors - (vectors @ directions.T) @ directions
 
 
 def require_orthonormal(directions: Tensor, indices: int, dimension: int) -> None:
@@ -93,10 +100,10 @@ def require_orthonormal(directions: Tensor, indices: int, dimension: int) -> Non
 
 
 class Hidden(nn.Module):
-    """z ↦ Wz/√n + b, a layer after the first, W ~ N(0, 1) entrywise, b = 0.
+    """A layer after the first, z ↦ Wz/√n + b with n inputs; W ~ N(0, 1) entrywise, b = 0.
 
-    The factor 1/√n, n the width below, stands before W and not in it: the one step size of the
-    first layer then suits W as well (see ``Student``).
+    The factor 1/√n multiplies W instead of being part of it, so that the step size of the first
+    layer suits W as well (see ``Student``).
     """
 
     def __init__(self, below: int, width: int, generator: torch.Generator) -> None:
@@ -111,23 +118,23 @@ class Hidden(nn.Module):
 
 
 class Student(nn.Module):
-    """ŷ = (1/h)·a·φ(W_L … φ(Wx + b) …): any depth, any widths (Section 4; figure 3's by default).
+    """A network of any depth and widths, ŷ = (1/h)·a·φ(W_L … φ(Wx + b) …) (Section 4).
 
     W ~ N(0, 1/d), b ~ N(0, 1/h²), a ~ N(0, 1) entrywise: the 1/h stands before the output
     weights, so the a_j/h are N(0, 1/h²) as published. With 1/h there and 1/√n before hidden
     weights (the mean-field scaling) every gradient is O(1/√h) and every curvature O(1/h), in all
-    layers alike: steps of O(h) are stable whatever the width and whichever layers train.
+    layers alike: steps of O(h) are stable whatever the width and whichever layers are trained.
 
     Args:
         dimension: d ≥ 1.
         widths: h of each hidden layer, first to last; one number is a two-layer network.
-        generator: source of the initial weights.
-        activation: φ, a smooth ReLU with ι = 2 by default.
-        frozen: the parts not trained, of "weight" (W), "bias" (b), "hidden" (all between) and
-            "output" (a).
+        generator: draws the initial weights.
+        activation: φ; by default a smooth ReLU with ι = 2.
+        frozen: the parts that are not trained: "weight" (W), "bias" (b), "hidden" (the layers
+            between) and "output" (a).
 
     Raises:
-        ValueError: a dimension or a width below 1, or a part that there is none of.
+        ValueError: a dimension or a width is below 1, or a part does not exist.
     """
 
     def __init__(
@@ -156,9 +163,6 @@ class Student(nn.Module):
         pairs = zip(self.widths, self.widths[1:], strict=False)
         self.hidden = nn.ModuleList(Hidden(*pair, generator) for pair in pairs)
         self.activation = activation or SmoothReLU()
-        self._freeze(frozen)
-
-    def _freeze(self, frozen: Collection[str]) -> None:
         for part in frozen:
             if part not in get_args(Part):
                 raise ValueError(

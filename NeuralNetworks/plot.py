@@ -23,35 +23,31 @@ from derandomization.laboratory.figures import (
 )
 from derandomization.laboratory.trace import NormTrace
 
-# More rows than this only blacken the plane.
-MAX_TRAJECTORIES = 250
-RESTING_FRAMES = 10  # of the end, before the animation begins again
+Curve = tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]
+MAX_TRAJECTORIES = 250  # with more rows of W the plane is covered
+RESTING_FRAMES = 10  # at the end, before the animation repeats
 
 
 def frozen_bias_figure(
     regularizations: Float[np.ndarray, " regularizations"],
     weights: Float[np.ndarray, " regularizations"],
-    curve: tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]],
+    curve: Curve,
     threshold: float,
 ) -> Figure:
-    """Figure 1: the global minimiser w* against λ with b = 0 frozen, λ* marked.
+    """Figure 1: the global minimiser |w*| against λ with b = 0 frozen.
 
     Args:
         regularizations: λ of each descent.
         weights: |w| where it ended.
         curve: λ and w* in closed form.
-        threshold: λ*.
+        threshold: λ*, from which on w* = 0.
     """
     figure, (axes,) = new_figure()
     axes.plot(*curve, color=BLUE, label="closed form")
     axes.plot(regularizations, weights, "o", color=ORANGE, label="PGD, better of two starts")
     axes.axvline(threshold, color=GREY, linestyle="--", label=f"λ* = {threshold:.4f}")
-    label(
-        axes,
-        x="regularization λ",
-        y="global minimiser |w*|",
-        title="Frozen bias: w* = 0 only from λ* on",
-    )
+    title = "Frozen bias: w* = 0 only from λ* on"
+    label(axes, x="regularization λ", y="global minimiser |w*|", title=title)
     return figure
 
 
@@ -59,26 +55,15 @@ def trained_bias_figure(
     regularizations: Float[np.ndarray, " regularizations"],
     weights: Float[np.ndarray, " regularizations"],
     biases: Float[np.ndarray, " regularizations"],
-    frozen_curve: tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]],
+    frozen_curve: Curve,
 ) -> Figure:
-    """Figure 2: where PGD ends against λ with b trained.
-
-    Args:
-        regularizations: λ of each descent.
-        weights: |w| where it ended.
-        biases: b where it ended.
-        frozen_curve: figure 1's λ and w*, for comparison.
-    """
+    """Figure 2: |w| and b where PGD ends against λ with b trained, and figure 1's curve."""
     figure, (axes,) = new_figure()
     axes.plot(*frozen_curve, color=GREY, linestyle=":", label="|w*|, frozen bias (figure 1)")
     axes.plot(regularizations, weights, "o-", color=BLUE, label="|w*|, trained bias")
     axes.plot(regularizations, biases, "s-", color=GREEN, label="b*, trained bias")
-    label(
-        axes,
-        x="regularization λ",
-        y="minimiser",
-        title="Trained bias: w* = 0 and b* = 1 at every λ > 0",
-    )
+    title = "Trained bias: w* = 0 and b* = 1 at every λ > 0"
+    label(axes, x="regularization λ", y="minimiser", title=title)
     return figure
 
 
@@ -87,22 +72,18 @@ def collapse_figure(
     line: Float[np.ndarray, "2"],
     axis_names: tuple[str, str],
 ) -> Figure:
-    """Figure 3: every row of the first layer travels to the teacher's line.
+    """Figure 3: every row of the first layer moves to the teacher's line.
 
     Args:
         trajectories: two coordinates of each row of W at each snapshot.
         line: the teacher's direction in these coordinates.
-        axis_names: of the two coordinates.
+        axis_names: names of the two coordinates.
     """
     figure, axes, paths = _plane(trajectories, line)
     axes.plot(*paths[:, 0].T, ".", color=BLUE, markersize=4, label="rows of W at the start")
     axes.plot(*paths[:, -1].T, ".", color=RED, markersize=5, label="rows of W at the end")
-    label(
-        axes,
-        x=axis_names[0],
-        y=axis_names[1],
-        title=f"The first layer collapses onto the teacher ({len(paths)} rows shown)",
-    )
+    title = f"The first layer collapses onto the teacher ({len(paths)} rows shown)"
+    label(axes, x=axis_names[0], y=axis_names[1], title=title)
     return figure
 
 
@@ -112,14 +93,7 @@ def collapse_animation(
     line: Float[np.ndarray, "2"],
     axis_names: tuple[str, str],
 ) -> FuncAnimation:
-    """Figure 3 in motion, a frame a snapshot.
-
-    Args:
-        trajectories: two coordinates of each row of W at each snapshot.
-        steps: of the snapshots.
-        line: the teacher's direction in these coordinates.
-        axis_names: of the two coordinates.
-    """
+    """Figure 3 as an animation with one frame per snapshot; arguments as ``collapse_figure``."""
     figure, axes, paths = _plane(trajectories, line)
     (rows,) = axes.plot(*paths[:, 0].T, ".", color=RED, markersize=5, label="rows of W")
     label(axes, x=axis_names[0], y=axis_names[1], title=" ")
@@ -137,7 +111,7 @@ def collapse_animation(
 def _plane(
     trajectories: Float[np.ndarray, "snapshots width 2"], line: Float[np.ndarray, "2"]
 ) -> tuple[Figure, Axes, Float[np.ndarray, "rows snapshots 2"]]:
-    """The plane with the teacher's line and the paths of the first rows of W."""
+    """A plane with the teacher's line and the paths of the first rows of W."""
     figure, (axes,) = new_figure(width=5.6, height=5.2)
     paths = trajectories[:, :MAX_TRAJECTORIES].transpose(1, 0, 2)
     reach = 1.05 * np.abs(trajectories).max()
@@ -154,13 +128,7 @@ def singular_values_figure(
     singular_values: Float[np.ndarray, "snapshots values"],
     num_indices: int,
 ) -> Figure:
-    """Singular values of W by step: as many stay as the teacher sees directions.
-
-    Args:
-        steps: of the snapshots.
-        singular_values: of W there, largest first.
-        num_indices: k, how many directions the teacher sees.
-    """
+    """Singular values of W by step, largest first; as many stay as the teacher has directions."""
     figure, (axes,) = new_figure(width=6.2, height=4.0)
     shown = np.maximum(singular_values, SMALLEST_NORM)
     for i, values in enumerate(shown.T):
@@ -181,12 +149,7 @@ def singular_values_figure(
 def weight_norm_figure(
     trace: NormTrace, total_weight_norm: Float[np.ndarray, " records"]
 ) -> Figure:
-    """‖W_⊥‖_F by step with its bounds, beside ‖W‖_F.
-
-    Args:
-        trace: of ‖W_⊥‖_F.
-        total_weight_norm: ‖W‖_F before each step.
-    """
+    """‖W‖_F by step, and ‖W_⊥‖_F with its bounds."""
     figure, (axes,) = new_figure(width=6.2, height=4.0)
     axes.semilogy(total_weight_norm, color=GREY, label="‖W‖")
     draw_norm(axes, trace, "‖W⊥‖")

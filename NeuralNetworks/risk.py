@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from derandomization import DerandomizationObjective, Expectation
 from derandomization.checks import require_at_least
 from NeuralNetworks.losses import LOSSES, Loss
-from NeuralNetworks.model import Student, Teacher
+from NeuralNetworks.model import Student, Teacher, orthogonal_part
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class Examples(nn.Module, ABC):
-    """Where inputs and labels come from, and which directions of the input the labels see.
+    """Labelled inputs, and the directions of the input on which the labels depend.
 
     Attributes:
         directions: U, orthonormal rows k×d.
@@ -29,12 +29,12 @@ class Examples(nn.Module, ABC):
 
 
 class Population(Examples):
-    """A teacher's labels under x ~ N(0, I_d).
+    """A teacher's labels for x ~ N(0, I_d).
 
     Args:
-        teacher: what labels.
+        teacher: gives the signal.
         expectation: over (x, ε), ``teacher.sample_dimension`` coordinates.
-        loss: whose labels the teacher's signal is turned into.
+        loss: turns the teacher's signal into labels.
     """
 
     def __init__(
@@ -56,17 +56,17 @@ class Population(Examples):
 
 
 class Dataset(Examples):
-    """A fixed sample (X, y) whose labels see a known subspace: all of it, or batches of it.
+    """A fixed sample (X, y) whose labels depend on a known subspace, given whole or in batches.
 
     Args:
         inputs: X, n×d.
         labels: y, n.
         directions: k×d, rows that span the subspace; they need not be orthonormal.
-        batch_size: rows drawn afresh at every call; all of them, every time, if None.
-        generator: of the draws; needed with a batch size.
+        batch_size: rows drawn at every call; None gives the whole sample at every call.
+        generator: draws the batches; needed with a batch size.
 
     Raises:
-        ValueError: shapes that do not fit, numbers that are not finite, dependent directions.
+        ValueError: shapes do not match, numbers are not finite, or directions are dependent.
     """
 
     def __init__(
@@ -117,16 +117,17 @@ def _orthonormal(directions: Tensor) -> Tensor:
 
 
 class PopulationRisk(DerandomizationObjective):
-    """f = E ℓ(ŷ(x), y) + λ‖W‖_F², read as Eq. 1 in (W_⊥, b) (Theorem 4.1).
+    """The regularized risk f = E ℓ(ŷ(x), y) + λ‖W‖_F², read as Eq. 1 in (W_⊥, b) (Theorem 4.1).
 
-    W = W_∥ + W_⊥ row by row, along and across the subspace that the labels see. They never see
-    x_⊥, so W_⊥x_⊥ is the randomness; λ‖W_∥‖² counts among what is expected. W is the student's
-    first layer; the others are part of θ. A step costs O(points · weights of the student).
+    The rows of W, the student's first layer, are split along and across the subspace on which the
+    labels depend: W = W_∥ + W_⊥. The labels are independent of x_⊥, so W_⊥x_⊥ is the randomness;
+    λ‖W_∥‖² is part of the expected value, and the other layers are part of θ. A step costs
+    O(points · weights of the student).
 
     Args:
-        student: the network trained.
-        examples: inputs and labels; a population under an exact rule, a sampled one, or a dataset
-            (the risk is then the empirical one, and the theory speaks of its expectation).
+        student: the network that is trained.
+        examples: inputs and labels: a population, or a dataset. On a dataset f is the empirical
+            risk, and the theory applies to its expectation only.
         regularization: λ > 0.
         loss: ℓ.
     """
@@ -153,12 +154,11 @@ class PopulationRisk(DerandomizationObjective):
         return self.risk() + self.regularization * along.square().sum()
 
     def forward(self) -> Float[Tensor, ""]:
-        """f, with λ(‖W_∥‖² + ‖W_⊥‖²) taken as λ‖W‖² at once: no projection to differentiate."""
+        """f, with λ(‖W_∥‖² + ‖W_⊥‖²) computed as λ‖W‖²: no projection to differentiate."""
         return self.risk() + self.regularization * self.student.weight.square().sum()
 
     def random_weights(self) -> Float[Tensor, "width dimension"]:
-        directions = self.examples.directions
-        return self.student.weight - (self.student.weight @ directions.T) @ directions
+        return orthogonal_part(self.student.weight, self.examples.directions)
 
     def bias(self) -> Float[Tensor, " width"]:
         return self.student.bias

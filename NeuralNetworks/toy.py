@@ -1,4 +1,4 @@
-"""The toy neuron of figures 1 and 2, in closed form: a step costs O(1)."""
+"""The toy neuron of figures 1 and 2, whose expectation has a closed form: a step costs O(1)."""
 
 import math
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from NeuralNetworks.activations import rectified_moments
 CUBIC_MOMENT = 2 * math.sqrt(2 / math.pi)  # c = 2·E[x₊³]
 SEXTIC_MOMENT = 7.5  # E[x₊⁶]
 
-# From w = 0.5, beyond the barrier of every λ < λ*, curvature stays below 60: this step is stable
-# and every descent terminates on its own within about 200 steps.
+# From w = 0.5, beyond the barrier for every λ < λ*, the curvature stays below 60: this step size is
+# stable, and every descent terminates within about 200 steps.
 START = 0.5
 LEARNING_RATE = 0.03
 MOMENTUM = 0.7
@@ -29,7 +29,7 @@ class ToyNeuron(DerandomizationObjective):
         weight: w at the start.
         bias: b at the start.
         regularization: λ > 0.
-        train_bias: False keeps b where it is, which is figure 1.
+        train_bias: whether b is trained (figure 2) or kept at its start (figure 1).
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class ToyNeuron(DerandomizationObjective):
 
 
 def frozen_threshold() -> float:
-    """λ* = (3/4)·c·(c/30)^{1/3} ≈ 0.4501: with b = 0 frozen, w* = 0 exactly from here on.
+    """λ* = (3/4)·c·(c/30)^{1/3} ≈ 0.4501: with b = 0 frozen, w* = 0 for every λ ≥ λ*.
 
-    At λ* the value at the nonzero minimiser of 7.5w⁶ − cw³ + 1 + λw² comes back up to 1.
+    At λ* the value of 7.5w⁶ − cw³ + 1 + λw² at its nonzero minimiser equals 1, its value at 0.
     """
     return 0.75 * CUBIC_MOMENT * (CUBIC_MOMENT / 30) ** (1 / 3)
 
@@ -73,7 +73,7 @@ def frozen_minimizer(regularization: float) -> float:
 
 @dataclass(frozen=True)
 class ToySweep:
-    """Where PGD ends for each λ, ``[regularizations]`` each: with b = 0 frozen, and trained."""
+    """The points where PGD ends for each λ, with b = 0 frozen and with b trained."""
 
     regularizations: Float[np.ndarray, " regularizations"]
     frozen_weights: Float[np.ndarray, " regularizations"]
@@ -84,11 +84,11 @@ class ToySweep:
 def sweep(
     regularizations: Float[np.ndarray, " regularizations"], generator: torch.Generator
 ) -> ToySweep:
-    """Minimise the toy by PGD for every λ.
+    """Minimise the toy neuron's f by PGD for every λ.
 
-    With b frozen w = 0 is a local minimiser for every λ > 0, so PGD starts on both sides of the
-    barrier, at w = 0 and w = 0.5, and the lower end counts. With b trained the start at w = 0.5
-    is enough: the lemma leaves no second-order point with w ≠ 0.
+    With b frozen, w = 0 is a local minimiser for every λ > 0: PGD starts on both sides of the
+    barrier, at w = 0 and w = 0.5, and the end with the lower f is kept. With b trained the start
+    w = 0.5 is enough: by the lemma every second-order stationary point has w = 0.
     """
     frozen, trained = [], []
     for regularization in regularizations:

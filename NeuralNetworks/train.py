@@ -1,8 +1,8 @@
 """Training a student by perturbed gradient descent, on an exact or a sampled risk.
 
-A step costs O(p·h·(d + 1)) for one hidden layer of h units: p is 512 points of the exact rule at
-d = 2, 64·d beyond three dimensions, 50 where it samples. From h = 1000 on it is memory traffic, the
-p×h matrix read and written a dozen times; below, what a torch call costs from Python.
+A step costs O(p·h·(d + 1)) for one hidden layer of h units: p is 512 points of the quadrature at
+d = 2, 64·d points beyond three dimensions, 50 in a sampled batch. From h = 1000 on memory traffic
+dominates: the p×h matrix is read and written a dozen times. Below, the overhead of torch does.
 """
 
 import math
@@ -15,29 +15,29 @@ from torch import Tensor
 
 from derandomization import (
     Certificate,
-    Expectation,
     History,
     MonteCarlo,
     PerturbedGradientDescent,
     QuasiMonteCarlo,
     certify,
-    log_spaced_steps,
 )
 from derandomization.certificate import Hessian
 from derandomization.checks import require_positive
 from derandomization.descent import StepCallback
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
+from derandomization.laboratory.trace import log_spaced_steps
+from NeuralNetworks.expectations import NODES, Antithetic, exact_expectation
 from NeuralNetworks.losses import Loss, LossFunction, LossName, as_loss
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Dataset, Examples, Population, PopulationRisk
-from NeuralNetworks.rules import NODES, Antithetic, exact_rule
 
-Estimator = Literal["exact", "antithetic", "sampled"]
-Layers = Sequence[tuple[int, Sequence[Tensor]]]  # a width and the parameters it scales
+# How the expectation in a teacher's risk is evaluated; see ``train``.
+RiskEvaluation = Literal["exact", "antithetic", "sampled"]
+Layers = Sequence[tuple[int, Sequence[Tensor]]]  # a width and the parameters whose steps it scales
 
 
 @dataclass(frozen=True)
-class DescentSettings:
+class DescentDefaults:
     """How a student descends. Learning rates are per hidden unit: gradients in W are O(1/h)."""
 
     max_steps: int
@@ -46,32 +46,34 @@ class DescentSettings:
     decrease_threshold: float
 
 
-# The collapse goes as exp(−2λ·lr/(1−β)·t): at λ = 1e-5 and h = 1000 this step reaches 1e-6 of
-# the start in about 250 steps. The rest leaves shallow saddles, curvature −1e-5, until ‖∇f‖ is
-# where Lemma 3.1 speaks; a third of the step takes twice as long, four thirds fare no better.
-# From there on slow valleys give at most 6e-7 in the interval, an escape from a saddle more.
-EXACT = DescentSettings(
+# W_⊥ shrinks as exp(−2λ·lr/(1−β)·t): at λ = 1e-5 and h = 1000 this step size reaches 1e-6 of the
+# start in about 250 steps. The remaining steps leave shallow saddles, of curvature −1e-5, until
+# ‖∇f‖ is so small that Lemma 3.1 gives a bound; a third of the step size takes twice as long, and
+# four thirds gain nothing. After that, slow valleys decrease f by at most 6e-7 per perturbation
+# interval, and escaping from a saddle decreases it by more.
+EXACT = DescentDefaults(
     max_steps=2_000, learning_rate_per_unit=0.3, momentum=0.9, decrease_threshold=1e-6
 )
-# The paper's run: plain steps on fresh batches, where no decrease can be told from noise.
-SAMPLED = DescentSettings(
-    max_steps=10_000, learning_rate_per_unit=0.014, momentum=0.0, decrease_threshold=-float("inf")
+# The paper's run: plain steps on fresh batches, where a decrease can't be distinguished from noise.
+SAMPLED = DescentDefaults(
+    max_steps=10_000, learning_rate_per_unit=0.014, momentum=0.0, decrease_threshold=-math.inf
 )
-ANTITHETIC = DescentSettings(
-    max_steps=2_000, learning_rate_per_unit=0.1, momentum=0.9, decrease_threshold=-float("inf")
+ANTITHETIC = DescentDefaults(
+    max_steps=2_000, learning_rate_per_unit=0.1, momentum=0.9, decrease_threshold=-math.inf
 )
-SETTINGS = {"exact": EXACT, "antithetic": ANTITHETIC, "sampled": SAMPLED}
+DEFAULTS = {"exact": EXACT, "antithetic": ANTITHETIC, "sampled": SAMPLED}
 
 BATCH_SIZE = 50  # the paper's
 ANTITHETIC_PAIRS = 64
-# A trained a grows, and the curvature in W with it: at the full step the risk climbs again.
+# Trained output weights grow, and the curvature in W grows with them: at the full step size the
+# risk would increase again.
 TRAINED_OUTPUT_FACTOR = 1 / 3
-# Activations and losses that grow fast want smaller steps: this much of 1/curvature at the start.
+# Most of the step size times the curvature at the start, for activations and losses that grow fast.
 MAX_RELATIVE_STEP = 0.5
 GRADIENT_THRESHOLD = 1e-6  # the paper's, at its λ = 1e-5
 PAPER_REGULARIZATION = 1e-5
-# Jin et al.'s r = ε/(χ²ℓ) at ε = 1e-6, ℓ = 1e-3, χ = 12 is 7e-6; it also stays below the 1e-6
-# of ‖W‖ to which W_⊥ is to vanish.
+# Jin et al.'s r = ε/(χ²ℓ) at ε = 1e-6, ℓ = 1e-3, χ = 12 is 7e-6. It also stays below 1e-6 of ‖W‖,
+# the size to which W_⊥ is to shrink.
 PERTURBATION_RADIUS = 1e-5
 PERTURBATION_INTERVAL = 200
 NUM_SNAPSHOTS = 40
@@ -83,11 +85,11 @@ class Training:
     """A finished training.
 
     Attributes:
-        history: what the descent did.
-        risk: E ℓ(ŷ, y) where it ended, by the exact rule where there is one.
-        certificate: of where it ended; None where only sampling is possible, and for a dataset:
+        history: of the descent.
+        risk: E ℓ(ŷ, y) at the end, exact where that is possible.
+        certificate: of the end; None where the risk can only be sampled, and for a dataset, because
             Stein's lemma, on which the bounds rest, does not hold on a sample.
-        exact_objective: what was certified; None as above.
+        exact_objective: the objective that was certified; None where ``certificate`` is.
     """
 
     history: History
@@ -105,12 +107,12 @@ class Training:
 
 def train(
     student: Student,
-    source: Teacher | Dataset,
+    data: Teacher | Dataset,
     *,
     regularization: float,
     generator: torch.Generator,
     loss: LossName | LossFunction | Loss = "squared",
-    estimator: Estimator = "exact",
+    estimator: RiskEvaluation = "exact",
     nodes: tuple[int, int] = NODES,
     learning_rate: float | None = None,
     gradient_threshold: float | None = None,
@@ -122,136 +124,135 @@ def train(
     """Train ``student`` in place, then certify the point where it ended.
 
     Args:
-        student: the network to train.
-        source: a teacher, whose population risk is minimised, or a dataset with a known subspace.
+        student: the network.
+        data: a teacher, whose population risk is minimised, or a dataset with a known subspace.
         regularization: λ > 0.
-        generator: of the batches and the perturbations.
-        loss: by name, or any function of (predictions, labels), one loss a point.
-        estimator: how a teacher's risk is had: "exact", a rule that never changes (quadrature up
-            to 3 dimensions; beyond, exact as W_⊥ → 0); "antithetic", fresh quasi-random batches
-            mirrored across the teacher's subspace; "sampled", the paper's fresh batches of 50. A
-            dataset decides by itself: "exact" with full batches, else "sampled".
-        nodes: of the exact rule, along and across the teacher (see ``exact_rule``).
-        learning_rate: step size per hidden unit; the estimator's own if None.
-        gradient_threshold: ‖∇f‖ at which PGD perturbs and, where that leads nowhere, ends; 1e-6,
-            less for λ below 1e-5, if None.
-        max_steps: the most steps; the estimator's own number if None.
-        device: where to compute; the CPU if None.
+        generator: draws the batches and the perturbations.
+        loss: a name, or any function of (predictions, labels) with one loss per point.
+        estimator: how a teacher's risk is evaluated: "exact", at fixed points (a quadrature up to 3
+            dimensions; beyond, exact as W_⊥ → 0); "antithetic", in fresh quasi-random batches
+            mirrored across the teacher's subspace; "sampled", in the paper's fresh batches of 50. A
+            dataset is "exact" without a batch size, else "sampled".
+        nodes: of the quadrature, along and across the teacher (see ``exact_expectation``).
+        learning_rate: step size per hidden unit; None chooses by the estimator and the curvature.
+        gradient_threshold: ‖∇f‖ below which PGD perturbs, and ends if f then does not decrease;
+            None is 1e-6, and less for λ below 1e-5.
+        max_steps: the most steps; None chooses by the estimator.
+        device: where to compute; None is the CPU.
         progress: called with step, f and ‖W_⊥‖_F.
-        checkpoints: where to keep the descent, and to go on from.
+        checkpoints: where the descent is stored, and resumed from.
 
     Raises:
-        ValueError: a setting out of its range, or exact estimation where no rule is small enough.
-        Diverged: f is no longer finite; holds what was measured up to there.
+        ValueError: a setting is out of range, or the exact risk would need too many points.
+        Diverged: f is no longer finite; the exception holds what was measured before.
     """
     chosen = as_loss(loss)
-    given = {"learning_rate": learning_rate, "gradient_threshold": gradient_threshold}
-    for name, value in given.items():
-        if value is not None:
-            require_positive(name, value)
-    _require_same_dimension(student, source)
-    if isinstance(source, Dataset):
-        estimator = "exact" if source.batch_size is None else "sampled"
-    examples, exactly = _examples(student, source, chosen, estimator, nodes, generator)
-    settings = SETTINGS[estimator]
+    if learning_rate is not None:
+        require_positive("learning_rate", learning_rate)
+    if gradient_threshold is not None:
+        require_positive("gradient_threshold", gradient_threshold)
+    taken, offered = student.weight.shape[1], data.directions.shape[1]
+    if taken != offered:
+        raise ValueError(f"the student takes inputs of dimension {taken}, the data have {offered}")
+    if isinstance(data, Dataset):
+        estimator = "exact" if data.batch_size is None else "sampled"
+    examples, exact_examples = _examples(student, data, chosen, estimator, nodes, generator)
+    defaults = DEFAULTS[estimator]
     objective = PopulationRisk(student, examples, regularization, chosen).to(device)
-    max_steps = max_steps or settings.max_steps
+    max_steps = max_steps or defaults.max_steps
     history = resumable_descend(
         objective,
-        descent_optimizer(objective, settings, generator, learning_rate, gradient_threshold),
+        descent_optimizer(objective, defaults, generator, learning_rate, gradient_threshold),
         max_steps=max_steps,
         observe=lambda: {"total_weight_norm": float(student.weight.detach().norm())},
         snapshot_steps=log_spaced_steps(max_steps, _num_snapshots(student)),
         progress=progress,
         checkpoints=checkpoints,
     )
-    exact = PopulationRisk(student, exactly, regularization, chosen).to(device) if exactly else None
+    exact: PopulationRisk | None = None
+    if exact_examples:
+        exact = PopulationRisk(student, exact_examples, regularization, chosen).to(device)
     with torch.no_grad():
         risk = float((exact or objective).risk())
     return Training(history, risk, certify(exact) if exact else None, exact)
 
 
-def _require_same_dimension(student: Student, source: Teacher | Dataset) -> None:
-    taken, given = student.weight.shape[1], source.directions.shape[1]
-    if taken != given:
-        raise ValueError(f"the student takes inputs of dimension {taken}, its source gives {given}")
-
-
 def _examples(
     student: Student,
-    source: Teacher | Dataset,
+    data: Teacher | Dataset,
     loss: Loss,
-    estimator: Estimator,
+    estimator: RiskEvaluation,
     nodes: tuple[int, int],
     generator: torch.Generator,
 ) -> tuple[Examples, Examples | None]:
-    """What the descent sees, and what the certificate does: None where there is no exact rule."""
-    if isinstance(source, Dataset):
-        loss.require_labels(source.labels)
-        return source, None  # Stein's lemma, and so the bounds, do not hold on a sample
-    rule = exact_rule(source, sum(student.widths), nodes)
-    exact = Population(source, rule, loss) if rule else None
+    """The examples of the descent, and those of the certificate: None where it is impossible."""
+    if isinstance(data, Dataset):
+        loss.require_labels(data.labels)
+        return data, None
+    expectation = exact_expectation(data, sum(student.widths), nodes)
+    exact = Population(data, expectation, loss) if expectation else None
     if estimator == "exact":
         if exact is None:
             raise ValueError(
-                f"dimension is {source.directions.shape[1]}: an exact rule for this student "
+                f"dimension is {data.directions.shape[1]}: an exact rule for this student "
                 "would be too large; use estimator antithetic or sampled"
             )
         return exact, exact
-    dimension = source.sample_dimension
-    expectation: Expectation = MonteCarlo(dimension, BATCH_SIZE, generator)
-    if estimator == "antithetic":
-        points = QuasiMonteCarlo(dimension, ANTITHETIC_PAIRS, generator)
-        expectation = Antithetic(points, source.sample_directions())
-    return Population(source, expectation, loss), exact
+    dimension = data.sample_dimension
+    if estimator == "sampled":
+        return Population(data, MonteCarlo(dimension, BATCH_SIZE, generator), loss), exact
+    points = QuasiMonteCarlo(dimension, ANTITHETIC_PAIRS, generator)
+    return Population(data, Antithetic(points, data.sample_directions()), loss), exact
 
 
 def _num_snapshots(student: Student) -> int:
-    """As many as fit into ``MAX_SNAPSHOT_NUMBERS``: a wide student's copies are large."""
+    """At most ``NUM_SNAPSHOTS``, and fewer for students whose copies would fill the memory."""
     size = sum(p.numel() for p in student.parameters())
     return min(NUM_SNAPSHOTS, max(2, MAX_SNAPSHOT_NUMBERS // size))
 
 
 def descent_optimizer(
     objective: PopulationRisk,
-    settings: DescentSettings,
+    defaults: DescentDefaults,
     generator: torch.Generator,
     learning_rate: float | None = None,
     gradient_threshold: float | None = None,
 ) -> PerturbedGradientDescent:
-    """One step size per hidden unit: a layer of h units takes steps of h times as much."""
+    """PGD whose step size in a layer of h units is h times the step size per hidden unit."""
     layers = _trained_layers(objective.student)
     rate = learning_rate
     if rate is None:
-        rate = settings.learning_rate_per_unit
+        rate = defaults.learning_rate_per_unit
         if len(layers) > 1:
             rate *= TRAINED_OUTPUT_FACTOR
         curvature = curvature_per_unit(objective, layers)
         if not (math.isfinite(curvature) and curvature > 0):
-            reason = f"the curvature at the start comes out as {curvature}: no step suits it"
-            raise ValueError(f"regularization is {objective.regularization:g}: {reason}")
+            raise ValueError(
+                f"regularization is {objective.regularization:g}: the curvature at the start is "
+                f"computed as {curvature}, for which there is no step size"
+            )
         rate = min(rate, MAX_RELATIVE_STEP / curvature)
     groups: list[dict[str, Any]] = [
         {"params": parameters, "lr": rate * width} for width, parameters in layers
     ]
-    # Lemma 3.1 speaks where √(Kρ) < 2λ: below the paper's λ both thresholds shrink with it.
-    patience = min(1.0, objective.regularization / PAPER_REGULARIZATION)
+    # Lemma 3.1 needs √(Kρ) < 2λ: below the paper's λ both thresholds shrink with it.
+    scale = min(1.0, objective.regularization / PAPER_REGULARIZATION)
     return PerturbedGradientDescent(
         groups,
         lr=rate,
-        momentum=settings.momentum,
-        nesterov=settings.momentum > 0,
-        restart=settings is EXACT,
-        gradient_threshold=gradient_threshold or GRADIENT_THRESHOLD * patience,
+        momentum=defaults.momentum,
+        nesterov=defaults.momentum > 0,
+        restart=defaults is EXACT,
+        gradient_threshold=gradient_threshold or GRADIENT_THRESHOLD * scale,
         perturbation_radius=PERTURBATION_RADIUS,
         perturbation_interval=PERTURBATION_INTERVAL,
-        decrease_threshold=settings.decrease_threshold * patience,
+        decrease_threshold=defaults.decrease_threshold * scale,
         generator=generator,
     )
 
 
 def _trained_layers(student: Student) -> Layers:
-    """The width that scales each layer's steps, and its trained parameters."""
+    """The width that scales each layer's steps, and the layer's trained parameters."""
     hidden = zip(student.widths[1:], student.hidden, strict=True)
     layers: Layers = [
         (student.widths[0], [student.weight, student.bias]),
@@ -263,6 +264,6 @@ def _trained_layers(student: Student) -> Layers:
 
 
 def curvature_per_unit(objective: PopulationRisk, layers: Layers) -> float:
-    """The spectral norm of the Hessian in parameters divided by √width, at the start."""
+    """The spectral norm of the Hessian in parameters divided by √width, at the current point."""
     scales = torch.cat([p.new_full((p.numel(),), w**0.5) for w, layer in layers for p in layer])
     return Hessian(objective, [p for _, layer in layers for p in layer]).spectral_norm(scales)

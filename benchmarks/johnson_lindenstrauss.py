@@ -19,15 +19,14 @@ from derandomization.laboratory.figures import Panel
 from JohnsonLindenstrauss.model import (
     BATCH_SIZE,
     ExpectedDistortion,
-    GaussianEmbedding,
+    PairDistortion,
     SampledDistortion,
+    UnitVectorEmbedding,
     cube_points,
     max_distortion,
 )
-from JohnsonLindenstrauss.pair_train import span, train_pairs
-from JohnsonLindenstrauss.pairs import PairBlocks, balanced, max_pair_distortion, pair_extremes
-from JohnsonLindenstrauss.softmax import PairDistortion
-from JohnsonLindenstrauss.train import SETTINGS, descent_optimizer
+from JohnsonLindenstrauss.pairs import PairBlocks, exact_ratio_range, span
+from JohnsonLindenstrauss.train import SETTINGS, descent_optimizer, train_pairs
 
 POINTS, DIMENSION, COMPONENTS = 100, 500, 30  # figure 6's
 LEVELS = (0.1, 0.02)  # largest distortion of M; the published run ends at 0.017
@@ -57,7 +56,7 @@ def measure(effort: Effort) -> Report:
     return report
 
 
-class DrawnWhole(GaussianEmbedding):
+class DrawnWhole(UnitVectorEmbedding):
     """The published loss as one would write it: 20 matrices A = M + σZ, differentiated through.
 
     The same law as ``SampledDistortion``, which draws Zu in the points' span instead and follows
@@ -79,7 +78,7 @@ def _race(report: Report, effort: Effort) -> None:
     def problem(kind: str) -> Problem:
         generator = torch.Generator().manual_seed(0)
         points = cube_points(POINTS, DIMENSION, generator)
-        kinds: dict[str, Callable[[], GaussianEmbedding]] = {
+        kinds: dict[str, Callable[[], UnitVectorEmbedding]] = {
             EXACT: lambda: ExpectedDistortion(points, COMPONENTS),
             PLAIN: lambda: DrawnWhole(points, COMPONENTS, generator),
             SPAN: lambda: SampledDistortion(points, COMPONENTS, generator),
@@ -89,7 +88,7 @@ def _race(report: Report, effort: Effort) -> None:
         return objective, descent_optimizer(objective, settings, generator)
 
     def gauge(objective: DerandomizationObjective) -> float:
-        assert isinstance(objective, GaussianEmbedding)
+        assert isinstance(objective, UnitVectorEmbedding)
         return max_distortion(objective.mean, objective.points)
 
     limits = {EXACT: 500, PLAIN: 5_000, SPAN: 5_000}
@@ -165,9 +164,8 @@ def _embeddings(points: Tensor, k: int, quick: bool) -> dict[str, Callable[[], f
         transformer = kind(k, random_state=0, **options).fit(data)  # type: ignore[attr-defined]
         rows = transformer.components_
         matrix = torch.from_numpy(rows.toarray() if hasattr(rows, "toarray") else rows)
-        if not rescaled:
-            return max_pair_distortion(matrix, points)
-        return balanced(*pair_extremes(matrix, points))[1]
+        ratios = exact_ratio_range(matrix, points)
+        return ratios.balanced_distortion if rescaled else ratios.distortion
 
     return {
         "learned": learned,
@@ -184,7 +182,7 @@ def _gaussian_until(points: Tensor, k: int, seconds: float) -> float:
     data = points.numpy()
     while now().since(started).cpu < seconds:
         matrix = GaussianRandomProjection(k, random_state=seed).fit(data).components_
-        best = min(best, max_pair_distortion(torch.from_numpy(matrix), points))
+        best = min(best, exact_ratio_range(torch.from_numpy(matrix), points).distortion)
         seed += 1
     return float(best)
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from derandomization.laboratory.memory import keep_freed_memory
+from derandomization.laboratory.workers import prepare_process
 
 STATUS = Path("/proc/self/status")
 RESET_PEAK = Path("/proc/self/clear_refs")  # writing 5 forgets the peak so far (proc(5))
@@ -168,8 +167,7 @@ def footprint(function: Callable[..., Any], *arguments: Any) -> Footprint:
 
 
 def _watched(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Footprint:
-    torch.set_num_threads(1)
-    keep_freed_memory()
+    prepare_process()
     # Not getrusage: a child's maximum there begins at its parent's.
     before = _resident("VmRSS")
     if RESET_PEAK.exists():

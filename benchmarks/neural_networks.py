@@ -11,11 +11,11 @@ from benchmarks.measure import fastest_step, fitted_exponent, footprint
 from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
 from benchmarks.report import Effort, Report, Row, growth_panel
 from derandomization import DerandomizationObjective, Expectation, MonteCarlo
+from NeuralNetworks.expectations import exact_expectation
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Population, PopulationRisk
-from NeuralNetworks.rules import exact_rule
 from NeuralNetworks.studies.optimizers import ADAM_LEARNING_RATE
-from NeuralNetworks.train import BATCH_SIZE, SETTINGS, Estimator, descent_optimizer
+from NeuralNetworks.train import BATCH_SIZE, DEFAULTS, RiskEvaluation, descent_optimizer
 
 LEVELS = (1e-1, 1e-2, 1e-4, 1e-6)  # ‖W⊥‖/‖W‖
 REGULARIZATION = 1e-5  # the paper's
@@ -39,14 +39,14 @@ def measure(effort: Effort) -> Report:
 
 
 def problem(
-    estimator: Estimator, width: int, dimension: int = 2
+    estimator: RiskEvaluation, width: int, dimension: int = 2
 ) -> tuple[PopulationRisk, torch.Generator]:
     """Figure 3's risk from its usual start."""
     generator = torch.Generator().manual_seed(0)
     student, teacher = Student(dimension, width, generator), Teacher(dimension)
     rule: Expectation | None = MonteCarlo(dimension, BATCH_SIZE, generator)
     if estimator == "exact":
-        rule = exact_rule(teacher, width)
+        rule = exact_expectation(teacher, width)
     if rule is None:
         raise ValueError(f"there is no exact rule for h = {width}, d = {dimension}")
     return PopulationRisk(student, Population(teacher, rule), REGULARIZATION), generator
@@ -55,7 +55,7 @@ def problem(
 def steps(width: int, dimension: int, count: int) -> None:
     """Some steps of exact PGD."""
     objective, generator = problem("exact", width, dimension)
-    optimizer = descent_optimizer(objective, SETTINGS["exact"], generator)
+    optimizer = descent_optimizer(objective, DEFAULTS["exact"], generator)
     for _ in range(count):
         optimizer.step(_closure(objective, optimizer))
 
@@ -78,9 +78,9 @@ def _closure(
     return closure
 
 
-def _pgd(estimator: Estimator, width: int) -> Problem:
+def _pgd(estimator: RiskEvaluation, width: int) -> Problem:
     objective, generator = problem(estimator, width)
-    return objective, descent_optimizer(objective, SETTINGS[estimator], generator)
+    return objective, descent_optimizer(objective, DEFAULTS[estimator], generator)
 
 
 def _adam(width: int) -> Problem:
@@ -103,7 +103,7 @@ def _race(report: Report, effort: Effort) -> None:
     _adam(width)[1].zero_grad()  # torch's optimizers import its compiler once: off the clock
     builds: dict[str, tuple[Callable[[], Problem], int]] = {
         EXACT: (partial(_pgd, "exact", width), 400),
-        SAMPLED: (partial(_pgd, "sampled", width), SETTINGS["sampled"].max_steps),
+        SAMPLED: (partial(_pgd, "sampled", width), DEFAULTS["sampled"].max_steps),
         "Adam, exact risk": (partial(_adam, width), 1_500),
         "LBFGS, exact risk, 20 iterations a step": (partial(_lbfgs, width), 75),
     }
@@ -158,7 +158,7 @@ def _step_seconds(
     seconds, sizes = [], []
     for width, dimension in shapes:
         objective, generator = problem("exact", width, dimension)
-        optimizer = descent_optimizer(objective, SETTINGS["exact"], generator, learning_rate=1e-3)
+        optimizer = descent_optimizer(objective, DEFAULTS["exact"], generator, learning_rate=1e-3)
         closure = _closure(objective, optimizer)
         seconds.append(
             fastest_step(

@@ -22,8 +22,8 @@ from benchmarks.report import Effort, Report, Row, Target
 from derandomization.checks import require_at_least
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.figures import save
-from derandomization.laboratory.memory import keep_freed_memory
 from derandomization.laboratory.run import environment, plain, readable
+from derandomization.laboratory.workers import prepare_process
 
 PARTS = ("core", "startup", "neural_networks", "johnson_lindenstrauss", "maxcut", "gset")
 PUBLISHED, TRIAL = Path("benchmarks"), Path("results/benchmarks")
@@ -71,7 +71,7 @@ def main(config: Config) -> None:
     """Run the parts, each written as soon as it is there."""
     effort = Effort(1 if config.quick else config.repeats, config.quick, config.gset)
     folder, console = config.folder(), Console()
-    keep_freed_memory()  # as every descent does
+    prepare_process()
     folder.mkdir(parents=True, exist_ok=True)
     for name in config.parts():
         console.print(f"[bold]{name}[/]")

@@ -30,7 +30,7 @@ HEAVY = {
     "scipy.optimize": "the ε of a union bound",
     "matplotlib": "figures",
     "networkx": "graphs",
-    "sklearn": "LearnedProjection, where it is installed",
+    "sklearn": "LearnedProjection",
     "dwave": "a study's baseline",
     "cvxpy": "tests and benchmarks",
 }

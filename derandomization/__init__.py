@@ -1,7 +1,7 @@
 """One lemma: optimising E_x[g(Wx + b)] + λ‖W‖² to a second-order stationary point drives W to 0."""
 
 from derandomization.certificate import Certificate, certify, sharp_weight_bound
-from derandomization.descent import Descent, Diverged, History, descend, log_spaced_steps
+from derandomization.descent import Descent, Diverged, History, descend
 from derandomization.expectations import Expectation, GaussHermite, MonteCarlo, QuasiMonteCarlo
 from derandomization.objective import DerandomizationObjective
 from derandomization.optimizers import HessianDescent, PerturbedGradientDescent
@@ -20,6 +20,5 @@ __all__ = [
     "QuasiMonteCarlo",
     "certify",
     "descend",
-    "log_spaced_steps",
     "sharp_weight_bound",
 ]

@@ -35,8 +35,7 @@ class History:
 
     Attributes:
         value: f, ``[steps + 1]``.
-        gradient_norm: ‖∇f‖₂ over all parameters, ``[steps + 1]``.
-        weight_norm: ‖W‖_F, ``[steps + 1]``.
+        gradient_norm, weight_norm: ‖∇f‖₂ over all parameters and ‖W‖_F, ``[steps + 1]``.
         observations: the numbers that ``observe`` returned: by name, an array ``[steps + 1]``.
         snapshots: parameters by name at the steps asked for, on the CPU.
         perturbation_steps: the steps at which noise was added.
@@ -59,35 +58,19 @@ class History:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything but the snapshots, by name, for ``numpy.savez``."""
-        return {
-            "value": self.value,
-            "gradient_norm": self.gradient_norm,
-            "weight_norm": self.weight_norm,
-            "perturbation_steps": self.perturbation_steps,
-            **self.observations,
-        }
+        names = ("value", "gradient_norm", "weight_norm", "perturbation_steps")
+        return {name: getattr(self, name) for name in names} | dict(self.observations)
 
 
 class Diverged(FloatingPointError):  # noqa: N818 - it says what happened
-    """f is no longer finite, or far above where it began.
-
-    Attributes:
-        history: what was measured up to there; its last row is the one that diverged.
-    """
+    """f is no longer finite, or far above its start; the last row of ``history`` is that point."""
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
         self.history = history
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the message and the history, so that another process can raise it."""
         return type(self), (str(self), self.history)
-
-
-def log_spaced_steps(max_steps: int, count: int) -> frozenset[int]:
-    """At most ``count`` distinct steps from 0 to ``max_steps``, evenly spaced in log(1 + step)."""
-    spaced = np.expm1(np.linspace(0, math.log1p(max_steps), count))
-    return frozenset(int(step) for step in np.rint(spaced))
 
 
 def descend(
@@ -122,13 +105,7 @@ def descend(
 class Descent:
     """A descent that can be saved between two steps and continued in another process.
 
-    Args:
-        objective: f; its parameters are changed in place.
-        optimizer: over its parameters.
-        observe: numbers to record beside f, its gradient and ‖W‖_F.
-
-    Attributes:
-        ended: whether there is nothing left to do.
+    Its arguments are those of ``descend``; ``ended`` says whether nothing is left to do.
     """
 
     def __init__(
@@ -139,17 +116,15 @@ class Descent:
     ) -> None:
         self._objective = objective
         self._optimizer = optimizer
-        self._observe = observe
-        self._parameters = [p for p in objective.parameters() if p.requires_grad]
-        self._evaluations: list[dict[str, float]] = []
+        self._observe = observe or dict
+        self._evaluations: list[dict[str, float]] = []  # of the current step
+        self._columns: dict[str, list[float]] = {"value": []}
         self._snapshots: dict[int, dict[str, Tensor]] = {}
         self._best: dict[str, Tensor] = {}
-        self._candidate: dict[str, Tensor] = {}
         self._best_value = self._lowest = math.inf
         self._reference = -math.inf  # the highest f at the start or right after a perturbation
         self._risen = 0
         self._started = time.perf_counter()
-        self._rows: list[dict[str, float]] = []
         self.complaint = ""
         self.ended = False
 
@@ -160,30 +135,28 @@ class Descent:
         snapshot_steps: Collection[int] = (),
         on_step: StepCallback | None = None,
     ) -> History:
-        """Descend from where it stands to its end; arguments and errors as ``descend`` has them."""
+        """Descend from the current point to the end; arguments and errors as for ``descend``."""
         require_at_least("max_steps", max_steps, 1)
-        if self.ended:
-            return self._finished()
-        for step in range(len(self._rows), max_steps):
-            if step in snapshot_steps:
-                self._snapshots[step] = self._copies()
-            before = self._measure()
-            self._optimizer.step(self._closure)  # type: ignore[arg-type]
-            if getattr(self._optimizer, "terminated", False):
-                break
-            self._record(before)
-            if on_step:
-                on_step(step, self._rows[-1]["value"], before["weight_norm"])
-        self._evaluations.clear()
-        self._closure()
-        self._snapshots[len(self._rows)] = self._copies()
-        self._record(self._measure())
-        self.ended = True
-        return self.history()
-
-    def _finished(self) -> History:
         if self.complaint:
             raise Diverged(self.complaint, self.history())
+        while not self.ended:
+            step = len(self._columns["value"])
+            last = step >= max_steps or getattr(self._optimizer, "terminated", False)
+            if last or step in snapshot_steps:
+                self._snapshots[step] = self._copies(cpu=True)
+            point = {} if step % BEST_EVERY else self._copies()
+            before = {"weight_norm": self._objective.weight_norm(), **self._observe()}
+            self._evaluations.clear()
+            if last:
+                self._closure()
+            else:
+                self._optimizer.step(self._closure)  # type: ignore[arg-type]
+                if getattr(self._optimizer, "terminated", False):
+                    continue
+            self._record(before, point)
+            self.ended = last
+            if on_step and not last:
+                on_step(step, self._columns["value"][-1], before["weight_norm"])
         return self.history()
 
     def _closure(self) -> Tensor:
@@ -191,57 +164,44 @@ class Descent:
         self._optimizer.zero_grad()
         value = self._objective()
         value.backward()
-        norm = total_norm([p.grad for p in self._parameters if p.grad is not None])
+        trained = [p for p in self._objective.parameters() if p.requires_grad]
+        norm = total_norm([p.grad for p in trained if p.grad is not None])
         self._evaluations.append({"value": float(value.detach()), "gradient_norm": norm})
         return value.detach()
 
-    def _measure(self) -> dict[str, float]:
-        """The numbers of the point before a step that evaluating f does not give."""
-        if len(self._rows) % BEST_EVERY == 0:
-            named = self._objective.named_parameters()
-            self._candidate = {name: p.detach().clone() for name, p in named}
-        observed = self._observe() if self._observe else {}
-        return {"weight_norm": self._objective.weight_norm(), **observed}
-
-    def _record(self, before: Mapping[str, float]) -> None:
+    def _record(self, before: Mapping[str, float], point: dict[str, Tensor]) -> None:
         """Append the row of the point before a step; raise ``Diverged`` where f diverged."""
         # A step may evaluate f again where it perturbed to; the first time is the point before.
-        row = {**self._evaluations[0], **before}
-        value = row["value"]
-        if not self._rows or len(self._evaluations) > 1:
+        value = self._evaluations[0]["value"]
+        if not self._columns["value"] or len(self._evaluations) > 1:
             self._reference = max(self._reference, self._evaluations[-1]["value"])
-        self._evaluations.clear()
-        if len(self._rows) % BEST_EVERY == 0 and value < self._best_value:
-            self._best_value, self._best = value, self._candidate
-        self._rows.append(row)
+        if point and value < self._best_value:
+            self._best_value, self._best = value, point
+        for name, number in {**self._evaluations[0], **before}.items():
+            self._columns.setdefault(name, []).append(number)
         self._lowest = min(self._lowest, value)
         gained = self._reference - self._lowest
         far = value > self._reference + DIVERGED_FACTOR * max(abs(self._reference), gained)
         self._risen = self._risen + 1 if far else 0
         if not math.isfinite(value) or self._risen >= DIVERGED_STEPS:
-            self._diverge(value)
+            history = self.history()
+            self._restore(self._best)
+            self.complaint, self.ended = self._advice(value), True
+            raise Diverged(self.complaint, history)
 
-    def _diverge(self, value: float) -> None:
-        """Go back to the best point and say what to change."""
-        history = self.history()
-        if len(self._rows) == 1:
-            self.complaint = (
-                f"the objective is {value} at step 0, where the descent starts: check the loss"
-            )
-        else:
-            rate = self._optimizer.param_groups[0].get("lr")
-            now = "" if rate is None else f", now {rate:g}"
-            happened = "became" if not math.isfinite(value) else "rose far above its start, to"
-            self.complaint = (
-                f"the objective {happened} {value:g} at step {len(self._rows) - 1}: "
-                f"lower the learning rate{now}"
-            )
-        self._restore(self._best)
-        self.ended = True
-        raise Diverged(self.complaint, history)
+    def _advice(self, value: float) -> str:
+        """What happened and what to change."""
+        step = len(self._columns["value"]) - 1
+        if step == 0:
+            return f"the objective is {value} at step 0, where the descent starts: check the loss"
+        rate = self._optimizer.param_groups[0].get("lr")
+        now = "" if rate is None else f", now {rate:g}"
+        happened = "became" if not math.isfinite(value) else "rose far above its start, to"
+        return f"the objective {happened} {value:g} at step {step}: lower the learning rate{now}"
 
-    def _copies(self) -> dict[str, Tensor]:
-        return {n: p.detach().cpu().clone() for n, p in self._objective.named_parameters()}
+    def _copies(self, *, cpu: bool = False) -> dict[str, Tensor]:
+        named = [(name, p.detach()) for name, p in self._objective.named_parameters()]
+        return {name: (p.cpu() if cpu else p).clone() for name, p in named}
 
     @torch.no_grad()
     def _restore(self, copies: Mapping[str, Tensor]) -> None:
@@ -251,7 +211,7 @@ class Descent:
 
     def history(self) -> History:
         """What was recorded so far."""
-        columns = self._columns()
+        columns = {name: np.array(column) for name, column in self._columns.items()}
         perturbed = getattr(self._optimizer, "perturbation_steps", [])
         return History(
             value=columns.pop("value"),
@@ -264,9 +224,6 @@ class Descent:
             seconds=time.perf_counter() - self._started,
         )
 
-    def _columns(self) -> dict[str, np.ndarray]:
-        return {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
-
     def state_dict(self) -> dict[str, Any]:
         """What another process needs to continue: plain types and tensors only.
 
@@ -277,9 +234,9 @@ class Descent:
         if self.ended:
             optimizer["state"] = {}
         return {
-            "parameters": self._copies(),
+            "parameters": self._copies(cpu=True),
             "optimizer": optimizer,
-            "columns": {n: torch.from_numpy(column) for n, column in self._columns().items()},
+            "columns": {n: torch.tensor(c, dtype=torch.float64) for n, c in self._columns.items()},
             "snapshots": self._snapshots,
             "best": self._best,
             "numbers": {name: getattr(self, name) for name in _NUMBERS},
@@ -290,9 +247,7 @@ class Descent:
         """Restore what ``state_dict`` returned."""
         self._restore(state["parameters"])
         self._optimizer.load_state_dict(state["optimizer"])
-        columns = {name: column.tolist() for name, column in state["columns"].items()}
-        rows = zip(*columns.values(), strict=True)
-        self._rows = [dict(zip(columns, row, strict=True)) for row in rows]
+        self._columns = {name: column.tolist() for name, column in state["columns"].items()}
         self._snapshots, self._best = state["snapshots"], state["best"]
         for name, value in state["numbers"].items():
             setattr(self, name, value)

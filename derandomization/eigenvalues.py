@@ -1,4 +1,4 @@
-"""The smallest eigenvalue of a symmetric operator, with the error it was found to."""
+"""The smallest eigenvalue of a symmetric operator, with a bound on its error."""
 
 from dataclasses import dataclass, field
 
@@ -7,9 +7,9 @@ import scipy.linalg
 import scipy.sparse.linalg as spla
 from jaxtyping import Float
 
-# Up to this size n products and a dense solve cost no more than Lanczos, and miss nothing.
+# Up to this size a dense solve costs no more than Lanczos, and it misses no eigenvalue.
 DENSE_SIZE = 128
-LANCZOS_VECTORS = 40  # twice ARPACK's default: fewer restarts where eigenvalues cluster at zero
+LANCZOS_VECTORS = 40  # twice ARPACK's default: fewer restarts where eigenvalues cluster at 0
 
 
 class LanczosError(ValueError):
@@ -21,9 +21,8 @@ class Eigenvalue:
     """An approximate eigenvalue; an exact one lies within ``residual`` of ``value``.
 
     Attributes:
-        value: vᵀAv.
-        residual: ‖Av − value·v‖, and the rounding that may hide in it.
-        vector: v, of unit length.
+        value, vector: vᵀAv and the unit vector v.
+        residual: ‖Av − value·v‖ plus a bound on its rounding error.
     """
 
     value: float
@@ -44,19 +43,11 @@ def smallest_eigenvalue(
     seed: int = 0,
     dense_size: int = DENSE_SIZE,
 ) -> Eigenvalue:
-    """λ_min of a symmetric operator: dense when small, else Lanczos from a seeded start.
+    """λ_min of a symmetric operator: dense up to ``dense_size`` rows, else by Lanczos.
 
-    Cost: one product a Lanczos step, or ``size`` products when dense; one more for the residual.
-
-    Args:
-        operator: symmetric, anything that multiplies a numpy vector.
-        tolerance: residual asked of Lanczos, in the operator's units.
-        seed: of the start vector.
-        dense_size: up to this size the answer is certain; above it Lanczos finds λ_min with
-            probability one over its start, and its residual tells how closely.
-
-    Raises:
-        LanczosError: Lanczos did not converge; says how far it came. A ValueError.
+    The dense answer is certain. Lanczos finds λ_min with probability one over its seeded start
+    vector, to a residual of ``tolerance`` in the operator's units, or raises ``LanczosError``.
+    Cost: one product per Lanczos step, or one per row when dense; one more for the residual.
     """
     size = operator.shape[0]
     if size <= dense_size:
@@ -70,7 +61,7 @@ def smallest_eigenvalue(
 
 
 def _by_dense_solve(operator: spla.LinearOperator) -> tuple[np.ndarray, float]:
-    """The unit eigenvector, and the size of the operator that rounding is relative to."""
+    """The unit eigenvector, and the norm of the operator, to which rounding is relative."""
     dense = operator @ np.eye(operator.shape[0])
     dense = (dense + dense.T) / 2
     _, vectors = scipy.linalg.eigh(dense, subset_by_index=(0, 0))
@@ -82,7 +73,7 @@ def _by_lanczos(
 ) -> tuple[np.ndarray, float]:
     """The same by Lanczos on σI − A, with σ above A's spectral radius.
 
-    There ARPACK's relative tolerance becomes an absolute one: λ_min itself may be zero.
+    This turns ARPACK's relative tolerance into an absolute one: λ_min itself may be zero.
     """
     size = operator.shape[0]
     rng = np.random.default_rng(seed)
@@ -91,7 +82,7 @@ def _by_lanczos(
     if not np.any(operator @ start):  # the zero operator, on which ARPACK can't start
         return start, 0.0
     try:
-        # ARPACK draws a new vector where it meets an invariant subspace: from ``rng``, to repeat.
+        # ARPACK draws new vectors at an invariant subspace: from ``rng``, so that runs repeat.
         largest = spla.eigsh(
             operator, k=1, which="LM", v0=start, tol=1e-2, return_eigenvectors=False, rng=rng
         )
@@ -100,13 +91,7 @@ def _by_lanczos(
             operator.shape, matvec=lambda v: shift * v - operator @ v, dtype=np.float64
         )
         _, vectors = spla.eigsh(
-            flipped,
-            k=1,
-            which="LA",
-            v0=start,
-            tol=tolerance / shift,
-            ncv=LANCZOS_VECTORS,
-            rng=rng,
+            flipped, k=1, which="LA", v0=start, tol=tolerance / shift, ncv=LANCZOS_VECTORS, rng=rng
         )
     except spla.ArpackNoConvergence as failure:
         raise LanczosError(

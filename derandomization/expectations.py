@@ -1,4 +1,4 @@
-"""E over x ~ N(0, I_d) as points and weights: exact quadrature, or a fresh batch per call."""
+"""Expectations over x ~ N(0, I_d) as points and weights: fixed quadrature, or fresh batches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from torch.quasirandom import SobolEngine
 from derandomization.checks import require_at_least, require_between
 
 MAX_QUADRATURE_DIMENSION = 3
-# Nodes of an axis this light lie six deviations out and move an O(1) risk by less than 1e-7.
+# Nodes of smaller weight lie six deviations out and change an O(1) risk by less than 1e-7.
 NEGLIGIBLE_WEIGHT = 1e-8
 
 
@@ -22,12 +22,15 @@ def standard_normal(
 ) -> Float[Tensor, "..."]:
     """Independent N(0, 1) entries, with the dtype and on the device of ``like``.
 
-    Drawn on the generator's own device, so that one seed gives the same numbers everywhere; by
-    torch's default generator if there is none.
+    They are drawn on the generator's own device, so that one seed gives the same numbers on every
+    device; without a generator, by torch's default one.
     """
     device = like.device if generator is None else generator.device
     drawn = torch.randn(shape, dtype=like.dtype, device=device, generator=generator)
     return drawn.to(like.device)
+
+
+Points = tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]
 
 
 class Expectation(nn.Module, ABC):
@@ -37,7 +40,7 @@ class Expectation(nn.Module, ABC):
     """
 
     @abstractmethod
-    def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
+    def forward(self) -> Points:
         """The points and their weights, which sum to one."""
 
 
@@ -45,14 +48,11 @@ class GaussHermite(Expectation):
     """Tensor-product Gauss–Hermite rule: exact for polynomials of degree < 2n along an n-node axis.
 
     Args:
-        num_nodes: nodes on each axis; their count is d, 1 to 3. Beyond, the tensor product is too
+        num_nodes: at least 2 on each of d axes, 1 ≤ d ≤ 3. Beyond three the product is too
             large: use ``MonteCarlo``.
         basis: orthonormal rows (d×d) along which the axes are laid; the standard ones by default.
-            Axes laid along and across a teacher's subspace keep every reflection of the
-            complement: W_⊥ = 0 is stationary for the rule exactly as it is for the Gaussian.
-
-    Raises:
-        ValueError: more than 3 axes, or fewer than 2 nodes on one.
+            Axes along and across a teacher's subspace keep every reflection of the complement, so
+            that W_⊥ = 0 is stationary for the rule exactly as it is for the Gaussian.
     """
 
     def __init__(
@@ -72,15 +72,15 @@ class GaussHermite(Expectation):
         self.register_buffer("points", points)
         self.register_buffer("weights", torch.from_numpy(weights))
 
-    def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
+    def forward(self) -> Points:
         return self.points, self.weights
 
 
 def _axis(count: int) -> tuple[np.ndarray, np.ndarray]:
     """One axis without its negligible nodes, scaled back to E[1] = E[x²] = 1.
 
-    Stein's identity near W = 0 rests on E[xxᵀ] = I, given the other axes too: so nodes are dropped
-    axis by axis, not by their weight in the product.
+    Stein's identity near W = 0 needs E[xxᵀ] = I given the other axes too, so nodes are dropped axis
+    by axis and not by their weight in the product.
     """
     nodes, weights = np.polynomial.hermite_e.hermegauss(count)
     weights = weights / weights.sum()
@@ -90,15 +90,9 @@ def _axis(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class MonteCarlo(Expectation):
-    """A fresh batch of standard normal points at every call: unbiased, any dimension.
+    """A fresh batch of standard normal points at every call: unbiased, any dimension d ≥ 1.
 
-    Args:
-        dimension: d ≥ 1.
-        num_samples: points per batch.
-        generator: source of the draws; owned by the caller, so a run can be repeated.
-
-    Raises:
-        ValueError: a dimension or a batch below 1.
+    The caller owns the generator, so that a run can be repeated.
     """
 
     def __init__(self, dimension: int, num_samples: int, generator: torch.Generator) -> None:
@@ -109,7 +103,7 @@ class MonteCarlo(Expectation):
         self.weights: Tensor
         self.register_buffer("weights", torch.full((num_samples,), 1 / num_samples).double())
 
-    def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
+    def forward(self) -> Points:
         shape = (self.num_samples, self.dimension)
         points = standard_normal(*shape, generator=self.generator, like=self.weights)
         return points, self.weights
@@ -119,18 +113,8 @@ class QuasiMonteCarlo(Expectation):
     """The next points of one scrambled Sobol sequence at every call, through the normal quantile.
 
     Each point is standard normal, so a batch is unbiased; together the batches fill the space more
-    evenly than independent draws.
-
-    Args:
-        dimension: d, 1 to 21 201.
-        num_samples: points per batch; powers of 2 are the most even.
-        generator: draws the seed of the scrambling.
-
-    Raises:
-        ValueError: a dimension out of range or a batch below 1.
-
-    References:
-        Owen, *Randomly Permuted (t,m,s)-Nets and (t,s)-Sequences*, 1995.
+    evenly than independent draws (Owen, *Randomly Permuted (t,m,s)-Nets*, 1995), most of all if
+    ``num_samples`` is a power of 2. At most 21 201 dimensions; the generator seeds the scrambling.
     """
 
     def __init__(self, dimension: int, num_samples: int, generator: torch.Generator) -> None:
@@ -142,8 +126,8 @@ class QuasiMonteCarlo(Expectation):
         self.weights: Tensor
         self.register_buffer("weights", torch.full((num_samples,), 1 / num_samples).double())
 
-    def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
+    def forward(self) -> Points:
         uniform = self.engine.draw(len(self.weights), dtype=torch.float64)
-        # Sobol points are multiples of 2^-MAXBIT, 0 among them: half a step up none is at an end.
+        # Sobol points are multiples of 2^-MAXBIT, 0 included: half a step more keeps them from it.
         points = torch.special.ndtri(uniform + 0.5**SobolEngine.MAXBIT / 2)
         return points.to(self.weights), self.weights

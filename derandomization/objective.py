@@ -1,4 +1,4 @@
-"""The one abstraction: Eq. 1 of the paper as a torch module."""
+"""The objective of the lemma, Eq. 1 of the paper, as a torch module."""
 
 from abc import ABC, abstractmethod
 
@@ -13,14 +13,11 @@ from derandomization.checks import require_positive
 class DerandomizationObjective(nn.Module, ABC):
     """f(W, b; θ) = E_x[g_θ(Wx + b)] + λ‖W‖_F², x ~ N(0, I) (Eq. 1).
 
-    A subclass says what the expectation is and which of its parameters are W and b; every
+    A subclass defines the expectation and says which of its parameters are W and b; every
     parameter is an ``nn.Parameter``. ``descend`` minimises any subclass, ``certify`` certifies it.
 
     Args:
-        regularization: λ > 0, the weight of ‖W‖_F². Dimensionless, on the scale of g.
-
-    Raises:
-        ValueError: if λ is not positive and finite.
+        regularization: λ > 0, the weight of ‖W‖_F², on the scale of g; else a ``ValueError``.
 
     References:
         Tsikouras, Pantis, Mitliagkas, Tzamos, *A Derandomization Framework for Structure
@@ -33,14 +30,14 @@ class DerandomizationObjective(nn.Module, ABC):
 
     @abstractmethod
     def expected_value(self) -> Float[Tensor, ""]:
-        """E_x[g_θ(Wx + b)]: exact wherever a formula exists, an unbiased estimate elsewhere."""
+        """E_x[g_θ(Wx + b)]: exact where a formula exists, else an unbiased estimate."""
 
     @abstractmethod
     def random_weights(self) -> Float[Tensor, "..."]:
-        """W, what the lemma drives to zero, as a *linear isometric* image of the parameters.
+        """W, which the lemma drives to zero, as a *linear isometric* image of the parameters.
 
-        Linear: the same map applied to a gradient gives the gradient in W. Isometric: where the
-        parameters hold fewer numbers than W, the norm returned is still ‖W‖_F.
+        Linear: the same map applied to a gradient gives the gradient in W. Isometric: where there
+        are fewer parameters than entries of W, the norm returned is still ‖W‖_F.
         """
 
     @abstractmethod
@@ -52,7 +49,7 @@ class DerandomizationObjective(nn.Module, ABC):
         return None
 
     def bias_hessian(self) -> LinearOperator | None:
-        """∂²f/∂b² where the objective stands; None where only autograd knows it."""
+        """∂²f/∂b² at the current point; None where autograd has to compute it."""
         return None
 
     def forward(self) -> Float[Tensor, ""]:
@@ -61,5 +58,5 @@ class DerandomizationObjective(nn.Module, ABC):
 
     @torch.no_grad()
     def weight_norm(self) -> float:
-        """‖W‖_F now."""
+        """‖W‖_F at the current point."""
         return float(self.random_weights().norm())

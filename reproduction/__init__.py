@@ -1,1 +1,8 @@
-"""The roof: runs the three experiments and says, claim by claim, what holds."""
+"""Runs the experiments and reports, claim by claim, what holds."""
+
+# The one list of all experiments: folders whose main.py has Config, main, STUDIES and CLAIMS.
+EXPERIMENTS = (
+    "NeuralNetworks",
+    "MAXCUT",
+    "JohnsonLindenstrauss",
+)

@@ -1,4 +1,4 @@
-"""Where the paper, its published code and this reproduction differ, as far as a run can show."""
+"""Where the paper, its published code and this reproduction differ, with the numbers from a run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,25 +7,26 @@ from typing import Any
 from reproduction.evidence import Record, summary
 
 Data = dict[str, Any]
+NETWORKS, MAXCUT, EMBEDDING = "NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss"
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number of a results.json.
+    """A number from results.json files.
 
     Attributes:
-        label: what it is.
-        experiment: whose.
-        kind: its estimator.
-        read: finds it in the record.
-        default_only: of the default seed alone, which draws the paper's own graph.
+        label: what the report calls it.
+        experiment: the experiment that measures it.
+        value: its name among the results, or a function that computes it from the results.json.
+        estimator: of the runs to read.
+        default_seed_only: whether it is about the data that the default seed draws.
     """
 
     label: str
     experiment: str
-    kind: str
-    read: Callable[[Data], float]
-    default_only: bool = False
+    value: str | Callable[[Data], float]
+    estimator: str = "exact"
+    default_seed_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,24 +38,20 @@ class Difference:
     numbers: tuple[Number, ...]
 
 
-def _result(name: str) -> Callable[[Data], float]:
-    return lambda data: float(data["results"][name])
+def _paper_graph(label: str, value: str | Callable[[Data], float]) -> Number:
+    return Number(label, MAXCUT, value, default_seed_only=True)
 
 
 def _guarantee(data: Data) -> float:
-    """0.878·OPT: Theorem 5.2's first claim has the ratio."""
+    """Return 0.878·OPT; the first claim of Theorem 5.2 contains the ratio."""
     ratio = next(claim["paper"] for claim in data["claims"] if claim["id"] == "T5.2")
     return float(ratio * data["results"]["optimum"])
 
 
-def _graph(label: str, read: Callable[[Data], float]) -> Number:
-    return Number(label, "MAXCUT", "exact", read, default_only=True)
-
-
 def _both(label: str, experiment: str, name: str) -> tuple[Number, Number]:
     return (
-        Number(f"{label}, exact", experiment, "exact", _result(name)),
-        Number(f"{label}, sampled", experiment, "sampled", _result(name)),
+        Number(f"{label}, exact", experiment, name),
+        Number(f"{label}, sampled", experiment, name, estimator="sampled"),
     )
 
 
@@ -65,13 +62,13 @@ DIFFERENCES = (
         "Williamson guarantee, and not what their rounding cuts on average. The published code "
         "rounds eigenvectors of the adjacency matrix; here the vectors solve the relaxation.",
         (
-            _graph("0.878·OPT", _guarantee),
-            _graph("Goemans–Williamson, exact mean", _result("expected_cut_start")),
-            _graph("Goemans–Williamson, mean of 1 000", _result("goemans_williamson_mean")),
-            _graph("uniformly random cut", lambda data: data["results"]["num_edges"] / 2),
-            _graph("deterministic cut", _result("cut_value_before_polish")),
-            _graph("optimum by enumeration", _result("optimum")),
-            _graph("value of the relaxation", _result("sdp_value")),
+            _paper_graph("0.878·OPT", _guarantee),
+            _paper_graph("Goemans–Williamson, exact mean", "expected_cut_start"),
+            _paper_graph("Goemans–Williamson, mean of 1 000", "goemans_williamson_mean"),
+            _paper_graph("uniformly random cut", lambda data: data["results"]["num_edges"] / 2),
+            _paper_graph("deterministic cut", "cut_value_before_polish"),
+            _paper_graph("optimum by enumeration", "optimum"),
+            _paper_graph("value of the relaxation", "sdp_value"),
         ),
     ),
     Difference(
@@ -79,15 +76,11 @@ DIFFERENCES = (
         "The published baseline of figure 6 is the worst of 20 Gaussian embeddings. A user draws "
         "one, which is much better; claim F6 compares with that.",
         (
-            Number("one draw, mean", "JohnsonLindenstrauss", "exact", _result("random_mean")),
-            Number("one draw, best", "JohnsonLindenstrauss", "exact", _result("random_min")),
-            Number(
-                "worst of 20, mean", "JohnsonLindenstrauss", "exact", _result("worst_of_20_mean")
-            ),
-            Number(
-                "worst of 20, best", "JohnsonLindenstrauss", "exact", _result("worst_of_20_min")
-            ),
-            *_both("learned", "JohnsonLindenstrauss", "max_distortion"),
+            Number("one draw, mean", EMBEDDING, "random_mean"),
+            Number("one draw, best", EMBEDDING, "random_min"),
+            Number("worst of 20, mean", EMBEDDING, "worst_of_20_mean"),
+            Number("worst of 20, best", EMBEDDING, "worst_of_20_min"),
+            *_both("learned", EMBEDDING, "max_distortion"),
         ),
     ),
     Difference(
@@ -95,9 +88,9 @@ DIFFERENCES = (
         "The paper trains on fresh batches of 50 for 10 000 steps. Their noise keeps ‖W⊥‖/‖W‖ from "
         "vanishing; with the risk computed exactly it does vanish.",
         (
-            *_both("‖W⊥‖/‖W‖", "NeuralNetworks", "relative_orthogonal_norm"),
-            *_both("risk", "NeuralNetworks", "risk"),
-            *_both("steps", "NeuralNetworks", "steps"),
+            *_both("‖W⊥‖/‖W‖", NETWORKS, "relative_orthogonal_norm"),
+            *_both("risk", NETWORKS, "risk"),
+            *_both("steps", NETWORKS, "steps"),
         ),
     ),
     Difference(
@@ -106,28 +99,29 @@ DIFFERENCES = (
         "Johnson–Lindenstrauss's loss the worst of 20 draws; here both expectations are also "
         "computed in closed form.",
         (
-            *_both("MAXCUT: ‖V‖ over its start", "MAXCUT", "relative_random_weights"),
-            *_both("JL: σ over its start", "JohnsonLindenstrauss", "relative_random_weights"),
+            *_both("MAXCUT: ‖V‖ over its start", MAXCUT, "relative_random_weights"),
+            *_both("JL: σ over its start", EMBEDDING, "relative_random_weights"),
         ),
     ),
 )
 
 
 def measure(number: Number, records: Sequence[Record]) -> str | None:
-    """The number with its 95% interval over the seeds; None if no part of this run has it.
+    """Return the number with its 95% interval over the seeds; None if no job measures it.
 
     Raises:
-        ValueError: the part ran, and its results.json lacks the number.
+        ValueError: a job ran, but its results.json lacks the number.
     """
     values = []
     for record in records:
-        part = record.part
-        if (part.experiment, part.kind) != (number.experiment, number.kind):
+        job = record.job
+        if (job.experiment, job.kind) != (number.experiment, number.estimator):
             continue
-        if number.default_only and "F4" not in part.claims:
+        if number.default_seed_only and not job.has_default_seed:
             continue
+        data, value = record.data, number.value
         try:
-            values.append(number.read(record.data))
+            values.append(float(value(data) if callable(value) else data["results"][value]))
         except (KeyError, TypeError, StopIteration):
             raise ValueError(
                 f"{record.folder / 'results.json'}: no number for {number.label!r}"

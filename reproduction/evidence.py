@@ -10,31 +10,34 @@ from typing import Any
 import numpy as np
 
 from derandomization.laboratory.intervals import confidence_interval
-from reproduction.claims import CLAIMS, ESTIMATORS
-from reproduction.parts import Part
+from reproduction.claims import CLAIMS
+from reproduction.jobs import Job
 
-WORDS = {True: "holds", False: "does not hold", None: "open"}
+VERDICTS = {True: "holds", False: "does not hold", None: "open"}
+ESTIMATORS = ("exact", "sampled")  # checks are shown in this order, before those of studies
 DECADE = 10.0  # positive values that spread over more than this are averaged by their logarithms
+RECORD_FIELDS = {"results": dict, "claims": list, "figures": list, "wall_seconds": int | float}
+CLAIM_FIELDS = {"id", "statement", "paper", "measured", "holds"}
 
 
 @dataclass(frozen=True)
 class Record:
-    """A finished part and its results.json."""
+    """A finished job and its results.json."""
 
-    part: Part
+    job: Job
     folder: Path
     data: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One claim of one command, over its seeds.
+    """One claim that one command makes, over its seeds.
 
     Attributes:
-        id: of the claim.
-        statement: as the first seed words it.
-        records: a seed each, the default one first.
-        claims: as results.json has them, a seed each.
+        id: the claim's id.
+        statement: as the first seed states it.
+        records: one per seed, the default seed first.
+        claims: the entries of results.json, one per seed.
     """
 
     id: str
@@ -43,82 +46,82 @@ class Check:
     claims: list[dict[str, Any]]
 
     @property
-    def source(self) -> str:
+    def where(self) -> str:
         """Experiment and estimator, or experiment and study."""
-        part = self.records[0].part
-        return f"{part.experiment}, {part.kind}"
+        job = self.records[0].job
+        return f"{job.experiment}, {job.kind}"
 
     @property
     def holds(self) -> bool | None:
-        """Whether it holds on every seed where it speaks; None where it speaks on none."""
-        return verdict([claim["holds"] for claim in self.claims])
+        """Whether it holds on every seed that decides it; None if none does."""
+        return overall([claim["holds"] for claim in self.claims])
 
     @property
     def count(self) -> str:
         """On how many seeds it holds."""
-        spoken = [claim["holds"] for claim in self.claims if claim["holds"] is not None]
-        silent = len(self.claims) - len(spoken)
-        if not spoken:
-            return f"open on {silent}"
-        return f"{sum(spoken)} of {len(spoken)}" + (f", open on {silent}" if silent else "")
+        decided = [claim["holds"] for claim in self.claims if claim["holds"] is not None]
+        undecided = len(self.claims) - len(decided)
+        if not decided:
+            return f"open on {undecided}"
+        return f"{sum(decided)} of {len(decided)}" + (f", open on {undecided}" if undecided else "")
 
     @property
     def paper(self) -> str:
-        """The paper's number, or what its bound comes to."""
+        """The paper's number, or the value of its bound."""
         return summary([claim["paper"] for claim in self.claims])
 
     @property
     def measured(self) -> str:
-        """What was measured, with its 95% interval."""
+        """The measured number with its 95% interval."""
         return summary([claim["measured"] for claim in self.claims])
 
     @property
     def seconds(self) -> float:
-        """Seconds a run of the command took, on average."""
+        """Mean seconds of one run of the command."""
         return float(np.mean([record.data["wall_seconds"] for record in self.records]))
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim of the paper and all that was checked of it: nothing, where no part did."""
+    """A claim and all its checks; no checks if no job made the claim."""
 
     id: str
     statement: str
     checks: list[Check]
 
     @property
-    def word(self) -> str:
-        """Holds, does not hold, open, or not run."""
+    def verdict(self) -> str:
+        """One of: holds, does not hold, open, not run."""
         if not self.checks:
             return "not run"
-        return WORDS[verdict([check.holds for check in self.checks])]
+        return VERDICTS[overall([check.holds for check in self.checks])]
 
     @property
     def headline(self) -> Check:
-        """The check that stands for all of them: one that fails, else of an exact run."""
+        """The check shown in the table of results: the first that fails, or else the first."""
         failing = (check for check in self.checks if check.holds is False)
         return next(failing, self.checks[0])
 
     def figure(self) -> Path | None:
-        """The figure that shows it, of the headline's first seed."""
+        """The figure that shows it, from the first seed of the headline."""
         if not self.checks:
             return None
         record = self.headline.records[0]
-        stills = [name for name in record.data["figures"] if name.endswith(".png")]
-        wanted = [f"{each}.png" for each in CLAIMS[self.id].figures] if self.id in CLAIMS else []
-        name = next((each for each in [*wanted, *stills] if each in stills), None)
+        images = [name for name in record.data["figures"] if name.endswith(".png")]
+        declared = [f"{each}.png" for each in CLAIMS[self.id].figures] if self.id in CLAIMS else []
+        name = next((each for each in [*declared, *images] if each in images), None)
         return record.folder / name if name else None
 
 
-def verdict(held: Sequence[bool | None]) -> bool | None:
-    """False where any is, else True where any is: what says nothing does not count."""
-    if False in held:
+def overall(verdicts: Sequence[bool | None]) -> bool | None:
+    """Combine verdicts: False if any is, else True if any is, else None."""
+    if False in verdicts:
         return False
-    return True if True in held else None
+    return True if True in verdicts else None
 
 
 def summary(values: Sequence[float | str | None]) -> str:
-    """Mean and 95% interval over the seeds; of words, the first seed's."""
+    """Format numbers as their mean and 95% interval, and texts as the first of them."""
     known = [value for value in values if value is not None]
     if not known:
         return "–"
@@ -138,56 +141,67 @@ def summary(values: Sequence[float | str | None]) -> str:
 
 
 def _digits(value: float) -> str:
-    """Four digits, and whole numbers as such."""
+    """Format with four digits, whole numbers without a decimal point."""
     whole = float(value).is_integer() and abs(value) < 1e6
     return f"{value:.0f}" if whole else f"{value:.4g}"
 
 
-def read_record(part: Part, output_dir: Path) -> Record:
-    """The results.json of a part.
+def read_record(job: Job, output_dir: Path) -> Record:
+    """Read the results.json of a job.
 
     Raises:
         ValueError: it is missing, or not what an experiment writes.
     """
-    folder = output_dir / part.folder
+    folder = output_dir / job.folder
     path = folder / "results.json"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise ValueError(f"{path}: missing or broken") from None
-    shape = {"results": dict, "claims": list, "figures": list, "wall_seconds": int | float}
-    for name, kind in shape.items():
+    for name, kind in RECORD_FIELDS.items():
         if not isinstance(data, dict) or not isinstance(data.get(name), kind):
             raise ValueError(f"{path}: no {name}")
-    for claim in data["claims"]:
-        if not isinstance(claim, dict) or not {
-            "id",
-            "statement",
-            "paper",
-            "measured",
-            "holds",
-        } <= set(claim):
-            raise ValueError(f"{path}: a claim lacks its statement, its number or its verdict")
-    return Record(part, folder, data)
+    if not all(isinstance(claim, dict) and set(claim) >= CLAIM_FIELDS for claim in data["claims"]):
+        raise ValueError(f"{path}: a claim lacks its statement, its number or its verdict")
+    return Record(job, folder, data)
 
 
-def findings(records: Sequence[Record]) -> list[Finding]:
-    """Every claim of the paper, and then those that only the runs make."""
-    groups: dict[tuple[str, str, str, int], list[tuple[Record, dict[str, Any]]]] = {}
+def problems_of(record: Record) -> list[str]:
+    """One line for each claim, number or figure that is missing, and each claim that fails."""
+    path = record.folder / "results.json"
+    made = {claim["id"] for claim in record.data["claims"]}
+    problems = [f"{path}: no claim {id}" for id in record.job.claims if id not in made]
+    for claim in record.data["claims"]:
+        name = f"{claim['id']} ({claim['statement']})"
+        if claim["holds"] is False:
+            problems.append(f"{path}: {name} does not hold: {claim['measured']}")
+        if claim["holds"] is not None and claim["measured"] is None:
+            problems.append(f"{path}: {name} has no number")
+    if not record.data["figures"]:
+        problems.append(f"{path}: no figures")
+    for figure in record.data["figures"]:
+        file = record.folder / figure
+        if not file.is_file() or not file.stat().st_size:
+            problems.append(f"{file}: missing or empty")
+    return problems
+
+
+def find(records: Sequence[Record]) -> list[Finding]:
+    """Collect the checks of every claim of the paper, then of claims that only runs make."""
+    groups: dict[tuple[str, str, str, int], Check] = {}
     for record in records:
         seen: dict[str, int] = {}
         for claim in record.data["claims"]:
-            ordinal = seen[claim["id"]] = seen.get(claim["id"], 0) + 1
-            key = (claim["id"], record.part.experiment, record.part.kind, ordinal)
-            groups.setdefault(key, []).append((record, claim))
-    checks = [
-        Check(key[0], pairs[0][1]["statement"], [r for r, _ in pairs], [c for _, c in pairs])
-        for key, pairs in groups.items()
-    ]
-    checks.sort(key=_rank)
-    others = dict.fromkeys(check.id for check in checks if check.id not in CLAIMS)
+            id = claim["id"]
+            ordinal = seen[id] = seen.get(id, 0) + 1
+            key = (id, record.job.experiment, record.job.kind, ordinal)
+            check = groups.setdefault(key, Check(id, claim["statement"], [], []))
+            check.records.append(record)
+            check.claims.append(claim)
+    checks = sorted(groups.values(), key=_rank)
     statements = {id: claim.statement for id, claim in CLAIMS.items()}
-    statements |= dict.fromkeys(others, "Beyond the paper")
+    for check in checks:
+        statements.setdefault(check.id, "Beyond the paper")
     return [
         Finding(id, statement, [check for check in checks if check.id == id])
         for id, statement in statements.items()
@@ -195,6 +209,6 @@ def findings(records: Sequence[Record]) -> list[Finding]:
 
 
 def _rank(check: Check) -> int:
-    """Exact runs before sampled ones before studies; else the order of the parts."""
-    kind = check.records[0].part.kind
+    """Order exact runs before sampled ones before studies; the sort keeps the order of the jobs."""
+    kind = check.records[0].job.kind
     return ESTIMATORS.index(kind) if kind in ESTIMATORS else len(ESTIMATORS)

@@ -1,4 +1,4 @@
-"""A results folder made small enough to be kept with the code: the report and all it rests on."""
+"""Publish a run: copy its report, and the files that the report needs, into ``docs/``."""
 
 import json
 import shutil
@@ -9,42 +9,41 @@ from typing import Any
 
 from PIL import Image
 
-from reproduction.check import REPORT
-from reproduction.parts import MANIFEST, PARTS
-from reproduction.report import Report, markdown, read_report, results_table
+from reproduction.jobs import JOBS_FOLDER, MANIFEST
+from reproduction.report import REPORT, Report, markdown, read_report, results_table
 
-WIDTH, COLOURS = 1000, 64  # of a published figure: some 30 kB
+WIDTH, COLOURS = 1000, 64  # of a published figure, which then takes about 30 kB
 MARKS = ("<!-- results: as docs/REPORT.md has them -->", "<!-- end of results -->")
 
 
-def publish(results: Path, docs: Path) -> Report:
-    """Copy the report of a run, its results.json files and the figures that it shows.
+def publish(results: Path, docs: Path) -> None:
+    """Copy the results.json files of a run and the figures that its report shows.
 
     Args:
-        results: where ``reproduce.py`` wrote.
-        docs: where to; an earlier report's files are replaced.
+        results: the folder that ``reproduce.py`` wrote.
+        docs: the folder to write; the files of an earlier report are replaced.
 
     Raises:
         ValueError: no run ended in ``results``.
     """
     report = read_report(results)
-    if (docs / PARTS).exists():
-        shutil.rmtree(docs / PARTS)
+    if (docs / JOBS_FOLDER).exists():
+        shutil.rmtree(docs / JOBS_FOLDER)
     for record in report.records:
-        target = docs / record.part.folder
-        target.mkdir(parents=True)
-        text = json.dumps(without_machine(record.data), indent=1, ensure_ascii=False)
-        (target / "results.json").write_text(text + "\n", encoding="utf-8")
+        write_record(docs / record.job.folder / "results.json", record.data)
     shutil.copyfile(results / MANIFEST, docs / MANIFEST)
     for figure in sorted(figures_in(report)):
-        target = docs / figure.relative_to(results)
         with Image.open(figure) as image:
             height = round(image.height * WIDTH / image.width)
             small = image.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
-            small.quantize(COLOURS).save(target, optimize=True)
-    published = read_report(docs)
-    (docs / REPORT).write_text(markdown(published), encoding="utf-8")
-    return published
+            small.quantize(COLOURS).save(docs / figure.relative_to(results), optimize=True)
+
+
+def write_pages(docs: Path, readme: Path) -> None:
+    """Write REPORT.md, and the table of results in the README, from the published files."""
+    report = read_report(docs)
+    (docs / REPORT).write_text(markdown(report), encoding="utf-8")
+    put_between(readme, MARKS, readme_table(report))
 
 
 def figures_in(report: Report) -> set[Path]:
@@ -53,32 +52,37 @@ def figures_in(report: Report) -> set[Path]:
 
 
 def readme_table(report: Report) -> str:
-    """The report's table for a file beside the folder it is in."""
+    """The report's table of results, with links for a file in the parent folder."""
     folder = report.output_dir.name
     table = "\n".join(results_table(report))
     table = table.replace("](<", f"](<{folder}/").replace("](#", f"]({folder}/{REPORT}#")
-    made = f"Made by `{report.command}`: {report.verdicts}. {report.circumstances}."
-    return f"{table}\n\n{made}"
+    return f"{table}\n\nMade by `{report.command}`: {report.verdicts}. {report.environment}."
 
 
-def without_machine(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A results.json without the folder it was in and the machine's name for itself."""
-    config = {name: value for name, value in record["config"].items() if name != "output_dir"}
-    environment = {n: value for n, value in record["environment"].items() if n != "platform"}
-    return {**record, "config": config, "environment": environment}
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a results.json without its output folder and the name of the machine."""
+    private = {"config": "output_dir", "environment": "platform"}
+    kept = dict(record)
+    for part, name in private.items():
+        if part in record:
+            kept[part] = {key: value for key, value in record[part].items() if key != name}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def put_between(path: Path, marks: tuple[str, str], text: str) -> None:
-    """Replace what stands between two marks in a file."""
+    """Replace the text between two marks in a file."""
     before, _, rest = path.read_text(encoding="utf-8").partition(marks[0])
     after = rest.partition(marks[1])[2]
     path.write_text(f"{before}{marks[0]}\n{text}\n{marks[1]}{after}", encoding="utf-8")
 
 
 def main(results: Path, readme: Path) -> None:
-    """Publish beside the README, and put the table into it."""
-    report = publish(results, readme.parent / "docs")
-    put_between(readme, MARKS, readme_table(report))
+    """Publish in the README's folder; if ``results`` is published already, rewrite its pages."""
+    docs = readme.parent / "docs"
+    if results.resolve() != docs.resolve():
+        publish(results, docs)
+    write_pages(docs, readme)
 
 
 if __name__ == "__main__":

@@ -1,40 +1,52 @@
-"""The report of a run, from its results.json files alone, and REPORT.md."""
+"""The report of a run: read from its results.json files, written as REPORT.md and report.html."""
 
-from collections.abc import Iterator, Sequence
+import base64
+import itertools
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
+from urllib.parse import unquote
 
-from reproduction.claims import EXPERIMENTS
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from reproduction.claims import EXPERIMENT_COMMANDS
 from reproduction.differences import DIFFERENCES, Difference, measure
-from reproduction.evidence import Check, Finding, Record, findings, read_record
-from reproduction.parts import read_manifest
+from reproduction.evidence import Finding, Record, find, problems_of, read_record
+from reproduction.jobs import read_manifest
 
+REPORT, PAGE = "REPORT.md", "report.html"
 TITLE = "A derandomization framework for structure discovery, reproduced"
 PAPER = "Tsikouras, Pantis, Mitliagkas, Tzamos (ICLR 2026, arXiv 2510.19382)"
 NOTE = (
-    "Numbers are means over the seeds with their 95% interval (Student's t; of the logarithms "
-    "where positive values spread over more than a decade). “Paper” is the paper's number or, "
-    "where it states a bound or a comparison, what that comes to in these runs. A claim holds if "
-    "it holds on every seed, by both estimators, wherever it speaks; the table shows the first "
-    "check that fails or else the first of all, the sections every one. The first seed is the "
-    "experiment's default. Other seeds draw other points and, for MAXCUT, other graphs: figure 4's "
-    "claim is about the paper's own graph and is checked on the default seed alone. Seconds are of "
-    "one run of the command on one core."
+    "Numbers are means over the seeds with their 95% interval (Student's t; computed from the "
+    "logarithms where positive values spread over more than a decade). “Paper” is the paper's "
+    "number or, where the paper states a bound or a comparison, its value in these runs. A claim "
+    "holds if every check that decides it holds, on every seed and with both estimators. The table "
+    "shows the first check that fails or, if none fails, the first check; the sections show all "
+    "of them. The first seed is the experiment's default. Other seeds draw other points and, for "
+    "MAXCUT, other graphs: figure 4's claim is about the paper's own graph and is checked on the "
+    "default seed only. Seconds are for one run of the command on one core."
 )
-DIFFERENCES_TITLE = "Where the paper, its published code and this reproduction differ"
+# Characters of a text that Markdown would otherwise read as markup; _cell adds the vertical bar.
+MARKUP = re.compile(r"[\\`*~]|(?<=\])\(|<(?=[A-Za-z/!?])|&(?=[#A-Za-z])|(?<!\w)_|_(?!\w)")
+STYLE = Path(__file__).with_name("report.css")
+CELL_CLASSES = {"holds": "holds", "does not hold": "fails", "open": "open", "–": "none"}
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that a report says.
+    """The content of a report.
 
     Attributes:
         output_dir: the run's folder.
-        command: that made the run.
-        records: its finished parts.
-        problems: a line for every part without a results.json and every number missing in one.
-        findings: a claim of the paper each.
-        differences: with their numbers, by label.
+        command: the command that made the run.
+        records: its finished jobs.
+        problems: one line for each results.json and each number that is missing.
+        findings: one per claim.
+        differences: with their numbers, as pairs of label and value.
     """
 
     output_dir: Path
@@ -46,14 +58,18 @@ class Report:
 
     @property
     def verdicts(self) -> str:
-        """How many claims hold, do not, are open and were not run."""
-        words = [finding.word for finding in self.findings]
-        counts = ((words.count(word), word) for word in dict.fromkeys(words))
-        return ", ".join(f"{count} {_plural(word, count)}" for count, word in counts)
+        """How many claims hold, do not hold, are open and were not run."""
+        plural = {"holds": "hold", "does not hold": "do not hold"}
+        verdicts = [finding.verdict for finding in self.findings]
+        counts = ((verdicts.count(verdict), verdict) for verdict in dict.fromkeys(verdicts))
+        return ", ".join(
+            f"{count} {verdict if count == 1 else plural.get(verdict, verdict)}"
+            for count, verdict in counts
+        )
 
     @property
-    def circumstances(self) -> str:
-        """Versions, device and commit, where all parts agree on them."""
+    def environment(self) -> str:
+        """Versions, device and commit, as far as they are the same for all jobs."""
         environments = [record.data.get("environment", {}) for record in self.records]
         names = {"python": "Python", "torch": "torch", "device": "on", "git_commit": "commit"}
         shown = []
@@ -68,13 +84,13 @@ def read_report(output_dir: Path) -> Report:
     """Read the run that ended in a folder.
 
     Raises:
-        ValueError: no run did.
+        ValueError: no run ended there.
     """
-    command, parts = read_manifest(output_dir)
+    command, jobs = read_manifest(output_dir)
     records, problems = [], []
-    for part in parts:
+    for job in jobs:
         try:
-            records.append(read_record(part, output_dir))
+            records.append(read_record(job, output_dir))
         except ValueError as problem:
             problems.append(str(problem))
     differences = []
@@ -89,99 +105,126 @@ def read_report(output_dir: Path) -> Report:
             if value is not None:
                 shown.append((number.label, value))
         differences.append((difference, shown))
-    return Report(output_dir, command, records, problems, findings(records), differences)
+    return Report(output_dir, command, records, problems, find(records), differences)
 
 
-def not_run(finding: Finding) -> str:
-    """Why a claim was not checked."""
-    in_experiments = any(finding.id in each.claims for each in EXPERIMENTS)
-    return "not run" if in_experiments else "not run (needs --full)"
+def problems_in(output_dir: Path) -> list[str]:
+    """One line for everything in a results folder that is missing, false or out of date.
+
+    Raises:
+        ValueError: no run ended in this folder.
+    """
+    report = read_report(output_dir)
+    problems = list(report.problems)
+    for record in report.records:
+        problems += problems_of(record)
+    for name, text in _pages(report).items():
+        path = output_dir / name
+        try:
+            if path.read_text(encoding="utf-8") != text:
+                problems.append(f"{path}: is not what the results.json files say")
+        except (OSError, UnicodeDecodeError):
+            problems.append(f"{path}: missing or broken")
+    return problems
+
+
+def write_report(report: Report) -> None:
+    """Write REPORT.md and report.html into the run's folder."""
+    for name, text in _pages(report).items():
+        (report.output_dir / name).write_text(text, encoding="utf-8")
+
+
+def _pages(report: Report) -> dict[str, str]:
+    text = markdown(report)
+    return {REPORT: text, PAGE: html(text, report.output_dir)}
 
 
 def markdown(report: Report) -> str:
-    """REPORT.md."""
+    """Write the report as Markdown."""
     lines = [f"# {TITLE}", "", f"{PAPER}. Made by `{report.command}`: {report.verdicts}."]
-    if report.circumstances:
-        lines += ["", f"{report.circumstances[0].upper()}{report.circumstances[1:]}."]
+    if environment := report.environment:
+        lines += ["", f"{environment[0].upper()}{environment[1:]}."]
     lines += ["", NOTE, ""]
-    lines += [f"**Missing:** {_cell(problem)}\n" for problem in report.problems]
+    lines += [f"**Missing:** {_cell(_text(problem))}\n" for problem in report.problems]
     lines += results_table(report)
-    lines += ["", f"## {DIFFERENCES_TITLE}"]
+    lines += ["", "## Where the paper, its published code and this reproduction differ"]
     for difference, numbers in report.differences:
         lines += ["", f"**{difference.title}.** {difference.text}", ""]
-        lines += _table(("", "here"), numbers) if numbers else ["Not run."]
+        lines += markdown_table(("", "here"), numbers) if numbers else ["Not run."]
     lines += ["", "## Claim by claim"]
     shown: set[Path] = set()
     for finding in report.findings:
         if finding.checks:
             lines += ["", *_section(finding, report.output_dir, shown)]
-    lines += ["", "## Commands", ""]
-    lines += _table(("command", "seconds"), command_rows(report.records))
+    commands = [
+        (f"`{record.job.command}`", f"{record.data['wall_seconds']:.1f}")
+        for record in report.records
+    ]
+    lines += ["", "## Commands", "", *markdown_table(("command", "seconds"), commands)]
     return "\n".join(lines) + "\n"
 
 
 def results_table(report: Report) -> list[str]:
-    """A line a claim, in Markdown."""
+    """Write a Markdown table with one row per claim."""
     heads = ("id", "claim", "paper", "here", "verdict", "figure", "command", "seconds")
-    return _table(heads, [_row(finding, report.output_dir) for finding in report.findings])
+    rows = [_row(finding, report.output_dir) for finding in report.findings]
+    return markdown_table(heads, rows)
 
 
-def check_rows(finding: Finding) -> Iterator[tuple[str, str, str, str, str]]:
-    """A row for every check: where, statement, paper, here, on how many seeds it holds."""
-    for check in finding.checks:
-        yield check.source, check.statement, check.paper, check.measured, check.count
-
-
-CHECK_HEADS = ("where", "checked", "paper", "here", "seeds it holds on")
-
-
-def commands_of(checks: Sequence[Check]) -> list[str]:
-    """The commands behind some checks, with the first seed of each."""
-    return list(dict.fromkeys(check.records[0].part.command for check in checks))
-
-
-def command_rows(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """Every command that was run and its seconds."""
-    return [
-        (f"`{record.part.command}`", f"{record.data['wall_seconds']:.1f}") for record in records
-    ]
+def not_run(finding: Finding) -> str:
+    """Say why a claim was not checked."""
+    in_experiments = any(finding.id in each.claims for each in EXPERIMENT_COMMANDS.values())
+    return "not run" if in_experiments else "not run (needs --full)"
 
 
 def _row(finding: Finding, output_dir: Path) -> tuple[str, ...]:
     if not finding.checks:
         return finding.id, finding.statement, "–", "–", not_run(finding), "–", "–", "–"
     check, figure = finding.headline, finding.figure()
-    picture = f"[figure](<{figure.relative_to(output_dir).as_posix()}>)" if figure else "–"
     return (
-        f"[{finding.id}](#{_anchor(finding)})",
+        f"[{_text(finding.id)}](#{_anchor(finding.id)})",
         finding.statement,
-        check.paper,
-        check.measured,
-        finding.word,
-        picture,
-        f"`{check.records[0].part.command}`",
+        _text(check.paper),
+        _text(check.measured),
+        finding.verdict,
+        f"[figure](<{figure.relative_to(output_dir).as_posix()}>)" if figure else "–",
+        f"`{check.records[0].job.command}`",
         f"{check.seconds:.1f}",
     )
 
 
 def _section(finding: Finding, output_dir: Path, shown: set[Path]) -> list[str]:
-    lines = [f"### {finding.id}", "", f"{finding.statement}: **{finding.word}**.", ""]
-    lines += _table(CHECK_HEADS, list(check_rows(finding)))
-    lines += ["", ", ".join(f"`{command}`" for command in commands_of(finding.checks))]
+    """Write every check of a finding, its commands, and its figure unless shown before."""
+    id = _text(finding.id)
+    lines = [f"### {id}", "", f"{finding.statement}: **{finding.verdict}**.", ""]
+    rows = [
+        (
+            check.where,
+            _text(check.statement),
+            _text(check.paper),
+            _text(check.measured),
+            check.count,
+        )
+        for check in finding.checks
+    ]
+    lines += markdown_table(("where", "checked", "paper", "here", "seeds it holds on"), rows)
+    commands = dict.fromkeys(check.records[0].job.command for check in finding.checks)
+    lines += ["", ", ".join(f"`{command}`" for command in commands)]
     figure = finding.figure()
     if figure and figure not in shown:
         shown.add(figure)
         path = figure.relative_to(output_dir).as_posix()
-        lines += ["", f"![{finding.id}: {finding.statement}](<{path}>)"]
+        lines += ["", f"![{id}: {finding.statement}](<{path}>)"]
     return lines
 
 
-def _anchor(finding: Finding) -> str:
-    """The anchor that Markdown viewers give its heading."""
-    return finding.id.lower().replace(".", "")
+def _anchor(heading: str) -> str:
+    """The anchor that Markdown viewers give a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write the lines of a Markdown table."""
     rule = ["---"] * len(heads)
     return [f"| {' | '.join(map(_cell, row))} |" for row in (heads, rule, *rows)]
 
@@ -190,7 +233,67 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _plural(word: str, count: int) -> str:
-    if count == 1:
-        return word
-    return {"holds": "hold", "does not hold": "do not hold"}.get(word, word)
+def _text(text: str) -> str:
+    """Escape markup in a text from results.json."""
+    return MARKUP.sub(r"\\\g<0>", text)
+
+
+def html(text: str, folder: Path) -> str:
+    """Make one HTML page from the Markdown of a report, with its figures inside.
+
+    Args:
+        text: the Markdown; HTML in it is escaped.
+        folder: the paths of figures are relative to this folder.
+    """
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(text)
+    _add_anchors(tokens)
+    _label_cells(tokens)
+    _embed_figures(tokens, folder)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(TITLE)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n"
+        f"</head>\n<body>\n{parser.renderer.render(tokens, parser.options, {})}</body>\n</html>\n"
+    )
+
+
+def _add_anchors(tokens: Sequence[Token]) -> None:
+    for opening, content in itertools.pairwise(tokens):
+        if opening.type == "heading_open":
+            words = "".join(child.content for child in content.children or [])
+            opening.attrSet("id", _anchor(words))
+
+
+def _label_cells(tokens: Sequence[Token]) -> None:
+    """Give each cell the heading of its column, for narrow screens, and the class of a verdict."""
+    heads: list[str] = []
+    labels = itertools.cycle(heads)
+    for opening, content in itertools.pairwise(tokens):
+        if opening.type == "thead_open":
+            heads = []
+        elif opening.type == "th_open":
+            heads.append(content.content)
+        elif opening.type == "tbody_open":
+            labels = itertools.cycle(heads)
+        elif opening.type == "td_open":
+            opening.attrSet("data-head", next(labels))
+            if content.content in CELL_CLASSES:
+                opening.attrSet("class", CELL_CLASSES[content.content])
+
+
+def _embed_figures(tokens: Sequence[Token], folder: Path) -> None:
+    """Replace the path of each image by its data, and links to that path by links to the image."""
+    inline = [child for token in tokens for child in token.children or []]
+    anchors: dict[str | float, str] = {}
+    for number, image in enumerate((each for each in inline if each.type == "image"), start=1):
+        source = image.attrs["src"]
+        path = folder / unquote(str(source))
+        if path.is_file():
+            data = base64.b64encode(path.read_bytes()).decode("ascii")
+            image.attrSet("src", f"data:image/png;base64,{data}")
+            image.attrSet("id", f"figure-{number}")
+            anchors[source] = f"#figure-{number}"
+    for link in inline:
+        if link.type == "link_open" and link.attrs["href"] in anchors:
+            link.attrSet("href", anchors[link.attrs["href"]])

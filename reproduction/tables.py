@@ -1,4 +1,4 @@
-"""The tables of runs beyond the paper: real graphs, real points, and the READMEs they stand in."""
+"""The tables of runs on real graphs and points, in the READMEs of the experiments."""
 
 import csv
 import json
@@ -6,28 +6,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.datasets import load_digits
+from sklearn.random_projection import johnson_lindenstrauss_min_dim
 
 from JohnsonLindenstrauss.estimator import LearnedProjection
 from JohnsonLindenstrauss.model import cube_points
-from reproduction.publish import put_between, without_machine
+from reproduction.publish import put_between, write_record
+from reproduction.report import markdown_table
 
 ROOT = Path(__file__).parents[1]
-RUNS = "docs/runs"
+RUNS = ROOT / "docs" / "runs"
 MARKS = ("<!-- from docs/runs -->", "<!-- end -->")
 RESTARTS = 8
 TORUS = (100, 200)
-DEEP = (
+DEEP_NETWORK = (
     "--depth 4 --width 300 --dimension 20 --indices 2 --frozen --estimator antithetic "
     "--regularization 1e-4"
 )
 AUTO_EPS = 0.1
-Results = Mapping[str, Any]
+# The points by run: what the table calls them, and the number of components.
 POINTS = {
     "paper": ("figure 6's, 100 × 500", 30),
     "digits": ("scikit-learn's digits, 1 797 × 64", 20),
@@ -36,9 +39,7 @@ POINTS = {
 
 
 def write_inputs(folder: Path) -> None:
-    """A ±1 torus, scikit-learn's digits and Gaussian points, as files."""
-    from sklearn.datasets import load_digits
-
+    """Write a torus with weights ±1, scikit-learn's digits and Gaussian points."""
     rng = np.random.default_rng(0)
     rows, columns = TORUS
     vertex = np.arange(rows * columns).reshape(TORUS)
@@ -52,51 +53,48 @@ def write_inputs(folder: Path) -> None:
     np.save(folder / "gaussian.npy", rng.standard_normal((1000, 1000)))
 
 
-def commands(gset: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """The runs by name: an experiment and its options."""
-    graphs = {graph: f"gset/{graph}.txt" for graph in gset} | {"torus": "torus.rudy"}
-    for graph, file in graphs.items():
+def commands(graphs: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of each run, with its experiment and options."""
+    files = {graph: f"gset/{graph}.txt" for graph in graphs} | {"torus": "torus.rudy"}
+    for graph, file in files.items():
         cut = ["MAXCUT", "--graph-file", file]
         yield graph, cut
         yield f"{graph}-restarts", [*cut, "--restarts", str(RESTARTS)]
     for name, (_, k) in POINTS.items():
         data = [] if name == "paper" else ["--data", f"{name}.npy"]
         yield name, ["JohnsonLindenstrauss", "--pairs", "--num-components", str(k), *data]
-    yield "deep-network", ["NeuralNetworks", *DEEP.split()]
+    yield "deep-network", ["NeuralNetworks", *DEEP_NETWORK.split()]
 
 
-def measure(gset: Path, only: Sequence[str] = ()) -> None:
-    """Run what the tables show, one after the other, and keep each results.json.
+def run_all(gset: Path, only: Sequence[str] = ()) -> None:
+    """Run what the tables show, one run after the other, and keep each results.json.
 
     Args:
         gset: folder of the G-set's files, ``G1.txt`` and so on.
-        only: names of runs; all if empty.
+        only: names of runs; if empty, all.
     """
-    names = sorted((path.stem for path in gset.glob("G*.txt")), key=lambda name: int(name[1:]))
+    graphs = sorted((path.stem for path in gset.glob("G*.txt")), key=lambda name: int(name[1:]))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_inputs(folder)
         (folder / "gset").symlink_to(gset.resolve())
-        for name, (experiment, *options) in commands(names):
+        for name, (experiment, *options) in commands(graphs):
             if only and name not in only:
                 continue
             main = str(ROOT / experiment / "main.py")
             command = [sys.executable, main, "--quiet", "--output-dir", name, *options]
             subprocess.run(command, cwd=folder, check=True)
-            record = json.loads((folder / name / "results.json").read_text(encoding="utf-8"))
-            _keep(name, without_machine(record))
+            _keep(name, json.loads((folder / name / "results.json").read_text(encoding="utf-8")))
     if not only or "auto" in only:
         _keep("auto", _fewest_components())
 
 
 def _fewest_components() -> dict[str, Any]:
-    """``LearnedProjection("auto")`` on figure 6's points, as a record."""
-    from sklearn.random_projection import johnson_lindenstrauss_min_dim
-
+    """Fit ``LearnedProjection("auto")`` to figure 6's points."""
     points = cube_points(100, 500, torch.Generator().manual_seed(0)).numpy()
-    began = time.perf_counter()
+    started = time.perf_counter()
     projection = LearnedProjection("auto", eps=AUTO_EPS, random_state=0).fit(points)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - started
     found = {
         "num_components": len(projection.components_),
         "max_distortion": projection.max_distortion_,
@@ -106,82 +104,69 @@ def _fewest_components() -> dict[str, Any]:
 
 
 def _keep(name: str, record: Mapping[str, Any]) -> None:
-    target = ROOT / RUNS / f"{name}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(record, indent=1, ensure_ascii=False)
-    target.write_text(text + "\n", encoding="utf-8")
+    write_record(RUNS / f"{name}.json", record)
     print(name, f"{record['wall_seconds']:.1f} s", flush=True)
 
 
-def results(name: str) -> Results:
-    """What a kept run found; its whole seconds as ``wall_seconds``."""
-    record = json.loads((ROOT / RUNS / f"{name}.json").read_text(encoding="utf-8"))
+def results(name: str) -> Mapping[str, Any]:
+    """The results of a run that was kept, with its ``wall_seconds``."""
+    record = json.loads((RUNS / f"{name}.json").read_text(encoding="utf-8"))
     return {**record["results"], "wall_seconds": record["wall_seconds"]}
 
 
 def best_known(gset: Path) -> dict[str, float]:
-    """The best cuts in the literature, by graph."""
+    """The values of the best cuts in the literature, by graph."""
     with (gset / "best_known.csv").open(encoding="utf-8", newline="") as file:
         return {row["instance"]: float(row["best_known"]) for row in csv.DictReader(file)}
 
 
 def graphs_table(best: Mapping[str, float]) -> str:
-    """A row a graph of the G-set, and the mean ratios to the best known cuts."""
-    heads = "graph|vertices|edges|best of 1 000 hyperplanes|one descent|seconds|"
-    heads += f"`--restarts {RESTARTS}`|seconds|best known|proven bound|proven ratio"
-    lines = [_row(heads.split("|")), _row(["---"] * 11)]
-    ratios: dict[str, list[float]] = {"one descent": [], f"`--restarts {RESTARTS}`": []}
-    for graph, known in best.items():
-        one, more = results(graph), results(f"{graph}-restarts")
-        for values, found in zip(ratios.values(), (one, more), strict=True):
-            values.append(found["cut_value"] / known)
-        cells = [
+    """Write one row per graph of the G-set, and the mean ratios to the best known cuts."""
+    with_restarts = f"`--restarts {RESTARTS}`"
+    heads = ["graph", "vertices", "edges", "best of 1 000 hyperplanes", "one descent", "seconds"]
+    heads += [with_restarts, "seconds", "best known", "proven bound", "proven ratio"]
+    runs = {graph: (results(graph), results(f"{graph}-restarts")) for graph in best}
+    rows = [
+        [
             graph,
-            _thousands(one["num_vertices"]),
-            _thousands(one["num_edges"]),
+            f"{one['num_vertices']:,}".replace(",", " "),
+            f"{one['num_edges']:,}".replace(",", " "),
             f"{one['goemans_williamson_best']:.0f}",
             f"{one['cut_value']:.0f}",
             f"{one['wall_seconds']:.0f}",
             f"{more['cut_value']:.0f}",
             f"{more['wall_seconds']:.0f}",
-            f"{known:.0f}",
+            f"{best[graph]:.0f}",
             f"{more['upper_bound']:.1f}",
             f"{more['proven_ratio']:.3f}",
         ]
-        lines.append(_row(cells))
-    means = ", ".join(f"{name} {np.mean(values):.4f}" for name, values in ratios.items())
-    return "\n".join([*lines, "", f"Mean ratio to the best known cuts: {means}."])
-
-
-def points_table() -> str:
-    """A row for each set of points."""
-    heads = ["points", "k", "Gaussian, mean", "PCA, rescaled", "learned", "seconds"]
-    lines = [_row(heads), _row(["---"] * len(heads))]
-    for name, (words, k) in POINTS.items():
-        found = results(name)
-        numbers = (found[each] for each in ("random_mean", "pca_rescaled", "max_distortion"))
-        cells = [words, str(k), *(f"{each:.3f}" for each in numbers), f"{found['seconds']:.1f}"]
-        lines.append(_row(cells))
+        for graph, (one, more) in runs.items()
+    ]
+    ratios = [[run["cut_value"] / best[graph] for run in pair] for graph, pair in runs.items()]
+    mean, mean_restarts = np.mean(ratios, axis=0)
+    means = f"one descent {mean:.4f}, {with_restarts} {mean_restarts:.4f}"
+    lines = [*markdown_table(heads, rows), "", f"Mean ratio to the best known cuts: {means}."]
     return "\n".join(lines)
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _thousands(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
+def points_table() -> str:
+    """Write one row per set of points."""
+    heads = ["points", "k", "Gaussian, mean", "PCA, rescaled", "learned", "seconds"]
+    rows = []
+    for name, (words, k) in POINTS.items():
+        found = results(name)
+        numbers = (found[each] for each in ("random_mean", "pca_rescaled", "max_distortion"))
+        rows.append(
+            [words, str(k), *(f"{each:.3f}" for each in numbers), f"{found['seconds']:.1f}"]
+        )
+    return "\n".join(markdown_table(heads, rows))
 
 
 def main(gset: Path, only: Sequence[str]) -> None:
-    """Measure, and put the tables where they stand."""
-    measure(gset, only)
-    tables: dict[str, Callable[[], str]] = {
-        "MAXCUT": lambda: graphs_table(best_known(gset)),
-        "JohnsonLindenstrauss": points_table,
-    }
-    for experiment, table in tables.items():
-        put_between(ROOT / experiment / "README.md", MARKS, table())
+    """Run what is asked for, and write the tables into the READMEs."""
+    run_all(gset, only)
+    put_between(ROOT / "MAXCUT" / "README.md", MARKS, graphs_table(best_known(gset)))
+    put_between(ROOT / "JohnsonLindenstrauss" / "README.md", MARKS, points_table())
 
 
 if __name__ == "__main__":

@@ -1,28 +1,23 @@
-"""Shapes and types are checked while the tests run: jaxtyping's hook, with beartype behind it.
+"""Check shapes and types while the tests run, by jaxtyping's import hook with beartype.
 
-An ``int`` passes where a ``float`` is annotated, as PEP 484 and mypy have it and beartype by
-default has not. jaxtyping's own pytest flag can't say so: in 0.3 it splits its list of packages
-at the first comma only, once the type checker's name carries an argument.
+An ``int`` is accepted where a ``float`` is annotated: PEP 484 and mypy allow it, beartype does not
+by default. jaxtyping's own pytest flag can't set that option: in 0.3 it splits its list of packages
+at the first comma only, once the type checker's name has an argument.
 """
 
 import os
 
-# Before torch loads, and for the scripts the tests start: on problems this small two threads only
-# wait for each other, up to twenty times longer on a busy machine.
+# Set before torch is imported, and for the scripts that the tests start: on such small problems
+# two threads mostly wait for each other, up to twenty times longer on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from jaxtyping import install_import_hook
 
+from reproduction import EXPERIMENTS
+
 install_import_hook(
-    [
-        "derandomization",
-        "NeuralNetworks",
-        "MAXCUT",
-        "JohnsonLindenstrauss",
-        "reproduction",
-        "benchmarks",
-    ],
+    ["derandomization", *EXPERIMENTS, "reproduction", "benchmarks"],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 
@@ -30,7 +25,7 @@ LONGEST = ("test_interruption.py", "test_paper.py", "studies", "MAXCUT", "Neural
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: shared among processes, none then waits for another at the end."""
+    """Run the longest files first, so that no process waits for another at the end."""
 
     def rank(item: pytest.Item) -> int:
         ranks = (i for i, name in enumerate(LONGEST) if name in item.path.parts)

@@ -34,7 +34,7 @@ from tests.fuzz_files import Maker, Mutator, mutated
 SECONDS = 2.0  # for a file of a few kB
 # More than the readers promise for files that are not small: see their docstrings.
 MULTIPLE, FREE_BYTES = 100, 32 * 2**20
-GUIDED = ["derandomization.files", "JohnsonLindenstrauss.readers", "MAXCUT.graph"]
+GUIDED = ["derandomization.files", "MAXCUT.graph"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def examine(path: Path, content: bytes) -> str:
         AssertionError: the result or the message is not what every reader promises.
     """
     # Imported late, so that atheris may see them imported.
-    from JohnsonLindenstrauss.readers import read_points
+    from derandomization.files.points import read_points
     from MAXCUT.graph import read_graph
 
     read: Callable[[Path], Any] = read_points if path.stem == "points" else read_graph
@@ -156,7 +156,7 @@ def fuzz_guided(target: Target, files: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=GUIDED):
-        import JohnsonLindenstrauss.readers  # noqa: F401
+        import derandomization.files.points  # noqa: F401
         import MAXCUT.graph  # noqa: F401
 
     with tempfile.TemporaryDirectory() as name:

@@ -1,36 +1,31 @@
-"""Every field of every config is checked at the door, and the message names it."""
+"""Every field of every config is checked when the config is made, and the message names it."""
 
 import dataclasses
 import importlib
 import math
 import pkgutil
+import re
 import typing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import JohnsonLindenstrauss.studies
-import MAXCUT.studies
-import NeuralNetworks.studies
 import reproduce
 from derandomization.laboratory.settings import MAX_INTEGER, check_fields
+from reproduction import EXPERIMENTS
+from reproduction.claims import MAINS
 
-STUDIES = (NeuralNetworks.studies, MAXCUT.studies, JohnsonLindenstrauss.studies)
+STUDIES = [study for main in MAINS.values() for study in main.STUDIES.values()]
 CONFIGS = {
     "reproduce": reproduce.Config,
-    **{
-        module: importlib.import_module(module).Config
-        for module in (
-            *(f"{name}.main" for name in ("NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss")),
-            *(module for studies in STUDIES for module in studies.STUDIES.values()),
-        )
-    },
+    **{f"{experiment}.main": main.Config for experiment, main in MAINS.items()},
+    **{study: pkgutil.resolve_name(study).Config for study in STUDIES},
 }
 INTEGERS = [-(10**30), -1, 0, 1, MAX_INTEGER + 1, 10**30]
 NUMBERS = [math.nan, math.inf, -math.inf, -1.0, -0.0, 0.0, 5e-324, 1e-320, 1e100, 1e101]
-# What the annotation would allow and is meant to be: no field accepts another of the values above.
-# A random choice may have seed 0 or any other up to 2^63 − 1.
+# Which of the values above a field accepts; all other fields accept 1 only. A seed may be any
+# number from 0 to 2^63 − 1.
 ACCEPTED: dict[str, list[float]] = {
     "seed": [0, 1, MAX_INTEGER + 1],
     "restarts": [0, 1],
@@ -43,7 +38,7 @@ ACCEPTED: dict[str, list[float]] = {
 
 
 def numeric_fields() -> list[Any]:
-    """Config, field and every number that its type has and nobody means."""
+    """Pair every field with every number above that its type allows."""
     cases = []
     for module, config in CONFIGS.items():
         annotations = typing.get_type_hints(config)
@@ -58,7 +53,7 @@ def numeric_fields() -> list[Any]:
 
 
 @pytest.mark.parametrize(("config", "name", "value"), numeric_fields())
-def test_a_number_is_meant_or_refused_by_the_fields_name(
+def test_a_number_is_accepted_or_refused_by_the_fields_name(
     config: type, name: str, value: float
 ) -> None:
     allowed = value in ACCEPTED[name] if name in ACCEPTED else value == 1
@@ -69,7 +64,7 @@ def test_a_number_is_meant_or_refused_by_the_fields_name(
         assert name in message
         assert str(value) in message
         assert message.isprintable()
-        # Some sizes must be more than 1, or agree with other fields; no other is refused.
+        # Some sizes must be larger than 1, or agree with other fields.
         assert not allowed or value == 1
     else:
         assert allowed
@@ -78,17 +73,20 @@ def test_a_number_is_meant_or_refused_by_the_fields_name(
 
 def test_no_config_is_left_out() -> None:
     found = set()
-    for package in ("NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss"):
+    for package in EXPERIMENTS:
         for module in pkgutil.walk_packages([str(Path(package).absolute())], f"{package}."):
             source = Path(*module.name.split(".")).with_suffix(".py")
-            if source.exists() and "\nclass Config(" in source.read_text(encoding="utf-8"):
-                found.add(module.name)
-    assert found | {"reproduce"} == set(CONFIGS)
+            if source.exists():
+                names = re.findall(
+                    r"^class (\w*Config)\(", source.read_text(encoding="utf-8"), re.M
+                )
+                found |= {getattr(importlib.import_module(module.name), name) for name in names}
+    assert found | {reproduce.Config} == set(CONFIGS.values())
 
 
 @dataclasses.dataclass(frozen=True)
 class Anything:
-    """A field of every annotation that configs have, none of them enforced."""
+    """One field for each kind of annotation that configs have, with none of them enforced."""
 
     seed: Any = 0
     count: Any = 1

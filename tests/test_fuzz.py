@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derandomization.files.graphs import FORMATS
-from JohnsonLindenstrauss.readers import READERS, read_points
+from derandomization.files.points import READERS, read_points
 from MAXCUT.graph import read_graph
 from tests.fuzz import TARGETS, Target, examine, fuzz
 

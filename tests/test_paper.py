@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-EXPERIMENTS = ("NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss")
+from reproduction import EXPERIMENTS
+
 Records = Mapping[str, Mapping[str, Any]]
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from reproduction import EXPERIMENTS
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [path.read_text(encoding="utf-8") for path in ROOT.glob("**/README.md")]
@@ -98,8 +100,8 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("experiment", ["NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss"])
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_study_is_listed(experiment: str) -> None:
-    studies = importlib.import_module(f"{experiment}.studies").STUDIES
+    studies = importlib.import_module(f"{experiment}.main").STUDIES
     page = (ROOT / experiment / "README.md").read_text(encoding="utf-8")
     assert set(studies) == set(re.findall(r"^\| `([a-z-]+)` \|", page, flags=re.MULTILINE))

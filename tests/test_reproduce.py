@@ -1,4 +1,4 @@
-"""The roof: parts that are run once, failures and bad input in one line."""
+"""reproduce.py runs each job once, and reports failures and bad input in one line."""
 
 import subprocess
 import sys
@@ -8,27 +8,28 @@ from pathlib import Path
 import pytest
 
 import reproduce
-from reproduction import parts
-from reproduction.check import problems_in
-from reproduction.claims import EXPERIMENTS, commands_for
-from reproduction.parts import Part, is_finished, plan
-from tests.reproduction.made_up import pretend
+from reproduction import claims, jobs
+from reproduction.claims import plan
+from reproduction.jobs import Job, is_finished
+from reproduction.report import problems_in
+from tests.reproduction.made_up import write_results
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_the_first_seed_is_the_default_and_alone_draws_the_papers_graph() -> None:
-    made = plan([each for each in EXPERIMENTS if each.experiment == "MAXCUT"], seeds=3, quick=False)
-    assert [part.options["estimator"] for part in made] == ["exact"] * 3 + ["sampled"] * 3
-    assert [("F4" in part.claims) for part in made] == [part.options["seed"] == 42 for part in made]
+    made = plan(("F4",), full=False, seeds=3, quick=False)
+    assert [job.options["estimator"] for job in made] == ["exact"] * 3 + ["sampled"] * 3
+    assert [("F4" in job.claims) for job in made] == [job.options["seed"] == 42 for job in made]
+    assert [job.has_default_seed for job in made] == [job.options["seed"] == 42 for job in made]
     assert made[0].command == "python MAXCUT/main.py --estimator exact --seed 42"
-    assert len({part.folder for part in made}) == len(made)
+    assert len({job.folder for job in made}) == len(made)
 
 
-def test_finished_parts_are_reused_until_code_or_settings_change(
+def test_finished_jobs_are_reused_until_code_or_settings_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "ESTIMATORS", ("exact",))
+    monkeypatch.delitem(claims.EXPERIMENT_COMMANDS, ("MAXCUT", "sampled"))
     config = reproduce.Config(output_dir=tmp_path, quick=True, only="F5", workers=1)
     reproduce.main(config)
     assert problems_in(tmp_path) == []
@@ -37,26 +38,26 @@ def test_finished_parts_are_reused_until_code_or_settings_change(
     reproduce.main(config)
     assert path.read_bytes() == written
 
-    (part,) = plan(commands_for(("F5",), full=False), seeds=1, quick=True)
-    assert is_finished(part, tmp_path)
-    (before,) = plan(commands_for(("F6",), full=False), seeds=1, quick=True)
-    assert not is_finished(before, tmp_path)
-    other = replace(part, options={**part.options, "steps": 3})
+    (job,) = plan(("F5",), full=False, seeds=1, quick=True)
+    assert is_finished(job, tmp_path)
+    never_run, _ = plan(("F6",), full=False, seeds=1, quick=True)
+    assert not is_finished(never_run, tmp_path)
+    other = replace(job, options={**job.options, "steps": 3})
     assert not is_finished(other, tmp_path)
-    monkeypatch.setattr(parts, "code_version", lambda experiment: "another")
-    assert not is_finished(part, tmp_path)
+    monkeypatch.setattr(jobs, "code_version", lambda experiment: "another")
+    assert not is_finished(job, tmp_path)
 
 
-def test_a_part_that_fails_is_one_line_and_the_rest_is_reported(
+def test_a_job_that_fails_is_one_line_and_the_rest_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(part: Part, output_dir: Path) -> str:
-        if part.options["estimator"] == "exact":
-            return f"{part.command}: broken"
-        pretend(part, output_dir)
+    def fail(job: Job, output_dir: Path) -> str:
+        if job.options["estimator"] == "exact":
+            return f"{job.command}: broken"
+        write_results(job, output_dir)
         return ""
 
-    monkeypatch.setattr(reproduce, "run_part", fail)
+    monkeypatch.setattr(reproduce, "run_job", fail)
     with pytest.raises(ValueError, match="broken"):
         reproduce.main(reproduce.Config(output_dir=tmp_path, quick=True, only="F6", workers=1))
     assert "**Missing:**" in (tmp_path / "REPORT.md").read_text()

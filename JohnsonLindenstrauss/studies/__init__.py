@@ -1,4 +1,16 @@
-"""Questions around Theorem 5.5, each a subcommand: many runs, one table, one figure."""
+"""Studies of Theorem 5.5, each a subcommand: many runs, one table, one figure."""
 
-# The subcommand and the module that answers it, imported only when asked for.
+from dataclasses import dataclass
+
+# Each subcommand and its module, which is imported only when the subcommand is used.
 STUDIES = {name: f"JohnsonLindenstrauss.studies.{name}" for name in ("guarantee", "baselines")}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The sizes of a problem and the most steps to solve it in."""
+
+    num_points: int
+    num_components: int
+    dimension: int
+    steps: int

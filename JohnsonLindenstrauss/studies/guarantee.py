@@ -1,21 +1,22 @@
-"""Theorem 5.5 over sizes and seeds: is the distortion of M below the ε where it speaks?"""
+"""Theorem 5.5 over sizes and seeds: is the distortion of M at most the ε it guarantees?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from derandomization import descend
-from derandomization.checks import require_at_least
+from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
-from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
-from JohnsonLindenstrauss.baselines import guaranteed_distortion
+from derandomization.laboratory.settings import PositiveInt
+from derandomization.laboratory.study import Measurement, Row, Study, StudyConfig, run_study
+from JohnsonLindenstrauss.baselines import gaussian_matrix, guaranteed_distortion
 from JohnsonLindenstrauss.model import ExpectedDistortion, cube_points, max_distortion
-from JohnsonLindenstrauss.pair_baselines import gaussian_matrix
-from JohnsonLindenstrauss.studies.plot import Lines, lines_figure
+from JohnsonLindenstrauss.studies import Setting
 from JohnsonLindenstrauss.train import train
 
 # Points n, components k, dimension d: one of them changes at a time.
@@ -27,7 +28,16 @@ SIZES = (
     (100, 60, 100),
     (100, 30, 300),
 )
-COLLAPSED = 1e-2  # σ over its start that counts as vanished
+COLUMNS = {
+    "guaranteed": "ε at bound 1",
+    "minimised": "ε at bound ½",
+    "moment": "moments",
+    "exceedance": "union bound",
+    "random": "Gaussian",
+    "direct_from_zero": "direct, M = 0",
+    "direct_from_random": "direct, random M",
+}
+VANISHED = 1e-2  # σ counts as vanished at this share of its start
 SOLVED = 1e-3  # largest distortion of a direct descent that found an embedding
 DIRECT_STEPS = 500
 
@@ -36,53 +46,46 @@ DIRECT_STEPS = 500
 class Config(StudyConfig):
     """Compare the distortion of M with the ε at which the union bound starts below 1.
 
-    Both objectives, the moments and the union bound itself; and as the ablation descents on M
-    alone, with no variance, from M = 0 and from random M.
+    Minimises both objectives, the moments and the union bound itself. As an ablation, it also
+    descends on M alone, without the variance, from M = 0 and from a random M.
     """
 
     output_dir: Path = Path("results/JohnsonLindenstrauss/guarantee")
     """Folder for results.json, table.csv and the figure; made if missing."""
-    steps: int = 1_000
+    steps: PositiveInt = 1_000
     """Most descent steps of each run."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least("steps", self.steps, 1)
+
+def main(config: Config) -> None:
+    """Run the study and write everything to ``config.output_dir``."""
+    settings = {f"n={n} k={k} d={d}": Setting(n, k, d, config.steps) for n, k, d in SIZES}
+    name = "JohnsonLindenstrauss/guarantee"
+    run_study(Study(name, settings, measure_distortions, COLUMNS, _claim, _figures), config)
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Sizes of a problem and the steps to solve it in."""
-
-    num_points: int
-    num_components: int
-    dimension: int
-    steps: int
-
-
-def measure(setting: Setting, seed: int) -> Measurement:
-    """Descend on both objectives and, without variance, from M = 0 and from a Gaussian M."""
+def measure_distortions(setting: Setting, seed: int) -> Measurement:
+    """Distortions after minimising both objectives, and without variance from M = 0 and random."""
     generator = torch.Generator().manual_seed(seed)
     points = cube_points(setting.num_points, setting.dimension, generator)
     k = setting.num_components
-    # Of twice the points the bound is 1 where it is 1/2 of these: below 1 by a margin.
+    # The ε at which the bound for twice the points is 1, so that for these points it is 1/2.
     minimised = guaranteed_distortion(2 * setting.num_points, k)
     guaranteed = guaranteed_distortion(setting.num_points, k)
-    found = {"guaranteed": guaranteed, "minimised": minimised}
+    measured = {"guaranteed": guaranteed, "minimised": minimised}
     for name, epsilon in (("moment", None), ("exceedance", minimised)):
         training = train(points, k, generator=generator, epsilon=epsilon, max_steps=setting.steps)
         history = training.history
-        found[name] = max_distortion(training.exact_objective.mean, points)
-        found[f"{name}_sigma"] = float(history.weight_norm[-1] / history.weight_norm[0])
-        found[f"{name}_seconds"] = history.seconds
+        measured[name] = max_distortion(training.exact_objective.mean, points)
+        measured[f"{name}_sigma"] = float(history.weight_norm[-1] / history.weight_norm[0])
+        measured[f"{name}_seconds"] = history.seconds
     start = gaussian_matrix(k, setting.dimension, generator)
-    found["random"] = max_distortion(start, points)
-    found["direct_from_zero"] = _direct(points, torch.zeros_like(start))
-    found["direct_from_random"] = _direct(points, start)
-    return found
+    measured["random"] = max_distortion(start, points)
+    measured["direct_from_zero"] = _distortion_without_variance(points, torch.zeros_like(start))
+    measured["direct_from_random"] = _distortion_without_variance(points, start)
+    return measured
 
 
-def _direct(points: Tensor, start: Tensor) -> float:
+def _distortion_without_variance(points: Tensor, start: Tensor) -> float:
     """Largest distortion where descent on (1/n) Σ (‖Mu‖² − 1)² ends: the moments at σ = 0."""
     objective = ExpectedDistortion(points, len(start))
     with torch.no_grad():
@@ -94,58 +97,9 @@ def _direct(points: Tensor, start: Tensor) -> float:
     return max_distortion(objective.mean, points)
 
 
-def main(config: Config) -> None:
-    """Run the study and write everything to ``config.output_dir``."""
-    run = Run("JohnsonLindenstrauss/guarantee", config)
-    settings = {f"n={n} k={k} d={d}": Setting(n, k, d, config.steps) for n, k, d in SIZES}
-    rows = measure_rows(run, config, measure, settings)
-    columns = {
-        "guaranteed": "ε at bound 1",
-        "minimised": "ε at bound ½",
-        "moment": "moments",
-        "exceedance": "union bound",
-        "random": "Gaussian",
-        "direct_from_zero": "direct, M = 0",
-        "direct_from_random": "direct, random M",
-    }
-    tabulate(run, rows, columns)
-    _claim(run, rows, "moment", "the moments", "guaranteed")
-    _claim(run, rows, "exceedance", "the union bound at ½", "minimised")
-    _claim_ablation(run, rows)
-    run.figure("guarantee", _figure(rows, columns))
-    run.finish()
-
-
-def _claim(run: Run, rows: Sequence[Row[Setting]], name: str, words: str, epsilon: str) -> None:
-    runs = [
-        (distortion, allowed, sigma)
-        for row in rows
-        for distortion, allowed, sigma in zip(
-            row.measured[name],
-            row.measured[epsilon],
-            row.measured[f"{name}_sigma"],
-            strict=True,
-        )
-    ]
-    within = sum(bool(distortion <= allowed) for distortion, allowed, _ in runs)
-    run.claim(
-        "T5.5",
-        f"minimising {words}: distortion of M at most ε on {within} of {len(runs)} runs",
-        paper="distortion ≤ ε",
-        measured=f"distortion/ε ≤ {max(d / e for d, e, _ in runs):.3g}",
-        holds=within == len(runs),
-    )
-    worst = max(float(sigma) for *_, sigma in runs)
-    run.claim(
-        "F7",
-        f"minimising {words}: σ over its start at most {COLLAPSED:g} on every run",
-        paper=0.0,
-        measured=worst,
-        holds=worst <= COLLAPSED,
-    )
-
-
-def _claim_ablation(run: Run, rows: Sequence[Row[Setting]]) -> None:
+def _claim(run: Run, rows: list[Row[Setting]]) -> None:
+    _claim_guarantee(run, rows, "moment", "the moments", "guaranteed")
+    _claim_guarantee(run, rows, "exceedance", "the union bound at ½", "minimised")
     for name, words in (("direct_from_zero", "M = 0"), ("direct_from_random", "random M")):
         ends = [float(value) for row in rows for value in row.measured[name]]
         stuck = sum(not value <= SOLVED for value in ends)
@@ -158,14 +112,41 @@ def _claim_ablation(run: Run, rows: Sequence[Row[Setting]]) -> None:
         )
 
 
-def _figure(rows: Sequence[Row[Setting]], columns: dict[str, str]) -> Figure:
-    return lines_figure(
-        Lines(
-            series={text: [row.interval(name) for row in rows] for name, text in columns.items()},
-            x=[row.name.replace(" ", "\n") for row in rows],
-            x_label="points, components, dimension",
-            y_label="largest distortion",
-            title="Distortion of M and the ε at which Theorem 5.5 speaks",
-            lowest=1e-16,
-        )
+def _claim_guarantee(
+    run: Run, rows: list[Row[Setting]], name: str, words: str, epsilon: str
+) -> None:
+    runs = [
+        (distortion, allowed)
+        for row in rows
+        for distortion, allowed in zip(row.measured[name], row.measured[epsilon], strict=True)
+    ]
+    within = sum(bool(distortion <= allowed) for distortion, allowed in runs)
+    run.claim(
+        "T5.5",
+        f"minimising {words}: distortion of M at most ε on {within} of {len(runs)} runs",
+        paper="distortion ≤ ε",
+        measured=f"distortion/ε ≤ {max(d / e for d, e in runs):.3g}",
+        holds=within == len(runs),
     )
+    worst = max(float(sigma) for row in rows for sigma in row.measured[f"{name}_sigma"])
+    run.claim(
+        "F7",
+        f"minimising {words}: σ over its start at most {VANISHED:g} on every run",
+        paper=0.0,
+        measured=worst,
+        holds=worst <= VANISHED,
+    )
+
+
+def _figures(rows: list[Row[Setting]]) -> Mapping[str, Figure]:
+    panel = Panel(
+        series={
+            text: np.array([row.measured[name] for row in rows]) for name, text in COLUMNS.items()
+        },
+        x=[row.name for row in rows],
+        x_label="points, components, dimension",
+        y_label="largest distortion",
+        title="Distortion of M and the ε from which Theorem 5.5 applies",
+        intervals=True,
+    )
+    return {"guarantee": study_figure(panel, width=8, height=5.2)}

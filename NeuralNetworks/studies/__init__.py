@@ -1,19 +1,16 @@
 """Questions around Theorems 4.1 and 4.2, each a subcommand: many runs, one table, one figure."""
 
-# The subcommand and the module that answers it, imported only when asked for.
+# The module, or the object in a module, with the Config and the main of each subcommand.
 STUDIES = {
-    name: f"NeuralNetworks.studies.{name.replace('-', '_')}"
-    for name in (
-        "biases",
-        "regularization",
-        "depth",
-        "losses",
-        "multi-index",
-        "optimizers",
-        "accuracy",
-        "saddles",
-        "strong-regularization",
-        "inputs",
-        "generalization",
-    )
+    "biases": "NeuralNetworks.studies.conditions:biases",
+    "regularization": "NeuralNetworks.studies.conditions:regularization",
+    "depth": "NeuralNetworks.studies.conditions:depth",
+    "losses": "NeuralNetworks.studies.conditions:losses",
+    "multi-index": "NeuralNetworks.studies.conditions:multi_index",
+    "optimizers": "NeuralNetworks.studies.optimizers",
+    "accuracy": "NeuralNetworks.studies.accuracy",
+    "saddles": "NeuralNetworks.studies.saddles",
+    "strong-regularization": "NeuralNetworks.studies.strong_regularization",
+    "inputs": "NeuralNetworks.studies.inputs",
+    "generalization": "NeuralNetworks.studies.generalization",
 }

@@ -4,21 +4,31 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
+from torch.nn.utils import get_total_norm, parameters_to_vector
 
-from derandomization import HessianDescent, PerturbedGradientDescent
-from derandomization.certificate import lemma_bound
+from derandomization import DerandomizationObjective, HessianDescent, PerturbedGradientDescent
+from derandomization.certificate import Hessian, lemma_bound
 from derandomization.checks import require_at_least
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.intervals import Interval, confidence_interval
 from derandomization.laboratory.run import Run
-from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
+from derandomization.laboratory.settings import PositiveInt
+from derandomization.laboratory.study import (
+    Measurement,
+    Row,
+    Study,
+    StudyConfig,
+    grouped,
+    measured,
+    run_study,
+)
 from NeuralNetworks.risk import PopulationRisk
-from NeuralNetworks.studies.first_stationary import descend_to_second_order
 from NeuralNetworks.studies.saddles import saddle_risk
 
 Method = Literal["PGD", "Hessian descent"]
@@ -29,41 +39,37 @@ ACCURACIES: dict[Regime, tuple[float, ...]] = {
     "λ = 0.1": (1e-3, 1e-4, 1e-5, 1e-6),
     "λ = √(Kρ)": (3e-3, 1e-3, 3e-4, 1e-4, 3e-5),
 }
-FIXED_REGULARIZATION = 0.1  # the saddle's −2λ is below −√(Kρ) at every ρ
+FIXED_REGULARIZATION = 0.1  # the saddle's curvature −2λ is below −√(Kρ) at every ρ
 
 DIMENSION = 2
-# L and K of f where the paths lead, ‖W‖² + ‖b‖² ≤ 4, found by looking and rounded up: the largest
-# curvature met is 15.8, the largest third derivative 29.2.
+# L and K of f on the paths, where ‖W‖² + ‖b‖² ≤ 4. Measured and rounded up: the largest curvature
+# was 15.8, the largest third derivative 29.2.
 SMOOTHNESS = 16.0
 HESSIAN_LIPSCHITZ = 30.0
 FAILURE_PROBABILITY = 0.1
-REFERENCE_REACH = 100  # how far above the steps of PGD the figure shows what the theorem allows
+REFERENCE_REACH = 100  # the figure shows the theorem's lines up to so many times the steps of PGD
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(StudyConfig):
     """Steps until the first ρ-second-order stationary point, by ρ, past a strict saddle.
 
-    Both start as in the study saddles, where gradient descent would end at the saddle, and with the
-    parameters that theory gives them for L, K and ρ (the constant c of PGD's is 1). Provable are
-    O(1/ρ²) steps of PGD, up to logarithms. Of Hessian descent, 2LΔ/ρ² gradient steps and
-    1.6Δ√(K/ρ³) curvature steps: with steps of 1/L only the latter are O(1/ρ^1.5), so both are
-    counted. λ is 0.1, or √(Kρ): twice what Lemma 3.1 needs.
+    Both optimizers start as in the study saddles, where gradient descent would end at the saddle,
+    with the parameters that theory gives for L, K and ρ (with PGD's constant c = 1). The proven
+    bounds are O(1/ρ²) steps of PGD, up to logarithms, and for Hessian descent 2LΔ/ρ² gradient steps
+    and 1.6Δ√(K/ρ³) curvature steps: with steps of 1/L only the latter are O(1/ρ^1.5), so the two
+    kinds are counted separately. λ is 0.1, or √(Kρ), which is twice what Lemma 3.1 needs.
     """
 
     output_dir: Path = Path("results/NeuralNetworks/accuracy")
     """Folder for results.json, table.csv and the figure; made if missing."""
-    steps: int = 50_000
-    """Most steps; they end at the first ρ-second-order point."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least("steps", self.steps, 1)
+    steps: PositiveInt = 50_000
+    """Most steps; a run ends at the first ρ-second-order point."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One optimizer, the ρ it is made for, and the problem."""
+    """An optimizer, the ρ it is configured for, and how λ is chosen."""
 
     method: Method
     regime: Regime
@@ -77,38 +83,39 @@ class Setting:
         return math.sqrt(HESSIAN_LIPSCHITZ * self.accuracy)
 
 
+Rows = Sequence[Row[Setting]]
+
+
 def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
-    run = Run("NeuralNetworks/accuracy", config)
-    settings = {
-        f"{method}, {regime}, ρ = {accuracy:g}": Setting(method, regime, accuracy, config.steps)
-        for regime, accuracies in ACCURACIES.items()
-        for method in get_args(Method)
-        for accuracy in accuracies
-    }
-    rows = measure_rows(run, config, measure, settings)
-    tabulate(
-        run,
-        rows,
-        {
+    study = Study(
+        name="NeuralNetworks/accuracy",
+        settings={
+            f"{method}, {regime}, ρ = {accuracy:g}": Setting(method, regime, accuracy, config.steps)
+            for regime, accuracies in ACCURACIES.items()
+            for method in get_args(Method)
+            for accuracy in accuracies
+        },
+        measure=count_steps,
+        columns={
             "first_order_steps": "steps to ‖∇f‖ ≤ ρ",
             "steps": "steps to a ρ-SOSP",
             "curvature_steps": "curvature steps",
             "first_order_norm": "‖W⊥‖ at ‖∇f‖ ≤ ρ",
             "orthogonal_norm": "‖W⊥‖ at the ρ-SOSP",
         },
+        claim=_claims,
+        figures=lambda rows: {
+            "accuracy": study_figure(
+                *(_panel(each) for each in grouped(rows, lambda setting: setting.regime).values())
+            )
+        },
     )
-    for regime in get_args(Regime):
-        for method in get_args(Method):
-            _claim_order(run, _of(rows, method, regime))
-    _claim_counts(run, [row for row in rows if row.setting.method == "Hessian descent"])
-    _claim_bound(run, rows)
-    run.figure("accuracy", study_figure(*(_panel(rows, regime) for regime in get_args(Regime))))
-    run.finish()
+    run_study(study, config)
 
 
-def measure(setting: Setting, seed: int) -> Measurement:
-    """Descend to the first ρ-second-order point; NaN where the steps do not suffice."""
+def count_steps(setting: Setting, seed: int) -> Measurement:
+    """Descend to the first ρ-second-order point; NaN if the steps do not suffice."""
     generator = torch.Generator().manual_seed(seed)
     objective = saddle_risk(DIMENSION, setting.regularization, generator)
     with torch.no_grad():
@@ -138,34 +145,117 @@ def _optimizer(
     setting: Setting, objective: PopulationRisk, value_gap: float, generator: torch.Generator
 ) -> HessianDescent | PerturbedGradientDescent:
     params = [objective.student.weight, objective.student.bias]
+    constants: dict[str, Any] = {
+        "smoothness": SMOOTHNESS,
+        "hessian_lipschitz": HESSIAN_LIPSCHITZ,
+        "accuracy": setting.accuracy,
+    }
     if setting.method == "Hessian descent":
-        return HessianDescent(
-            params,
-            smoothness=SMOOTHNESS,
-            hessian_lipschitz=HESSIAN_LIPSCHITZ,
-            accuracy=setting.accuracy,
-        )
+        return HessianDescent(params, **constants)
     return PerturbedGradientDescent.from_theory(
         params,
-        smoothness=SMOOTHNESS,
-        hessian_lipschitz=HESSIAN_LIPSCHITZ,
-        accuracy=setting.accuracy,
+        **constants,
         failure_probability=FAILURE_PROBABILITY,
         value_gap=value_gap,
         generator=generator,
     )
 
 
-def _of(rows: Sequence[Row[Setting]], method: Method, regime: Regime) -> list[Row[Setting]]:
-    return [row for row in rows if (row.setting.method, row.setting.regime) == (method, regime)]
+@dataclass(frozen=True)
+class FirstStationary:
+    """Steps made before the first stationary points, and ‖W‖_F there; NaN if not reached.
+
+    Attributes:
+        first_order_step, first_order_norm: at the first point with ‖∇f‖ ≤ ρ.
+        second_order_step, second_order_norm: at the first with λ_min ≥ −√(Kρ) as well (Def. 2.2).
+    """
+
+    first_order_step: float = math.nan
+    first_order_norm: float = math.nan
+    second_order_step: float = math.nan
+    second_order_norm: float = math.nan
 
 
-def _values(rows: Sequence[Row[Setting]], quantity: str) -> Float[np.ndarray, "accuracies seeds"]:
-    return np.array([row.measured[quantity] for row in rows])
+def descend_to_second_order(
+    objective: DerandomizationObjective,
+    optimizer: PerturbedGradientDescent | HessianDescent,
+    *,
+    accuracy: float,
+    hessian_lipschitz: float,
+    max_steps: int,
+) -> FirstStationary:
+    """Descend until a point is ρ-second-order stationary, whether the optimizer detects it or not.
+
+    Ends before that if the optimizer terminates or the steps run out.
+
+    Args:
+        objective: f, exact; changed in place.
+        optimizer: over all trainable parameters of the objective.
+        accuracy: ρ.
+        hessian_lipschitz: K, valid along the path; it makes most eigenvalue computations needless.
+        max_steps: the most steps to make, at least 1.
+
+    Raises:
+        ValueError: ``max_steps`` is below 1.
+    """
+    require_at_least("max_steps", max_steps, 1)
+    is_second_order = _SecondOrderTest(objective, accuracy, hessian_lipschitz)
+    first = second = (math.nan, math.nan)
+    is_trial_point, num_steps = False, 0
+
+    def closure() -> Tensor:
+        nonlocal first, second, is_trial_point
+        objective.zero_grad()
+        value = objective()
+        value.backward()
+        gradients = [p.grad for p in objective.parameters() if p.grad is not None]
+        if not is_trial_point and float(get_total_norm(gradients)) <= accuracy:
+            here = (float(num_steps), objective.weight_norm())
+            first = here if math.isnan(first[0]) else first
+            second = here if is_second_order() else second
+        is_trial_point = True
+        return value.detach()
+
+    while num_steps < max_steps and math.isnan(second[0]) and not optimizer.terminated:
+        is_trial_point = False  # the first evaluation of a step is at a point of the path
+        optimizer.step(closure)
+        num_steps += 1
+    return FirstStationary(*first, *second)
+
+
+class _SecondOrderTest:
+    """Whether λ_min ≥ −√(Kρ) at the current point; needs few eigenvalues along a path."""
+
+    def __init__(
+        self, objective: DerandomizationObjective, accuracy: float, hessian_lipschitz: float
+    ) -> None:
+        self._objective, self._hessian_lipschitz = objective, hessian_lipschitz
+        self._allowed = math.sqrt(hessian_lipschitz * accuracy)
+        self._params = [p for p in objective.parameters() if p.requires_grad]
+        self._last: tuple[Tensor, float] | None = None  # point and λ_min
+
+    def __call__(self) -> bool:
+        here = parameters_to_vector(self._params).detach()
+        if self._last is not None:
+            there, curvature = self._last
+            moved = float(torch.linalg.vector_norm(here - there))
+            if curvature + self._hessian_lipschitz * moved < -self._allowed:
+                return False  # K excludes it without another eigenvalue
+        hessian = Hessian(self._objective, self._params)
+        curvature = hessian.smallest_eigenvalue(tolerance=self._allowed).lower_end
+        self._last = here, curvature
+        return curvature >= -self._allowed
+
+
+def _claims(run: Run, rows: Rows) -> None:
+    for each in grouped(rows, lambda setting: (setting.regime, setting.method)).values():
+        _claim_order(run, each)
+    _claim_counts(run, [row for row in rows if row.setting.method == "Hessian descent"])
+    _claim_bound(run, rows)
 
 
 def _largest(values: Float[np.ndarray, "accuracies seeds"]) -> float | None:
-    """Of those there are; None where no path came so far."""
+    """The largest value that is not NaN; None if all are."""
     known = values[~np.isnan(values)]
     return float(known.max()) if len(known) else None
 
@@ -178,13 +268,13 @@ def log_log_slope(
     return confidence_interval(slopes)
 
 
-def _claim_order(run: Run, rows: Sequence[Row[Setting]]) -> None:
-    """The slope, and every count below the line of the theorem's slope through the first."""
+def _claim_order(run: Run, rows: Rows) -> None:
+    """Claim the slope, and that every count is below a line of that slope through the first."""
     setting, exponent = rows[0].setting, EXPONENTS[rows[0].setting.method]
-    accuracies, steps = [row.setting.accuracy for row in rows], _values(rows, "steps")
+    accuracies, steps = [row.setting.accuracy for row in rows], measured(rows, "steps")
     slope = log_log_slope(accuracies, steps)
     growth = (accuracies[0] / np.array(accuracies)) ** exponent
-    below = steps <= steps[0] * growth[:, None]  # no where the steps did not suffice
+    below = steps <= steps[0] * growth[:, None]  # false for NaN, where the steps did not suffice
     upper_end = slope.mean if math.isnan(slope.high) else slope.high
     run.claim(
         "T4.2",
@@ -197,16 +287,16 @@ def _claim_order(run: Run, rows: Sequence[Row[Setting]]) -> None:
     )
 
 
-def _claim_counts(run: Run, rows: Sequence[Row[Setting]]) -> None:
-    """Hessian descent's own bounds: 2LΔ/ρ² steps of the one kind, 1.6Δ√(K/ρ³) of the other."""
+def _claim_counts(run: Run, rows: Rows) -> None:
+    """Claim Hessian descent's bounds: 2LΔ/ρ² gradient steps and 1.6Δ√(K/ρ³) curvature steps."""
     rho = np.array([[row.setting.accuracy] for row in rows])
-    gap = _values(rows, "value_gap")
+    gap = measured(rows, "value_gap")
     bounds = {
         "gradient": 2 * SMOOTHNESS * gap / rho**2,
         "curvature": 1.6 * gap * np.sqrt(HESSIAN_LIPSCHITZ / rho**3),
     }
     for kind, bound in bounds.items():
-        shares = _values(rows, f"{kind}_steps") / bound
+        shares = measured(rows, f"{kind}_steps") / bound
         run.claim(
             "T4.2",
             f"Hessian descent: {kind} steps within their provable number on "
@@ -217,20 +307,15 @@ def _claim_counts(run: Run, rows: Sequence[Row[Setting]]) -> None:
         )
 
 
-def _claim_bound(run: Run, rows: Sequence[Row[Setting]]) -> None:
-    """‖W_⊥‖ within ρ/(2λ − √(Kρ)) at the first ρ-SOSP, as at no point that is first-order only."""
-    bounds = np.array(
-        [
-            [lemma_bound(s.accuracy, HESSIAN_LIPSCHITZ, s.regularization)]
-            for s in (row.setting for row in rows)
-        ],
-        dtype=float,
-    )
+def _claim_bound(run: Run, rows: Rows) -> None:
+    """Claim ‖W_⊥‖ ≤ ρ/(2λ − √(Kρ)) at the first ρ-SOSP; report it at the first ‖∇f‖ ≤ ρ."""
+    settings = [row.setting for row in rows]
+    bounds = [lemma_bound(s.accuracy, HESSIAN_LIPSCHITZ, s.regularization) for s in settings]
     for quantity, where, paper in (
         ("orthogonal_norm", "the first ρ-SOSP", "≤ 1"),
         ("first_order_norm", "the first point with ‖∇f‖ ≤ ρ", "no guarantee"),
     ):
-        ratios = _values(rows, quantity) / bounds
+        ratios = measured(rows, quantity) / np.array(bounds, dtype=float)[:, None]
         run.claim(
             "T4.2",
             f"‖W⊥‖ within Theorem 4.1's bound at {where} on {(ratios <= 1).sum()} of "
@@ -241,28 +326,27 @@ def _claim_bound(run: Run, rows: Sequence[Row[Setting]]) -> None:
         )
 
 
-def _panel(rows: Sequence[Row[Setting]], regime: Regime) -> Panel:
-    perturbed, hessian = (_of(rows, method, regime) for method in get_args(Method))
-    accuracies = np.array(ACCURACIES[regime])
-    series = {
-        "PGD": _values(perturbed, "steps"),
-        "Hessian descent": _values(hessian, "steps"),
-        "to ‖∇f‖ ≤ ρ alone": _values(perturbed, "first_order_steps"),
+def _panel(rows: Rows) -> Panel:
+    """Steps over ρ by both methods, for one way of choosing λ, and the theorem's lines."""
+    by_method = grouped(rows, lambda setting: setting.method)
+    accuracies = [row.setting.accuracy for row in by_method["PGD"]]
+    series: dict[str, np.ndarray] = {
+        method: measured(each, "steps") for method, each in by_method.items()
     }
     highest = REFERENCE_REACH * (_largest(series["PGD"]) or 0)
-
-    def line(method: Method) -> np.ndarray:
-        """From the most steps at the largest ρ on, as far as the panel reaches."""
-        growth = (accuracies[0] / accuracies) ** EXPONENTS[method]
+    lines = {}
+    for method, exponent in EXPONENTS.items():
+        growth = (accuracies[0] / np.array(accuracies)) ** exponent
         steps = np.max(series[method][0]) * growth
-        return np.where(steps <= highest, steps, np.nan)
-
+        line = f"{method}: at most ∝ ρ^−{exponent:g}"
+        lines[line] = np.where(steps <= highest, steps, np.nan)
+    first_order = measured(by_method["PGD"], "first_order_steps")
     return Panel(
-        series=series,
-        x=ACCURACIES[regime],
+        series={**series, "to ‖∇f‖ ≤ ρ alone": first_order},
+        x=accuracies,
         x_label="ρ",
         y_label="steps to the first ρ-SOSP",
-        title=regime,
+        title=rows[0].setting.regime,
         log_x=True,
-        references={f"{m}: at most ∝ ρ^−{EXPONENTS[m]:g}": line(m) for m in get_args(Method)},
+        references=lines,
     )

@@ -1,10 +1,11 @@
-"""Do inputs have to be Gaussian? Uniform, Rademacher, Laplace and Student-t ones beside them."""
+"""Do inputs have to be Gaussian? Comparison with uniform, Rademacher, Laplace and Student-t."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 import scipy.special
@@ -13,29 +14,38 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from derandomization import Expectation, certify, descend
+from derandomization import certify, descend
 from derandomization.certificate import Hessian
-from derandomization.checks import require_at_least, require_between
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
-from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
-from NeuralNetworks.model import Student, Teacher, complete_basis
+from derandomization.laboratory.settings import Between, PositiveInt
+from derandomization.laboratory.study import (
+    Measurement,
+    Row,
+    Study,
+    StudyConfig,
+    grouped,
+    measured,
+    run_study,
+)
+from NeuralNetworks.expectations import FixedPoints
+from NeuralNetworks.model import Student, Teacher, complete_basis, orthogonal_part
 from NeuralNetworks.risk import Population, PopulationRisk
 from NeuralNetworks.train import EXACT, descent_optimizer
 
 Inputs = Literal["gaussian", "uniform", "rademacher", "laplace", "student-t"]
 INPUTS: tuple[Inputs, ...] = get_args(Inputs)
 
-# Degrees from u to the first axis; by the symmetries of the plane all others repeat these. At 0 x_⊥
-# is independent of x_∥; at 45 it is symmetric given x_∥, no more; between, only uncorrelated.
+# Degrees from u to the first axis; the symmetries of the plane map all other angles to these. At 0
+# x_⊥ is independent of x_∥; at 45 it is only symmetric given x_∥; between, only uncorrelated.
 ANGLES = (0.0, 15.0, 30.0, 45.0)
-# Each with the steps that leave 1e-6 of the Gaussian's W_⊥.
+# The steps at each λ after which 1e-6 of W_⊥ is left with Gaussian inputs.
 REGULARIZATIONS = {1e-4: 600, 1e-3: 250, 1e-2: 150}
 MAIN_REGULARIZATION, MAIN_ANGLE = 1e-3, 30.0
 STUDENT_T_FREEDOM = 5
 COLLAPSED = 1e-6
-NEGLIGIBLE_WEIGHT = 1e-17  # of the heaviest point
-# Heavy tails take more nodes, and to see the Gaussian's defect as the 0 that it is takes far more.
+NEGLIGIBLE_WEIGHT = 1e-17  # relative to the heaviest point
+# Heavy tails need more nodes, and the Gaussian's defect needs many more to be computed as 0.
 NODES_FACTOR: dict[Inputs, int] = {"student-t": 2}
 NODES_FACTOR_DEFECT: dict[Inputs, int] = {"student-t": 2, "gaussian": 16}
 
@@ -44,27 +54,21 @@ NODES_FACTOR_DEFECT: dict[Inputs, int] = {"student-t": 2, "gaussian": 16}
 class Config(StudyConfig):
     """Train on inputs of unit covariance that are not Gaussian, for teachers at several angles.
 
-    Lemma 3.1 rests on Stein's lemma, which only Gaussians obey. Reported as measured: whether W⊥
-    still vanishes, by how much ∂f/∂W⊥ = (∂²f/∂b² + 2λI) W⊥ fails, and whether the bounds that
-    follow from it do. Coordinates are independent; the teacher's direction u lies at an angle to
-    the first. Beside them the angle from u to E(xy), the direction that draws W first.
+    Lemma 3.1 rests on Stein's lemma, which holds for Gaussians only. The study reports whether W⊥
+    still vanishes, how far ∂f/∂W⊥ = (∂²f/∂b² + 2λI) W⊥ is violated, and whether the bounds that
+    follow from it hold. Coordinates are independent; the teacher's direction u lies at an angle to
+    the first. The angle from u to E(xy), the direction to which W moves first, is reported too.
     """
 
     output_dir: Path = Path("results/NeuralNetworks/inputs")
     """Folder for results.json, table.csv and the figure; made if missing."""
-    width: int = 40
+    width: PositiveInt = 40
     """Hidden units h."""
-    steps: int = 600
-    """Most descent steps of each run; less at larger λ, where W⊥ goes sooner."""
-    nodes: int = 14
+    steps: PositiveInt = 600
+    """Most descent steps of each run; fewer at larger λ, where W⊥ vanishes sooner."""
+    nodes: Annotated[int, Between(6, 1_000)] = 14
     """Nodes of the quadrature on each axis; Rademacher has two, Student's t gets twice as many.
-    More than the default's move no ‖W⊥‖/‖W‖ that stays by more than 2%."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least("width", self.width, 1)
-        require_at_least("steps", self.steps, 1)
-        require_between("nodes", self.nodes, 6, 1_000)
+    More than the default change no remaining ‖W⊥‖/‖W‖ by more than 2%."""
 
 
 @dataclass(frozen=True)
@@ -79,39 +83,35 @@ class Setting:
     nodes: int
 
 
-class ProductRule(Expectation):
+Rows = list[Row[Setting]]
+
+
+class ProductRule(FixedPoints):
     """E over two independent coordinates of mean 0 and variance 1, by the same rule on each.
 
     Args:
-        inputs: what the coordinates are distributed as.
+        inputs: the distribution of the coordinates.
         num_nodes: on each axis; see ``axis``.
-        basis: orthonormal rows along which the axes are laid; the standard ones by default.
+        basis: orthonormal rows, the directions of the axes; the standard ones by default.
     """
 
     def __init__(
         self, inputs: Inputs, num_nodes: int, basis: Float[Tensor, "2 2"] | None = None
     ) -> None:
-        super().__init__()
         nodes, weights = (torch.from_numpy(each) for each in axis(inputs, num_nodes))
         masses = torch.outer(weights, weights).flatten()
         kept = masses > NEGLIGIBLE_WEIGHT * masses.max()
         points = torch.cartesian_prod(nodes, nodes)[kept]
-        self.points: Tensor
-        self.weights: Tensor
-        self.register_buffer("points", points if basis is None else points @ basis)
-        self.register_buffer("weights", masses[kept])
-
-    def forward(self) -> tuple[Float[Tensor, "points dimension"], Float[Tensor, " points"]]:
-        return self.points, self.weights
+        super().__init__(points if basis is None else points @ basis, masses[kept])
 
 
 def axis(inputs: Inputs, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights (of sum 1) for one coordinate of mean 0 and variance 1.
 
     Gauss rules: Hermite, Legendre on [−√3, √3], Laguerre on both sides of 0. Rademacher is two
-    points. Student's t has moments up to the fourth only (ν = 5), so no Gauss rule: with
+    points. Student's t has only moments up to the fourth (ν = 5) and so no Gauss rule: with
     x = √(ν−2)·tan θ its density is cos^{ν−1} θ in θ, where the midpoint rule is exact for every
-    moment that there is.
+    moment that exists.
     """
     if inputs == "rademacher":
         return np.array([-1.0, 1.0]), np.array([0.5, 0.5])
@@ -133,20 +133,18 @@ def axis(inputs: Inputs, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
-    run = Run("NeuralNetworks/inputs", config)
-    settings = {
-        f"{inputs}, {angle:g}°, λ = {value:g}": Setting(
-            inputs, angle, value, config.width, min(steps, config.steps), config.nodes
-        )
-        for inputs in INPUTS
-        for value, steps in REGULARIZATIONS.items()
-        for angle in (ANGLES if value == MAIN_REGULARIZATION else (MAIN_ANGLE,))
-    }
-    rows = measure_rows(run, config, measure, settings)
-    tabulate(
-        run,
-        rows,
-        {
+    study = Study(
+        name="NeuralNetworks/inputs",
+        settings={
+            f"{inputs}, {angle:g}°, λ = {value:g}": Setting(
+                inputs, angle, value, config.width, min(steps, config.steps), config.nodes
+            )
+            for inputs in INPUTS
+            for value, steps in REGULARIZATIONS.items()
+            for angle in (ANGLES if value == MAIN_REGULARIZATION else (MAIN_ANGLE,))
+        },
+        measure=train_on_inputs,
+        columns={
             "relative_orthogonal_norm": "‖W⊥‖/‖W‖",
             "tilt": "sin∠(u, E(xy))",
             "singular_ratio": "σ₂/σ₁ of W",
@@ -154,15 +152,14 @@ def main(config: Config) -> None:
             "stein_defect": "Stein's defect at the start",
             "risk": "risk",
         },
+        claim=_claims,
+        figures=lambda rows: {"inputs": _figure(rows)},
     )
-    for inputs in INPUTS:
-        _claim(run, inputs, [row for row in rows if row.setting.inputs == inputs])
-    run.figure("inputs", _figure(rows))
-    run.finish()
+    run_study(study, config)
 
 
-def measure(setting: Setting, seed: int) -> Measurement:
-    """Train once; ratios above 1 break bounds that Stein's lemma would give, NaN: none is given."""
+def train_on_inputs(setting: Setting, seed: int) -> Measurement:
+    """Train once; a ratio to a bound above 1 means it is broken, NaN that there is no bound."""
     generator = torch.Generator().manual_seed(seed)
     turn = math.radians(setting.angle)
     direction = torch.tensor([[math.cos(turn), math.sin(turn)]], dtype=torch.float64)
@@ -192,21 +189,20 @@ def measure(setting: Setting, seed: int) -> Measurement:
 
 
 def _rule(setting: Setting, teacher: Teacher, factors: Mapping[Inputs, int]) -> ProductRule:
-    """Gaussians look alike from all sides: laid along u, their rule keeps W_⊥ = 0 stationary."""
+    """The rule of the inputs; for Gaussians along u, which keeps W_⊥ = 0 stationary."""
     basis = complete_basis(teacher.directions) if setting.inputs == "gaussian" else None
     return ProductRule(setting.inputs, setting.nodes * factors.get(setting.inputs, 1), basis)
 
 
 def stein_defect(student: Student, population: Population) -> float:
-    """‖∂R/∂W_⊥ − ∂²R/∂b² W_⊥‖ / ‖∂R/∂W_⊥‖ of the risk R: 0 for Gaussian inputs, at any student.
+    """‖∂R/∂W_⊥ − ∂²R/∂b² W_⊥‖ / ‖∂R/∂W_⊥‖ of the risk R: 0 for Gaussian inputs and any student.
 
-    Other inputs have E[x g′(x)] = E[g″(x*)], x* drawn from what is called their zero-bias
-    distribution (Goldstein, Reinert 1997): the curvature that drives W_⊥ is not the one in b.
+    For other inputs E[x g′(x)] = E[g″(x*)], where x* has their zero-bias distribution (Goldstein,
+    Reinert 1997): the curvature in W_⊥ differs from the curvature in b.
     """
-    objective = PopulationRisk(student, population, 1.0)  # λ weighs on both sides alike
+    objective = PopulationRisk(student, population, 1.0)  # λ cancels
     (gradient,) = torch.autograd.grad(objective.risk(), student.weight)
-    directions = population.directions
-    across = gradient - (gradient @ directions.T) @ directions
+    across = orthogonal_part(gradient, population.directions)
     curvature = Hessian(objective, [student.bias])
     columns = objective.random_weights().detach().T
     products = torch.stack([curvature.product(column) for column in columns], dim=1)
@@ -220,19 +216,23 @@ def tilt(population: Population) -> float:
     """
     inputs, labels, weights = population()
     correlation = (weights * labels) @ inputs
-    along = correlation @ population.directions.T
-    return float((correlation - along @ population.directions).norm() / correlation.norm())
+    return float(orthogonal_part(correlation, population.directions).norm() / correlation.norm())
 
 
-def _claim(run: Run, inputs: Inputs, rows: list[Row[Setting]]) -> None:
-    """What was found for one kind of inputs: open questions all."""
+def _claims(run: Run, rows: Rows) -> None:
+    for inputs, each in grouped(rows, lambda setting: setting.inputs).items():
+        _report(run, inputs, each)
+
+
+def _report(run: Run, inputs: Inputs, rows: Rows) -> None:
+    """Report the measurements for one distribution; all are open questions."""
     for where, chosen in (
         ("0°", [row for row in rows if row.setting.angle == 0]),
         ("45°", [row for row in rows if row.setting.angle == 45]),
         ("angles between", [row for row in rows if 0 < row.setting.angle < 45]),
     ):
         found, bound, sharp = (
-            np.concatenate([row.measured[name] for row in chosen])
+            measured(chosen, name).ravel()
             for name in ("relative_orthogonal_norm", "norm_to_bound", "norm_to_sharp_bound")
         )
         run.claim(
@@ -257,41 +257,35 @@ def _claim(run: Run, inputs: Inputs, rows: list[Row[Setting]]) -> None:
     )
 
 
-def _figure(rows: list[Row[Setting]]) -> Figure:
-    """What is left over the angle and over λ, and Stein's defect over the angle."""
+def _figure(rows: Rows) -> Figure:
+    """Remaining W_⊥ over the angle and over λ, and Stein's defect over the angle."""
     by_angle = [row for row in rows if row.setting.regularization == MAIN_REGULARIZATION]
-    between = [row for row in rows if row.setting.angle == MAIN_ANGLE]
+    by_regularization = [row for row in rows if row.setting.angle == MAIN_ANGLE]
 
-    def series(chosen: list[Row[Setting]], quantity: str) -> dict[str, np.ndarray]:
-        return {
-            inputs: np.array(
-                [row.measured[quantity] for row in chosen if row.setting.inputs == inputs]
-            )
-            for inputs in INPUTS
-        }
+    def series(chosen: Rows, quantity: str) -> dict[str, np.ndarray]:
+        groups = grouped(chosen, lambda setting: setting.inputs)
+        return {inputs: measured(each, quantity) for inputs, each in groups.items()}
 
-    left = Panel(
-        series=series(by_angle, "relative_orthogonal_norm"),
-        x=ANGLES,
-        x_label="angle from u to an axis (degrees)",
-        y_label="‖W⊥‖ / ‖W‖",
-        title=f"Irrelevant weights at the end, λ = {MAIN_REGULARIZATION:g}",
-        log_y=False,
+    over_angles = partial(Panel, x=ANGLES, x_label="angle from u to an axis (degrees)")
+    return study_figure(
+        over_angles(
+            series=series(by_angle, "relative_orthogonal_norm"),
+            y_label="‖W⊥‖ / ‖W‖",
+            title=f"Irrelevant weights at the end, λ = {MAIN_REGULARIZATION:g}",
+            log_y=False,
+        ),
+        Panel(
+            series=series(by_regularization, "relative_orthogonal_norm"),
+            x=list(REGULARIZATIONS),
+            x_label="regularization λ",
+            y_label="‖W⊥‖ / ‖W‖",
+            title=f"The same over λ, u at {MAIN_ANGLE:g}°",
+            log_x=True,
+            log_y=False,
+        ),
+        over_angles(
+            series=series(by_angle, "stein_defect"),
+            y_label="‖∂R/∂W⊥ − ∂²R/∂b² W⊥‖ / ‖∂R/∂W⊥‖",
+            title="Defect of Stein's identity at the start",
+        ),
     )
-    middle = Panel(
-        series=series(between, "relative_orthogonal_norm"),
-        x=list(REGULARIZATIONS),
-        x_label="regularization λ",
-        y_label="‖W⊥‖ / ‖W‖",
-        title=f"The same over λ, u at {MAIN_ANGLE:g}°",
-        log_x=True,
-        log_y=False,
-    )
-    right = Panel(
-        series=series(by_angle, "stein_defect"),
-        x=ANGLES,
-        x_label="angle from u to an axis (degrees)",
-        y_label="‖∂R/∂W⊥ − ∂²R/∂b² W⊥‖ / ‖∂R/∂W⊥‖",
-        title="Defect of Stein's identity at the start",
-    )
-    return study_figure(left, middle, right)

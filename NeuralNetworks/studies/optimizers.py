@@ -1,9 +1,10 @@
-"""Which optimizer finds the structure? Figure 3's problem from one start by seven of them."""
+"""Which optimizers find the structure? Seven of them on figure 3's problem, from one start."""
 
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,21 +15,22 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.optim import SGD, Adam, Optimizer
 
-from derandomization import (
-    GaussHermite,
-    HessianDescent,
-    MonteCarlo,
-    PerturbedGradientDescent,
-    certify,
-    descend,
-)
-from derandomization.checks import require_at_least, require_positive
+from derandomization import HessianDescent, MonteCarlo, PerturbedGradientDescent, certify, descend
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
-from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
-from NeuralNetworks.model import Student, Teacher, complete_basis
+from derandomization.laboratory.settings import PositiveFloat, PositiveInt
+from derandomization.laboratory.study import (
+    Measurement,
+    Row,
+    Study,
+    StudyConfig,
+    measured,
+    run_study,
+)
+from NeuralNetworks.expectations import quadrature
+from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Population, PopulationRisk
-from NeuralNetworks.studies.trial import NODES
+from NeuralNetworks.studies.training import NODES
 from NeuralNetworks.train import (
     BATCH_SIZE,
     EXACT,
@@ -47,9 +49,9 @@ Method = Literal[
     "SGD, step 1/(10L)",
     "Adam",
 ]
-THE_PAPERS: tuple[Method, ...] = ("PGD", "PGD, momentum", "Hessian descent")
+PAPER_METHODS: tuple[Method, ...] = ("PGD", "PGD, momentum", "Hessian descent")
 LEVELS = (1e-2, 1e-4, 1e-6)
-# Of 0.01 to 1, smaller steps take longer and larger ones end further from 0; 0.1 fares alike.
+# Compared from 0.01 to 1: smaller ones take longer, larger ones end further from 0; 0.1 is alike.
 ADAM_LEARNING_RATE = 0.2
 
 
@@ -57,31 +59,25 @@ ADAM_LEARNING_RATE = 0.2
 class Config(StudyConfig):
     """Steps and CPU seconds until ‖W⊥‖/‖W‖ is small and stays so, by optimizer, from one start.
 
-    PGD, Hessian descent and gradient descent take steps 1/L on the exact risk, L the curvature at
-    the start; SGD draws 50 fresh points a step and adds no noise to them; Adam sees the exact
-    risk. Where ‖∇f‖ ≤ 1e-6 PGD perturbs and Hessian descent follows the curvature: until then both
-    are gradient descent.
+    PGD, Hessian descent and gradient descent take steps of 1/L on the exact risk, L the curvature
+    at the start. SGD draws 50 fresh points per step and adds no other noise; Adam uses the exact
+    risk. Where ‖∇f‖ ≤ 1e-6 PGD perturbs and Hessian descent follows negative curvature: until then
+    both are gradient descent.
     """
 
     output_dir: Path = Path("results/NeuralNetworks/optimizers")
     """Folder for results.json, table.csv and the figure; made if missing."""
-    width: int = 200
+    width: PositiveInt = 200
     """Hidden units h."""
-    regularization: float = 1e-4
+    regularization: PositiveFloat = 1e-4
     """Weight λ > 0 of ‖W‖²."""
-    steps: int = 1500
+    steps: PositiveInt = 1500
     """Most steps of each optimizer."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least("width", self.width, 1)
-        require_positive("regularization", self.regularization)
-        require_at_least("steps", self.steps, 1)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One optimizer and the problem it is given."""
+    """An optimizer and the problem that it solves."""
 
     method: Method
     width: int
@@ -89,59 +85,50 @@ class Setting:
     steps: int
 
 
+Rows = Sequence[Row[Setting]]
+
+
 def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
-    run = Run("NeuralNetworks/optimizers", config)
-    settings = {
-        method: Setting(method, config.width, config.regularization, config.steps)
-        for method in get_args(Method)
-    }
-    rows = measure_rows(run, config, measure, settings)
-    tabulate(
-        run,
-        rows,
-        {
+    study = Study(
+        name="NeuralNetworks/optimizers",
+        settings={
+            method: Setting(method, config.width, config.regularization, config.steps)
+            for method in get_args(Method)
+        },
+        measure=count_steps_to_collapse,
+        columns={
             **{_steps_to(level): f"steps to {level:g}" for level in LEVELS},
             _seconds_to(LEVELS[-1]): f"CPU s to {LEVELS[-1]:g}",
             "escapes": "noise or curvature steps before",
             "relative_orthogonal_norm": "‖W⊥‖/‖W‖ at the end",
         },
+        claim=_claims,
+        figures=lambda rows: {"optimizers": _figure(rows)},
     )
-    for row in rows:
-        _claim(run, row)
-    escapes = [row.measured["escapes"].max() for row in rows if row.name in THE_PAPERS]
-    run.claim(
-        "OPT",
-        f"PGD, Hessian descent: most perturbations or curvature steps before {LEVELS[-1]:g}; at 0 "
-        "they are gradient descent up to there",
-        paper=None,
-        measured=float(max(escapes)),
-        holds=None,
-    )
-    run.figure("optimizers", _figure(rows))
-    run.finish()
+    run_study(study, config)
 
 
-def measure(setting: Setting, seed: int) -> Measurement:
-    """Descend once: from when on each level is kept (NaN: it is not), and where it ended."""
+def count_steps_to_collapse(setting: Setting, seed: int) -> Measurement:
+    """Descend once: the step from which on each level is kept (NaN if it is not), and the end."""
     generator = torch.Generator().manual_seed(seed)
     teacher = Teacher(2)
     student = Student(2, setting.width, generator)
-    rule = GaussHermite(NODES, basis=complete_basis(teacher.directions))
-    exact = PopulationRisk(student, Population(teacher, rule), setting.regularization)
+    exact_examples = Population(teacher, quadrature(teacher, NODES))
+    exact = PopulationRisk(student, exact_examples, setting.regularization)
     objective = exact
     if setting.method.startswith("SGD"):
         batches = Population(teacher, MonteCarlo(2, BATCH_SIZE, generator))
         objective = PopulationRisk(student, batches, setting.regularization)
     optimizer = _optimizer(setting.method, exact, generator)
-    optimizer.zero_grad()  # a process's first imports torch's compiler: keep that off the clock
+    optimizer.zero_grad()  # the first call in a process imports torch's compiler: not to be timed
     history = descend(
         objective,
         optimizer,
         max_steps=setting.steps,
         observe=lambda: {
             "total_weight_norm": float(student.weight.detach().norm()),
-            "cpu_seconds": time.process_time(),  # other processes may share the core
+            "cpu_seconds": time.process_time(),  # other processes may use the same core
         },
     )
     relative = history.weight_norm / history.observations["total_weight_norm"]
@@ -193,7 +180,7 @@ def _optimizer(method: Method, objective: PopulationRisk, generator: torch.Gener
 
 
 def kept_from(met: Bool[np.ndarray, " records"]) -> float:
-    """The first record from which on all are met; NaN where the last one is not."""
+    """The first record from which on all are met; NaN if the last one is not."""
     missed = np.flatnonzero(~met)
     first = missed[-1] + 1 if len(missed) else 0
     return float(first) if first < len(met) else math.nan
@@ -211,13 +198,26 @@ def _seconds_to(level: float) -> str:
     return f"cpu_seconds_to_{level:g}"
 
 
-def _claim(run: Run, row: Row[Setting]) -> None:
-    """The paper promises this of PGD and of Hessian descent; of the others it says nothing."""
+def _claims(run: Run, rows: Rows) -> None:
+    for row in rows:
+        _claim_collapse_for_good(run, row)
+    escapes = [row.measured["escapes"].max() for row in rows if row.name in PAPER_METHODS]
+    run.claim(
+        "OPT",
+        f"PGD, Hessian descent: most perturbations or curvature steps before {LEVELS[-1]:g}; at 0 "
+        "they are gradient descent up to there",
+        paper=None,
+        measured=float(max(escapes)),
+        holds=None,
+    )
+
+
+def _claim_collapse_for_good(run: Run, row: Row[Setting]) -> None:
+    """Claim the collapse with the paper's methods, and report it for the others."""
     level, method = LEVELS[-1], row.setting.method
     kept = ~np.isnan(row.measured[_steps_to(level)])
     touched = (row.measured["smallest_relative_norm"] <= level) & ~kept
-    end = row.measured["relative_orthogonal_norm"]
-    promised = method in THE_PAPERS
+    promised = method in PAPER_METHODS
     run.claim(
         "SGD" if method.startswith("SGD") else "OPT",
         f"{method}: ‖W⊥‖/‖W‖ ≤ {level:g} for good within {row.setting.steps} steps on "
@@ -225,30 +225,25 @@ def _claim(run: Run, row: Row[Setting]) -> None:
         + (f", for a while on {touched.sum()}" if touched.any() else "")
         + "; largest at the end",
         paper=0.0 if promised else None,
-        measured=float(end.max()),
+        measured=float(row.measured["relative_orthogonal_norm"].max()),
         holds=bool(kept.all()) if promised else None,
     )
 
 
-def _figure(rows: Sequence[Row[Setting]]) -> Figure:
+def _figure(rows: Rows) -> Figure:
     def steps_to(level: float) -> np.ndarray:
-        found = np.array([row.measured[_steps_to(level)] for row in rows])
-        return np.where(np.isnan(found), np.inf, found)  # never: above the panel, median too
+        """Infinite if the level is not reached: then it is above the panel, and so is a median."""
+        return np.nan_to_num(measured(rows, _steps_to(level)), nan=np.inf)
 
-    names = [row.name for row in rows]
-    ends = np.array([row.measured["relative_orthogonal_norm"] for row in rows])
+    over_optimizers = partial(Panel, x=[row.name for row in rows], x_label="optimizer")
     return study_figure(
-        Panel(
+        over_optimizers(
             series={f"to ‖W⊥‖/‖W‖ ≤ {level:g} for good": steps_to(level) for level in LEVELS},
-            x=names,
-            x_label="optimizer",
             y_label="steps",
             title="Steps until W⊥ is small",
         ),
-        Panel(
-            series={"‖W⊥‖/‖W‖ at the end": ends},
-            x=names,
-            x_label="optimizer",
+        over_optimizers(
+            series={"‖W⊥‖/‖W‖ at the end": measured(rows, "relative_orthogonal_norm")},
             y_label="‖W⊥‖/‖W‖",
             title=f"What is left after at most {rows[0].setting.steps} steps",
         ),

@@ -1,39 +1,49 @@
-"""Large λ with frozen biases, as in earlier work, beside tiny λ with trained biases."""
+"""Large λ with frozen biases, as in earlier work, compared with tiny λ with trained biases."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 
-from derandomization import Expectation, GaussHermite, History, MonteCarlo, descend
-from derandomization.checks import require_at_least
+from derandomization import History, MonteCarlo, descend
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
-from derandomization.laboratory.study import Measurement, Row, StudyConfig, measure_rows, tabulate
+from derandomization.laboratory.settings import AtLeast, PositiveInt
+from derandomization.laboratory.study import (
+    Measurement,
+    Row,
+    Study,
+    StudyConfig,
+    grouped,
+    measured,
+    run_study,
+)
 from NeuralNetworks.activations import SmoothReLU
-from NeuralNetworks.model import Student, Teacher, complete_basis
+from NeuralNetworks.expectations import quadrature
+from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Population, PopulationRisk
-from NeuralNetworks.studies.trial import NODES, claim_collapse
+from NeuralNetworks.studies.training import HEADINGS, NODES, claim_collapse
 from NeuralNetworks.train import train
 
 DIMENSION = 2
 REGULARIZATIONS = (5e-5, 5e-4, 5e-3, 5e-2)
 COLLAPSED = 1e-6
 SHARPNESS = 2.0
-# Where W_⊥ stays, it is O(1) and needs more nodes across: with 12 it is known to 1%, with 4 to 50%.
+# Where W_⊥ stays it is O(1) and needs more nodes across: 12 give it to 1%, 4 only to 50%.
 NODES_IF_FROZEN, NODES_MEASURED = (24, 12), (48, 24)
 
-# First steps of h · rate, but a quarter of 1/λ so that the decay of W is stable at every λ.
+# The first step size is h · rate, at most a quarter of 1/λ: the decay of W is stable at every λ.
 RATE_PER_UNIT = 0.3
 MAX_DECAY = 0.25
 MOMENTUM = 0.9
-# Then, of SGD, as DECAY/(2λt): from 0.5 on the start is forgotten faster than the noise falls.
+# SGD's step size then falls as DECAY/(2λt): from 0.5 on, the start decays faster than the noise.
 DECAY = 4.0
 
 Method = Literal["trained b, PGD", "frozen b, SGD", "frozen b, exact"]
@@ -47,31 +57,26 @@ METHODS = (OURS, THEIRS, NOISELESS)
 class Config(StudyConfig):
     """Compare the paper's setting with the strong regularisation of Mousavi-Hosseini et al. (2023).
 
-    Theirs: biases N(0, 1) and output weights frozen, SGD on fresh batches with steps as 1/t. Past
-    some λ* W⊥ goes as √(d/T), the noise of SGD, and most of W∥ goes with it. Ours: biases trained,
-    any λ > 0. Theirs runs once more with exact gradients: what is then left of W⊥ is left by λ.
+    Theirs: biases N(0, 1) and output weights are frozen, SGD on fresh batches with steps as 1/t.
+    Past some λ* W⊥ falls as √(d/T), the noise of SGD, and most of W∥ vanishes with it. Ours: biases
+    are trained, any λ > 0. Theirs is repeated with exact gradients, without the noise of SGD.
     """
 
     output_dir: Path = Path("results/NeuralNetworks/strong-regularization")
     """Folder for results.json, table.csv and the figure; made if missing."""
-    width: int = 100
+    width: PositiveInt = 100
     """Hidden units h."""
-    sgd_steps: int = 1500
+    sgd_steps: Annotated[int, AtLeast(32)] = 1500
     """Steps T of SGD, at least 32 to see how W⊥ falls."""
-    exact_steps: int = 1000
-    """Most steps with exact gradients; less at larger λ, where all ends sooner."""
-    batch_size: int = 50
+    exact_steps: PositiveInt = 1000
+    """Most steps with exact gradients; fewer at larger λ, where fewer are enough."""
+    batch_size: PositiveInt = 50
     """Fresh samples of each step of SGD."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, least in (("width", 1), ("sgd_steps", 32), ("exact_steps", 1), ("batch_size", 1)):
-            require_at_least(name, getattr(self, name), least)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A method at a λ."""
+    """A method and a λ."""
 
     method: Method
     regularization: float
@@ -80,41 +85,36 @@ class Setting:
     batch_size: int
 
 
+Rows = Sequence[Row[Setting]]
+
+
 def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
-    run = Run("NeuralNetworks/strong-regularization", config)
-    settings = {
-        f"{method}, λ = {value:g}": Setting(
-            method, value, config.width, _steps(config, method, value), config.batch_size
-        )
-        for method in METHODS
-        for value in REGULARIZATIONS
-    }
-    rows = measure_rows(run, config, measure, settings)
-    tabulate(
-        run,
-        rows,
-        {
-            "relative_orthogonal_norm": "‖W⊥‖/‖W‖",
-            "remaining_orthogonal_norm": "‖W⊥‖/start",
-            "parallel_norm": "‖W∥‖",
-            "risk": "risk",
-            "gradient_norm": "‖∇f‖",
+    shown = ("relative_orthogonal_norm", "remaining_orthogonal_norm", "parallel_norm", "risk")
+    study = Study(
+        name="NeuralNetworks/strong-regularization",
+        settings={
+            f"{method}, λ = {value:g}": Setting(
+                method, value, config.width, _steps(config, method, value), config.batch_size
+            )
+            for method in METHODS
+            for value in REGULARIZATIONS
         },
+        measure=train_and_split,
+        columns={quantity: HEADINGS[quantity] for quantity in (*shown, "gradient_norm")},
+        claim=_claims,
+        figures=lambda rows: {"strong_regularization": _figure(rows)},
     )
-    by_method = {m: [row for row in rows if row.setting.method == m] for m in METHODS}
-    _claims(run, by_method)
-    run.figure("strong_regularization", _figure(by_method))
-    run.finish()
+    run_study(study, config)
 
 
-def measure(setting: Setting, seed: int) -> Measurement:
-    """Train once; norms, exact risk and gradient where it ends."""
+def train_and_split(setting: Setting, seed: int) -> Measurement:
+    """Train once; the norms of W_∥ and W_⊥, the exact risk and the gradient at the end."""
     generator = torch.Generator().manual_seed(seed)
     teacher = Teacher(DIMENSION)
     student = _student(setting, generator)
-    rule = GaussHermite(NODES_MEASURED, basis=complete_basis(teacher.directions))
-    exact = PopulationRisk(student, Population(teacher, rule), setting.regularization)
+    finest = Population(teacher, quadrature(teacher, NODES_MEASURED))
+    exact = PopulationRisk(student, finest, setting.regularization)
     threshold = convexity_threshold(exact)
     if setting.method == OURS:
         history = train(
@@ -146,27 +146,27 @@ def convexity_threshold(objective: PopulationRisk) -> float:
     """λ* = (ι/4)·max|a_j|·√R₀/h: past it, W_⊥ = 0 at every stationary point no worse than W = 0.
 
     With φ″ ≤ ι/4, E[∇²g] ⪰ −2·E|ŷ − y|·max|a_j|·(ι/4)/h, where E|ŷ − y| ≤ √R ≤ √R₀, R₀ the risk
-    at W = 0. By Stein's lemma (E[∇²g] + 2λI) W_⊥ = 0, and now the matrix is positive definite,
-    wherever the biases are.
+    at W = 0. By Stein's lemma (E[∇²g] + 2λI) W_⊥ = 0, and past λ* this matrix is positive definite
+    for any biases.
     """
     student = objective.student
     inputs, labels, weights = objective.examples()
     with torch.no_grad():
-        blind = student(torch.zeros_like(inputs))  # x = 0 does what W = 0 does
+        blind = student(torch.zeros_like(inputs))  # the same output as with W = 0
         largest = float(student.output.abs().max())
     blind_risk = float(weights @ (blind - labels).square())
     return SHARPNESS / 4 * largest * math.sqrt(blind_risk) / student.widths[0]
 
 
 def decay_slope(norms: Float[np.ndarray, " records"]) -> float:
-    """Of log ‖W_⊥‖ over log t: by root mean squares over [T/32, T/16] and over [T/2, T]."""
+    """Slope of log ‖W_⊥‖ over log t, from root mean squares over [T/32, T/16] and [T/2, T]."""
     last = len(norms) - 1
     early, late = norms[last // 32 : last // 16 + 1], norms[last // 2 :]
     return math.log(np.mean(late**2) / np.mean(early**2)) / 2 / math.log(16)
 
 
 def _student(setting: Setting, generator: torch.Generator) -> Student:
-    """Ours as in figure 3; theirs with biases N(0, 1), since frozen ones must be of some use."""
+    """Ours as in figure 3; theirs with biases N(0, 1), because frozen ones near 0 are useless."""
     frozen = ("output",) if setting.method == OURS else ("output", "bias")
     student = Student(
         DIMENSION, setting.width, generator, activation=SmoothReLU(SHARPNESS), frozen=frozen
@@ -180,12 +180,13 @@ def _student(setting: Setting, generator: torch.Generator) -> Student:
 def _train_frozen(
     student: Student, teacher: Teacher, setting: Setting, generator: torch.Generator
 ) -> History:
-    """Their SGD; without noise, Nesterov's method on the exact risk, with no noise added either."""
+    """Their SGD, or Nesterov's method on the exact risk without perturbations."""
     noisy, regularization = setting.method == THEIRS, setting.regularization
-    rule: Expectation = MonteCarlo(DIMENSION, setting.batch_size, generator)
-    if not noisy:
-        rule = GaussHermite(NODES_IF_FROZEN, basis=complete_basis(teacher.directions))
-    objective = PopulationRisk(student, Population(teacher, rule), regularization)
+    if noisy:
+        examples = Population(teacher, MonteCarlo(DIMENSION, setting.batch_size, generator))
+    else:
+        examples = Population(teacher, quadrature(teacher, NODES_IF_FROZEN))
+    objective = PopulationRisk(student, examples, regularization)
     rate = min(RATE_PER_UNIT * setting.width, MAX_DECAY / regularization)
     optimizer = torch.optim.SGD(
         [student.weight], lr=rate, momentum=0.0 if noisy else MOMENTUM, nesterov=not noisy
@@ -199,14 +200,15 @@ def _train_frozen(
 
 
 def _steps(config: Config, method: Method, regularization: float) -> int:
-    """Where W_⊥ goes it shrinks as exp(−cλt), up to what momentum can do."""
+    """Where W_⊥ vanishes it shrinks as exp(−cλt), as far as momentum allows."""
     if method == THEIRS:
         return config.sgd_steps
     return min(config.exact_steps, max(300, math.ceil(0.3 / regularization)))
 
 
-def _claims(run: Run, rows: dict[Method, list[Row[Setting]]]) -> None:
-    """Ours collapses at every λ; theirs past λ*, at the rate of its theorem and at a cost."""
+def _claims(run: Run, all_rows: Rows) -> None:
+    """Claim that ours collapses at every λ, and theirs past λ* at its proven rate; report costs."""
+    rows = grouped(all_rows, lambda setting: setting.method)
     claim_collapse(run, rows[OURS], "OPT", COLLAPSED)
     stays = rows[NOISELESS][0]
     run.claim(
@@ -229,12 +231,12 @@ def _claims(run: Run, rows: dict[Method, list[Row[Setting]]]) -> None:
 
 
 def _past(row: Row[Setting]) -> Bool[np.ndarray, " seeds"]:
-    """The runs whose λ is past their own λ*."""
+    """Which runs have a λ past their own λ*."""
     return row.measured["convexity_threshold"] < row.setting.regularization
 
 
-def _claim_threshold(run: Run, rows: Sequence[Row[Setting]]) -> None:
-    """Without noise W_⊥ goes wherever theory says so."""
+def _claim_threshold(run: Run, rows: Rows) -> None:
+    """Claim that W_⊥ vanishes past λ* without noise."""
     left = np.concatenate([row.measured["relative_orthogonal_norm"][_past(row)] for row in rows])
     thresholds = rows[0].measured["convexity_threshold"]
     run.claim(
@@ -248,7 +250,7 @@ def _claim_threshold(run: Run, rows: Sequence[Row[Setting]]) -> None:
 
 
 def _claim_rate(run: Run, row: Row[Setting]) -> None:
-    """Their theorem bounds ‖W_⊥‖/√h by √(d/T) past λ*, up to constants that it does not give."""
+    """Claim their theorem's rate past λ*, ‖W_⊥‖/√h = O(√(d/T)), whose constant is not given."""
     slope = row.interval("slope")
     lower_end = slope.mean if math.isnan(slope.low) else slope.low
     size = row.measured["orthogonal_norm"].max() / row.setting.width**0.5
@@ -263,7 +265,7 @@ def _claim_rate(run: Run, row: Row[Setting]) -> None:
 
 
 def _claim_cost(run: Run, *rows: Row[Setting]) -> None:
-    """At the least λ that rids theirs of W_⊥, which may be below λ*, and where ours may be."""
+    """Report the costs at the least λ at which their W_⊥ vanishes, which may be below λ*."""
     for quantity, symbol in (("risk", "risk"), ("parallel_norm", "‖W∥‖")):
         run.claim(
             "OPT",
@@ -274,25 +276,31 @@ def _claim_cost(run: Run, *rows: Row[Setting]) -> None:
         )
 
 
-def _figure(rows: dict[Method, list[Row[Setting]]]) -> Figure:
-    """Norms and risk over λ, a colour a method."""
-    threshold = rows[THEIRS][0].median("convexity_threshold")
-
-    def panel(quantity: str, y_label: str, title: str) -> Panel:
-        return Panel(
-            series={
-                method: np.array([row.measured[quantity] for row in each])
-                for method, each in rows.items()
-            },
-            x=REGULARIZATIONS,
-            x_label=f"regularization λ (median λ* = {threshold:.2g})",
-            y_label=y_label,
-            title=title,
-            log_x=True,
-        )
-
+def _figure(rows: Rows) -> Figure:
+    """Norms and risk over λ, one colour per method."""
+    groups = grouped(rows, lambda setting: setting.method)
+    threshold = groups[THEIRS][0].median("convexity_threshold")
+    over_regularization = partial(
+        Panel,
+        x=REGULARIZATIONS,
+        x_label=f"regularization λ (median λ* = {threshold:.2g})",
+        log_x=True,
+    )
     return study_figure(
-        panel("relative_orthogonal_norm", "‖W⊥‖ / ‖W‖", "What is left of the irrelevant weights"),
-        panel("parallel_norm", "‖W∥‖", "What is left of the relevant ones"),
-        panel("risk", "risk", "What it costs"),
+        *(
+            over_regularization(
+                series={method: measured(each, quantity) for method, each in groups.items()},
+                y_label=y_label,
+                title=title,
+            )
+            for quantity, y_label, title in (
+                (
+                    "relative_orthogonal_norm",
+                    "‖W⊥‖ / ‖W‖",
+                    "What is left of the irrelevant weights",
+                ),
+                ("parallel_norm", "‖W∥‖", "What is left of the relevant ones"),
+                ("risk", "risk", "What it costs"),
+            )
+        )
     )

@@ -1,9 +1,9 @@
-"""From the command line to a config, and from bad input to one line."""
+"""The command line: parsing options into a config, and turning bad input into one line."""
 
 import contextlib
-import importlib
 import inspect
 import io
+import pkgutil
 import signal
 import sys
 import threading
@@ -12,38 +12,31 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-import torch
 import tyro
 
-from derandomization.laboratory.memory import keep_freed_memory
-from derandomization.laboratory.workers import WorkerDied
+from derandomization.laboratory.workers import WorkerDied, prepare_process
 
 ConfigT = TypeVar("ConfigT")
 
-STOPPED = 130  # what shells expect of a process that a signal stopped
+STOPPED = 130  # the exit code that shells expect of a process stopped by a signal
 
 
 def launch(
-    experiment: Callable[[ConfigT], None],
-    config_type: type[ConfigT],
+    experiment: Callable[[Any], None],
+    config_type: type[Any],
     studies: Mapping[str, str] | None = None,
 ) -> None:
-    """Parse the command line into a config and run; bad input ends in one line and exit code 2.
+    """Parse the command line into a config and run the experiment or one of its studies.
 
-    Ctrl-C and SIGTERM end in one line and exit code 130.
-
-    A run computes on one thread: its numbers then do not depend on how many cores there are, and
-    its products are too small to share. Measured on two cores, a second thread leaves figure 3's
-    step at 2.5 ms, and makes it 28 ms where another process has one of the cores.
+    Bad input ends in one line and exit code 2, Ctrl-C and SIGTERM in one line and exit code 130.
 
     Args:
-        experiment: what runs.
+        experiment: the function to run.
         config_type: its settings.
-        studies: subcommands and the modules, each with a ``main`` and a ``Config``, that they
-            run instead; imported only when asked for.
+        studies: for each subcommand the ``module`` or ``module:object`` that it runs instead; it
+            has a ``main`` and a ``Config`` and is imported only when asked for.
     """
-    torch.set_num_threads(1)
-    keep_freed_memory()
+    prepare_process()
     try:
         with _sigterm_as_ctrl_c():
             arguments = sys.argv[1:]
@@ -52,8 +45,9 @@ def launch(
             else:
                 experiment(_parse(config_type, arguments, studies or {}))
     except KeyboardInterrupt:
-        again = "the same command with --resume" if _resumes(config_type) else "the same command"
-        print(f"\nstopped: {again} goes on from what was kept", file=sys.stderr)
+        resumes = any(each.name == "resume" for each in fields(config_type))
+        again = "the same command with --resume" if resumes else "the same command"
+        print(f"\nstopped: {again} continues from what was saved", file=sys.stderr)
         raise SystemExit(STOPPED) from None
     except (ValueError, FloatingPointError, WorkerDied) as problem:
         _fail(str(problem))
@@ -77,18 +71,14 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _resumes(config_type: type[Any]) -> bool:
-    return any(each.name == "resume" for each in fields(config_type))
-
-
 def _run_study(name: str, arguments: list[str], studies: Mapping[str, str]) -> None:
     if name not in studies:
         raise ValueError(
             f"unrecognized argument {name!r}: options begin with --"
             + (f", studies are {', '.join(studies)}" if studies else "")
         )
-    module = importlib.import_module(studies[name])
-    module.main(_parse(module.Config, arguments, {}, name))
+    study = pkgutil.resolve_name(studies[name])
+    study.main(_parse(study.Config, arguments, {}, name))
 
 
 def _fail(sentence: str) -> NoReturn:
@@ -102,12 +92,12 @@ def _parse(
     studies: Mapping[str, str],
     study: str = "",
 ) -> ConfigT:
-    complaint = io.StringIO()
+    report = io.StringIO()
     description = inspect.cleandoc(config_type.__doc__ or "")
     if studies:
         description += f"\n\nStudies, each with options of its own: {', '.join(studies)}."
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(report):
             return tyro.cli(
                 config_type,
                 prog=f"{Path(sys.argv[0]).name} {study}".strip(),
@@ -117,12 +107,12 @@ def _parse(
     except SystemExit as stop:
         if not stop.code:
             raise
-        sentence = _first_sentence(complaint.getvalue())
+        sentence = _first_sentence(report.getvalue())
         raise ValueError(sentence.removeprefix(f"Error parsing {config_type.__name__}: ")) from None
 
 
 def _first_sentence(report: str) -> str:
-    """The message inside tyro's report: framed where stdout is UTF-8, ruled by dashes elsewhere."""
+    """The message in tyro's report, which has a frame where stdout is UTF-8, else dashed lines."""
     parts: list[list[str]] = [[]]
     for line in report.splitlines():
         inner = line.strip("│ ")

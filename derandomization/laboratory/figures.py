@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.animation import FuncAnimation, PillowWriter
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -170,7 +170,7 @@ def study_figure(*panels: Panel, width: float = 5.6, height: float = 4.2) -> Fig
     return figure
 
 
-def _entries(axes: Axes) -> list[tuple[Artist, str]]:
+def _entries(axes: Axes) -> list[tuple[Any, str]]:  # an artist or a container of some
     handles, texts = axes.get_legend_handles_labels()
     return list(zip(handles, texts, strict=True))
 

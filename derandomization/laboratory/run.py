@@ -44,11 +44,11 @@ class RunConfig:
     output_dir: Path
     """Folder for results.json, history.npz and the figures; made if missing."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where tensors live; auto takes a GPU if there is one."""
+    """Device that computes; auto takes a GPU if there is one."""
     quiet: bool = False
     """Print errors only."""
     resume: bool = False
-    """Go on from the checkpoint that a stopped run with the same settings left in output_dir."""
+    """Resume from the checkpoint that an interrupted run of the same settings left."""
     checkpoint_every: PositiveFloat = CHECKPOINT_SECONDS
     """Seconds between two checkpoints of a descent."""
 
@@ -58,11 +58,11 @@ class RunConfig:
             raise ValueError("device is cuda: torch finds no GPU here; use auto or cpu")
 
     def generator(self) -> torch.Generator:
-        """A fresh source of randomness, seeded."""
+        """A new random generator with the run's seed."""
         return torch.Generator().manual_seed(self.seed)
 
     def torch_device(self) -> torch.device:
-        """The device the run computes on."""
+        """The device that computes."""
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return torch.device(self.device)
@@ -70,7 +70,7 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper beside what was measured; ``holds`` is None for open questions."""
+    """A statement of the paper and what was measured; ``holds`` is None for open questions."""
 
     id: str
     statement: str
@@ -80,11 +80,11 @@ class Claim:
 
 
 class Run:
-    """Collects results, claims, arrays and figures, and writes them when the experiment is over.
+    """Collects results, claims, arrays and figures, and writes them when the experiment ends.
 
     Args:
-        experiment: the folder's name, e.g. "MAXCUT".
-        config: the experiment's settings, recorded as they are.
+        experiment: name of the folder, such as "MAXCUT".
+        config: the experiment's settings, which are recorded.
 
     Raises:
         ValueError: the output folder can't be written.
@@ -102,11 +102,11 @@ class Run:
         self._console = Console(quiet=config.quiet)
         self._started = time.perf_counter()
         self._environment = environment(config.torch_device())
-        _require_writable(self.folder)  # before hours of work, but leaving nothing behind
+        _require_writable(self.folder)  # now, not after hours of work
         self.checkpoints = self._open_checkpoints()
 
     def _open_checkpoints(self) -> Checkpoints:
-        """Go on from the checkpoint of the same settings, if asked to."""
+        """Resume from the checkpoint of the same settings, if asked to."""
         config, path = self.config, self.folder / CHECKPOINT
         settings = plain(asdict(config))
         identity = {
@@ -119,9 +119,9 @@ class Run:
             path, every=config.checkpoint_every, identity=identity, resume=config.resume
         )
         if config.resume and not checkpoints.resumed:
-            self.say(f"resume: {path} is not there, so this starts from the beginning")
+            self.say(f"resume: there is no {path}, so the run starts from the beginning")
         elif path.exists() and not config.resume:
-            self.say(f"{path}: left by a stopped run; --resume would go on from it")
+            self.say(f"{path}: left by an interrupted run; --resume continues from it")
         return checkpoints
 
     def claim(
@@ -137,12 +137,12 @@ class Run:
         self.claims.append(Claim(id, statement, paper, measured, holds))
 
     def claim_bounds(self, certificate: Certificate, weights: str, theorem: str = "L3.1") -> None:
-        """Claim ‖W‖_F within the lemma's bound (as ``theorem``) and within its sharp form (L3.1).
+        """Claim that ‖W‖_F is within the lemma's bound and within its sharp form (L3.1).
 
         Args:
-            certificate: of where the descent ended.
-            weights: how the experiment writes ‖W‖_F.
-            theorem: id of the theorem whose bound this is.
+            certificate: of the end point.
+            weights: the experiment's name for ‖W‖_F.
+            theorem: id of the theorem that gives the lemma's bound.
         """
         for id, name, bound in (
             (theorem, f"the bound at ρ = {certificate.rho:.2g}", certificate.weight_bound),
@@ -157,19 +157,19 @@ class Run:
             )
 
     def figure(self, name: str, figure: Figure) -> None:
-        """Keep a figure, to be saved as ``name.png`` and ``name.pdf``."""
+        """Add a figure, to be saved as ``name.png`` and ``name.pdf``."""
         self._figures.append((name, figure))
 
     def animation(self, name: str, animation: FuncAnimation) -> None:
-        """Keep an animation, to be saved as ``name.gif``."""
+        """Add an animation, to be saved as ``name.gif``."""
         self._animations.append((name, animation))
 
     @contextlib.contextmanager
     def descent(self, description: str, max_steps: int) -> Iterator[StepCallback | None]:
-        """Where a descent runs: under a progress bar with f and ‖W‖, and losing nothing.
+        """Run a descent under a progress bar with f and ‖W‖.
 
-        Gives the callback for ``descend``, None when quiet. If the descent diverges, what it
-        measured is written before the error goes on; if it is stopped, the checkpoint is.
+        Yields the callback for ``resumable_descend``, None when quiet. If the descent diverges,
+        its history is written before the error is raised; if it is interrupted, the checkpoint is.
         """
         try:
             with follow_descent(self._console, description, max_steps) as report:
@@ -187,14 +187,14 @@ class Run:
             raise
 
     def counter(self, total: int) -> contextlib.AbstractContextManager[Callable[[], Any]]:
-        """A progress bar over ``total`` runs; gives what to call when one is done."""
+        """A progress bar over ``total`` runs; yields the function to call after each."""
         return count_runs(self._console, total)
 
     def finish(self) -> None:
         """Write figures, history.npz and results.json, and print the closing table.
 
         Raises:
-            ValueError: a file can't be written; the table is printed all the same.
+            ValueError: a file can't be written; the table is still printed.
         """
         try:
             self._write_all()
@@ -230,9 +230,9 @@ class Run:
         self.write("results.json", lambda path: path.write_text(text, encoding="utf-8"))
 
     def write(self, name: str, writer: Callable[[Path], Any]) -> None:
-        """Write a file whole or not at all: to a temporary name, then renamed.
+        """Write a file whole or not at all: under a temporary name, then renamed.
 
-        The temporary name keeps the suffix, by which numpy and matplotlib know the format.
+        The temporary name keeps the suffix, from which numpy and matplotlib take the format.
         """
         temporary = self.folder / f".{os.getpid()}.{name}"
         try:
@@ -274,7 +274,7 @@ class Run:
 
 
 def _require_writable(folder: Path) -> None:
-    """Make the folder, write into it, and remove again whatever was not there before."""
+    """Check that the folder can be made and written to, leaving nothing behind."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -293,7 +293,7 @@ def _unwritable(path: Path, problem: OSError) -> ValueError:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, device and commit: what a number may depend on beside its settings."""
+    """Versions, device and commit, on which numbers may depend as well as on the settings."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -305,7 +305,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def _git_commit() -> str:
-    """The commit this code is at; empty outside a checkout or without git."""
+    """The checked-out commit; empty outside a checkout or without git."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"],
@@ -320,7 +320,7 @@ def _git_commit() -> str:
 
 
 def plain(value: Any) -> Any:
-    """Numbers, strings, lists and dicts only, as JSON has them; what is not finite becomes null."""
+    """The value in JSON's types only; numbers that are not finite become null."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
@@ -337,7 +337,7 @@ def plain(value: Any) -> Any:
 
 
 def readable(value: float | str | None) -> str:
-    """Four digits of a number, for the closing table."""
+    """A number to four digits, for the closing table."""
     if value is None:
         return "–"
     return value if isinstance(value, str) else f"{value:.4g}"
@@ -347,7 +347,7 @@ def readable(value: float | str | None) -> str:
 def follow_descent(
     console: Console, description: str, max_steps: int
 ) -> Iterator[StepCallback | None]:
-    """A bar over the steps of a descent; gives the callback for ``descend``, None when quiet."""
+    """A bar over the steps of a descent; yields its callback, None when quiet."""
     if console.quiet:
         yield None
         return
@@ -376,7 +376,7 @@ def follow_descent(
 
 @contextlib.contextmanager
 def count_runs(console: Console, total: int) -> Iterator[Callable[[], Any]]:
-    """A bar over ``total`` runs; gives what to call when one is done."""
+    """A bar over ``total`` runs; yields the function to call after each."""
     columns = (TextColumn("run {task.completed}/{task.total}"), BarColumn())
     clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with Progress(*columns, *clocks, console=console) as bar:

@@ -4,12 +4,13 @@ A study declares what varies and what is measured, shown, claimed and drawn; ``r
 """
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from rich.table import Table
 
@@ -20,6 +21,7 @@ from derandomization.laboratory.settings import Between
 from derandomization.laboratory.workers import WorkersConfig, parallel_calls, spawn_seeds
 
 SettingT = TypeVar("SettingT")
+KeyT = TypeVar("KeyT")
 Measurement = Mapping[str, float]
 
 
@@ -126,6 +128,21 @@ def measure_rows(
     rows = [Row(setting, name, measured) for (name, setting), measured in pairs]
     record_rows(run, rows, seeds)
     return rows
+
+
+def measured(rows: Iterable[Row[Any]], quantity: str) -> Float[np.ndarray, "rows seeds"]:
+    """One quantity of several rows: one line per row, one column per seed."""
+    return np.array([row.measured[quantity] for row in rows])
+
+
+def grouped(
+    rows: Iterable[Row[SettingT]], key: Callable[[SettingT], KeyT]
+) -> dict[KeyT, list[Row[SettingT]]]:
+    """Rows by a key of their setting, both in the order of the rows."""
+    groups: dict[KeyT, list[Row[SettingT]]] = {}
+    for row in rows:
+        groups.setdefault(key(row.setting), []).append(row)
+    return groups
 
 
 def record_rows(run: Run, rows: Sequence[Row[Any]], seeds: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""The paper's two algorithms: gradient descent that leaves saddle points, to second order."""
+"""The paper's two algorithms, which reach second-order stationary points."""
 
 from derandomization.optimizers.hessian import HessianDescent
 from derandomization.optimizers.perturbed import PerturbedGradientDescent

@@ -1,28 +1,45 @@
-"""What both algorithms are: a torch optimizer that does not wait for torch's compiler."""
+"""The base of both algorithms: a torch optimizer that does not import torch's compiler."""
 
 import inspect
+from copy import copy
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+_state_dict = inspect.unwrap(Optimizer.state_dict)
+_load_state_dict = inspect.unwrap(Optimizer.load_state_dict)
+
 
 class PlainOptimizer(Optimizer):
     """``torch.optim.Optimizer`` without the import of ``torch._dynamo``.
 
-    torch keeps these methods out of what it compiles by a wrapper that imports its compiler when
-    the first of them is called. That takes 1.2 s of one core, a quarter of a whole experiment, and
-    nothing here is compiled. Where torch has no such wrapper these are its methods as they are.
+    torch wraps these four methods so that they are not compiled, and the wrapper imports the
+    compiler at its first call: 1.2 s, although nothing here is compiled. ``saved`` names the
+    attributes that ``state_dict`` saves beside torch's own state.
     """
 
+    saved: ClassVar[str] = ""
     add_param_group = inspect.unwrap(Optimizer.add_param_group)
     zero_grad = inspect.unwrap(Optimizer.zero_grad)
-    state_dict = inspect.unwrap(Optimizer.state_dict)
-    load_state_dict = inspect.unwrap(Optimizer.load_state_dict)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that another process needs to continue."""
+        return {
+            **_state_dict(self),
+            **{name: copy(getattr(self, name)) for name in self.saved.split()},
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` returned."""
+        _load_state_dict(self, {key: state_dict[key] for key in ("state", "param_groups")})
+        for name in self.saved.split():
+            setattr(self, name, copy(state_dict[name]))
 
 
 def total_norm(tensors: list[Tensor]) -> float:
-    """√Σ‖x‖²: ``get_total_norm``, but for its sorting by device, which takes twice as long."""
+    """√Σ‖x‖²: ``get_total_norm`` without its sorting by device, in half the time."""
     if not tensors:
         return 0.0
     norms = [norm.to(tensors[0].device) for norm in torch._foreach_norm(tensors)]

@@ -11,41 +11,38 @@ from derandomization.checks import require_at_least, require_between, require_po
 from derandomization.expectations import standard_normal
 from derandomization.optimizers.base import PlainOptimizer, total_norm
 
-ROUNDING = 1e-10  # a rise of f by less than this part of it may be rounding
+ROUNDING = 1e-10  # a relative rise of f below this may be rounding
 
 
 class PerturbedGradientDescent(PlainOptimizer):
     """x ← x − η∇f(x); where ‖∇f‖ is small, x ← x + ξ with ξ uniform in a ball (Algorithm 1).
 
-    A perturbation is made when the gradient norm is at most ``gradient_threshold`` and none was
-    made in the last ``perturbation_interval`` steps. If f has not dropped by
-    ``decrease_threshold`` when the interval is over, the point before the perturbation is
-    restored and ``terminated`` becomes True: with high probability it is second-order stationary.
-
-    A step costs one closure, two when it perturbs, plus O(parameters).
+    A step perturbs when the gradient norm is at most ``gradient_threshold`` and no step did in the
+    last ``perturbation_interval`` steps. If f has not dropped by ``decrease_threshold`` at the end
+    of the interval, the point before the perturbation is restored and ``terminated`` becomes True:
+    with high probability it is second-order stationary. A step costs one closure, two when it
+    perturbs, plus O(parameters).
 
     Args:
         params: parameters or groups; ``lr``, ``momentum`` and ``nesterov`` may differ by group.
-            The perturbation is over all parameters jointly: its options come from the first group.
+            The perturbation moves all parameters jointly: its options come from the first group.
         lr: η > 0.
         gradient_threshold: g_thres ≥ 0, on the scale of ‖∇f‖₂ over all parameters.
-        perturbation_radius: r > 0, Euclidean, in the units of the parameters.
-        perturbation_interval: t_thres ≥ 1, in steps.
-        decrease_threshold: f_thres, in the units of f; ``-math.inf`` never terminates, which is
-            what a noisy f needs.
+        perturbation_radius, perturbation_interval: r > 0, Euclidean; t_thres ≥ 1, in steps.
+        decrease_threshold: f_thres; ``-math.inf`` never terminates, as a noisy f needs.
         momentum: 0 ≤ β < 1, heavy ball, or Nesterov's with ``nesterov``.
-        restart: whether a rise of f makes the optimizer forget its velocity, and halve every ``lr``
-            where f rises again in the very next step: what keeps a constant step stable while the
-            curvature grows. Only for an f that is evaluated exactly.
-        generator: source of the noise; torch's default one if None.
+        restart: a rise of f clears the velocity, and halves every ``lr`` if f rises again in the
+            next step: keeps steps stable while the curvature grows. Only for an exact f.
+        generator: of the noise; torch's default one if None.
 
     Raises:
         ValueError: an argument out of its range.
 
     References:
-        Jin, Ge, Netrapalli, Kakade, Jordan, *How to Escape Saddle Points Efficiently*, ICML 2017,
-        Algorithm 2: the parameters, the noise and the termination rule.
+        Jin et al., *How to Escape Saddle Points Efficiently*, ICML 2017, Algorithm 2.
     """
+
+    saved = "num_steps perturbation_steps anchor_value last_value restarted terminated"
 
     def __init__(
         self,
@@ -100,28 +97,21 @@ class PerturbedGradientDescent(PlainOptimizer):
         constant: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> "PerturbedGradientDescent":
-        """The parameters for which Jin et al. prove an ε-second-order point (their Algorithm 2).
+        """With the parameters for which Jin et al. prove an ε-second-order point (Algorithm 2).
 
         Args:
-            params: the parameters; d is their number.
-            smoothness: ℓ, the Lipschitz constant of ∇f.
-            hessian_lipschitz: ϱ, the Lipschitz constant of ∇²f.
-            accuracy: ε, the gradient norm wanted.
-            failure_probability: δ in (0, 1).
+            smoothness, hessian_lipschitz: ℓ of ∇f and ϱ of ∇²f, Lipschitz constants.
+            accuracy, failure_probability: ε, the gradient norm wanted, and δ in (0, 1).
             value_gap: Δ_f ≥ f(x₀) − min f.
-            constant: c, an absolute constant the proof wants small.
-            generator: source of the noise.
+            constant: c, an absolute constant that the proof wants small.
         """
         params = list(params)
         dimension = sum(p.numel() for p in params)
-        for name, value in (
-            ("smoothness", smoothness),
-            ("hessian_lipschitz", hessian_lipschitz),
-            ("accuracy", accuracy),
-            ("value_gap", value_gap),
-            ("constant", constant),
-        ):
-            require_positive(name, value)
+        require_positive("smoothness", smoothness)
+        require_positive("hessian_lipschitz", hessian_lipschitz)
+        require_positive("accuracy", accuracy)
+        require_positive("value_gap", value_gap)
+        require_positive("constant", constant)
         if not 0 < failure_probability < 1:
             raise ValueError(
                 f"failure_probability is {failure_probability}: it must lie between 0 and 1"
@@ -144,8 +134,7 @@ class PerturbedGradientDescent(PlainOptimizer):
     def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
         """One step; returns f where the step began. Does nothing once ``terminated``.
 
-        Args:
-            closure: clears the gradients, evaluates f, calls ``backward`` and returns f.
+        ``closure`` clears the gradients, evaluates f, calls ``backward`` and returns f.
         """
         with torch.enable_grad():
             value = closure().detach()
@@ -159,7 +148,9 @@ class PerturbedGradientDescent(PlainOptimizer):
         if waited == interval:
             decrease = self.anchor_value - float(value)
             if decrease < options["decrease_threshold"]:
-                self._restore_anchor()
+                for parameter in self._parameters():
+                    parameter.copy_(self.state[parameter]["anchor"])
+                self.terminated = True
                 return value
         if waited is None or waited > interval:
             gradients = [p.grad for p in self._parameters() if p.grad is not None]
@@ -184,7 +175,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         return [p for group in self.param_groups for p in group["params"]]
 
     def _perturb(self, value: float) -> None:
-        """Remember the point and its value, then move uniformly within the ball around it."""
+        """Save the point and its value, then move to a uniform point of the ball around it."""
         parameters = self._parameters()
         noise = [standard_normal(*p.shape, generator=self.generator, like=p) for p in parameters]
         dimension = sum(p.numel() for p in parameters)
@@ -198,11 +189,6 @@ class PerturbedGradientDescent(PlainOptimizer):
         self.anchor_value = value
         self.last_value = math.inf  # the noise may raise f
         self.perturbation_steps.append(self.num_steps)
-
-    def _restore_anchor(self) -> None:
-        for parameter in self._parameters():
-            parameter.copy_(self.state[parameter]["anchor"])
-        self.terminated = True
 
     def _descend(self) -> None:
         # Tensor by tensor: on a CPU torch's foreach kernels take longer for so few.
@@ -223,26 +209,12 @@ class PerturbedGradientDescent(PlainOptimizer):
         return gradient.add(velocity, alpha=group["momentum"]) if group["nesterov"] else velocity
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything a resumed run needs, the generator's state included."""
-        return {
-            **super().state_dict(),
-            "num_steps": self.num_steps,
-            "perturbation_steps": list(self.perturbation_steps),
-            "anchor_value": self.anchor_value,
-            "last_value": self.last_value,
-            "restarted": self.restarted,
-            "terminated": self.terminated,
-            "generator": self.generator.get_state() if self.generator else None,
-        }
+        """Everything that another process needs to continue, the generator's state included."""
+        state = self.generator.get_state() if self.generator else None
+        return {**super().state_dict(), "generator": state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what ``state_dict`` returned."""
-        super().load_state_dict({key: state_dict[key] for key in ("state", "param_groups")})
-        self.num_steps = state_dict["num_steps"]
-        self.perturbation_steps = list(state_dict["perturbation_steps"])
-        self.anchor_value = state_dict["anchor_value"]
-        self.last_value = state_dict["last_value"]
-        self.restarted = state_dict["restarted"]
-        self.terminated = state_dict["terminated"]
+        super().load_state_dict(state_dict)
         if self.generator is not None and state_dict["generator"] is not None:
             self.generator.set_state(state_dict["generator"])

@@ -11,12 +11,12 @@ from torch import Tensor
 from JohnsonLindenstrauss import pairs as module
 from JohnsonLindenstrauss.pairs import (
     PairBlocks,
-    balanced,
-    max_pair_distortion,
-    pair_extremes,
+    RatioRange,
+    distinct_points,
+    exact_ratio_range,
     ratio_range,
+    span,
     squared_distances,
-    unique_points,
     worst_pairs,
 )
 
@@ -41,13 +41,17 @@ def test_extremes_are_those_of_a_loop_whatever_the_block(
 ) -> None:
     points, embedding = gaussian(n, d, seed=seed), gaussian(2, d, seed=seed + 1)
     ratios = slow_ratios(embedding, points).values()
-    low, high = pair_extremes(embedding, points, block)
+    exact = exact_ratio_range(embedding, points, block)
+    low, high = exact
     assert low == pytest.approx(min(ratios), rel=1e-9)
     assert high == pytest.approx(max(ratios), rel=1e-9)
     in_blocks = ratio_range(points @ embedding.T, PairBlocks(points, block))
-    # A ratio is kept from below 1 by the pairs that are counted elsewhere only where n = 1.
+    # The blocks count entries that are no pairs as ratios of 1, so their smallest is at most 1.
     assert in_blocks == pytest.approx((min(low, 1), high), rel=1e-8)
-    assert max_pair_distortion(embedding, points, block) == max(high - 1, 1 - low)
+    assert exact.distortion == max(high - 1, 1 - low)
+    assert exact_ratio_range(embedding, points).distortion == pytest.approx(
+        exact.distortion, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("kept", [2**30, 0])
@@ -72,7 +76,7 @@ def test_distances_survive_points_that_nearly_agree() -> None:
     near = torch.cat([points, points[:1] + 1e-6])
     assert squared_distances(near, near)[0, 3] == pytest.approx(4e-12, rel=1e-3)
     identity = torch.eye(4, dtype=torch.float64)
-    assert max_pair_distortion(identity, near) == pytest.approx(0, abs=1e-12)
+    assert exact_ratio_range(identity, near).distortion == pytest.approx(0, abs=1e-12)
 
 
 def test_worst_pairs_are_those_within_the_margin() -> None:
@@ -95,31 +99,40 @@ def test_worst_pairs_are_those_within_the_margin() -> None:
 
 @given(low=st.floats(0.01, 2), gap=st.floats(0, 5))
 def test_the_balancing_factor_leaves_what_it_says(low: float, gap: float) -> None:
-    factor, distortion = balanced(low, low + gap)
+    ratios = RatioRange(low, low + gap)
+    factor, distortion = ratios.balancing_factor, ratios.balanced_distortion
     assert factor**2 * low == pytest.approx(1 - distortion, abs=1e-12)
     assert factor**2 * (low + gap) == pytest.approx(1 + distortion, abs=1e-12)
-    assert balanced(0.0, 0.0) == (1.0, 1.0)
+    zero = RatioRange(0.0, 0.0)
+    assert (zero.balancing_factor, zero.balanced_distortion) == (1.0, 1.0)
 
 
 def test_copies_are_dropped_and_the_order_kept() -> None:
     points = gaussian(5, 3)
-    distinct, copies = unique_points(points[[3, 1, 3, 4, 1, 1]])
-    assert copies == 3
-    torch.testing.assert_close(distinct, points[[3, 1, 4]], rtol=0, atol=0)
+    distinct = distinct_points(points[[3, 1, 3, 4, 1, 1]], "points")
+    assert distinct.copies == 3
+    torch.testing.assert_close(distinct.points, points[[3, 1, 4]], rtol=0, atol=0)
 
 
 def test_equal_points_have_no_distance_to_keep() -> None:
     same = torch.ones(3, 2, dtype=torch.float64)
     with pytest.raises(ValueError, match="all points are equal"):
-        pair_extremes(torch.eye(2, dtype=torch.float64), same)
+        exact_ratio_range(torch.eye(2, dtype=torch.float64), same)
     with pytest.raises(ValueError, match="number of points is 1"):
-        pair_extremes(torch.eye(2, dtype=torch.float64), same[:1])
+        exact_ratio_range(torch.eye(2, dtype=torch.float64), same[:1])
     twice = torch.cat([same, gaussian(2, 2)])
-    low, high = pair_extremes(torch.eye(2, dtype=torch.float64), twice)
-    assert (low, high) == pytest.approx((1, 1))
+    assert exact_ratio_range(torch.eye(2, dtype=torch.float64), twice) == pytest.approx((1, 1))
 
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_block_has_rows(size: int) -> None:
     with pytest.raises(ValueError, match="block_size is"):
         PairBlocks(gaussian(3, 2), size)
+
+
+def test_the_span_reproduces_the_centred_points() -> None:
+    points = gaussian(6, 9)
+    inside = span(points)
+    assert inside.coordinates.shape == (6, 5)
+    torch.testing.assert_close(inside.basis @ inside.basis.T, torch.eye(5, dtype=torch.float64))
+    torch.testing.assert_close(inside.coordinates @ inside.basis, points - points.mean(dim=0))

@@ -16,10 +16,10 @@ from derandomization import (
     QuasiMonteCarlo,
 )
 from derandomization.certificate import Hessian
+from NeuralNetworks.expectations import Antithetic, SimplexAcross
 from NeuralNetworks.losses import LOSSES, Loss, LossName, squared
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
-from NeuralNetworks.rules import Antithetic, SimplexAcross
 
 NETWORKS = [(5,), (5, 3), (4, 3, 3)]
 

@@ -19,14 +19,12 @@ from derandomization import (
     GaussHermite,
     MonteCarlo,
     certify,
-    descend,
     sharp_weight_bound,
 )
 from derandomization.certificate import (
     Hessian,
     lemma_bound,
     random_gradient,
-    sharp_bounds_along,
     smallest_rho,
 )
 from derandomization.eigenvalues import Eigenvalue
@@ -193,20 +191,6 @@ def test_sharp_bound_is_none_where_the_bias_is_frozen(cosine_objective: Build) -
     assert certify(objective).sharp_weight_bound is not None
     objective.bias().requires_grad_(False)
     assert certify(objective).sharp_weight_bound is None
-
-
-def test_bounds_along_a_descent_are_those_at_each_snapshot(cosine_objective: Build) -> None:
-    objective = cosine_objective([[0.5, 0.1], [0.2, 0.8]], [0.2, 0.1])
-    sgd = torch.optim.SGD(objective.parameters(), lr=0.3)
-    history = descend(objective, sgd, max_steps=60, snapshot_steps=[0, 3, 30])
-    end = objective.weight.detach().clone()
-    steps, bounds = sharp_bounds_along(objective, history.snapshots)
-    assert steps.tolist() == [0, 3, 30, 60]
-    assert torch.equal(objective.weight, end)
-    assert math.isnan(bounds[0])
-    assert bounds[-1] == sharp_weight_bound(objective)
-    norms = history.weight_norm[steps]
-    assert (norms[2:] <= bounds[2:]).all()
 
 
 @modest

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,7 +10,6 @@ from derandomization import (
     DerandomizationObjective,
     PerturbedGradientDescent,
     descend,
-    log_spaced_steps,
 )
 
 Build = Callable[..., DerandomizationObjective]
@@ -73,7 +71,7 @@ def test_a_terminated_descent_stops_and_its_last_row_is_the_restored_point(
         pgd(objective),
         max_steps=5000,
         snapshot_steps=[0, 5000],
-        progress=lambda *call: calls.append(call),
+        on_step=lambda *call: calls.append(call),
     )
     assert history.terminated
     assert history.num_steps < 5000
@@ -129,24 +127,6 @@ def test_no_steps_are_refused(cosine_saddle: Build) -> None:
     objective = cosine_saddle()
     with pytest.raises(ValueError, match="max_steps is 0: it must be at least 1"):
         descend(objective, pgd(objective), max_steps=0)
-
-
-@pytest.mark.parametrize(
-    ("max_steps", "count", "distinct"), [(1, 2, 2), (10, 5, 5), (10, 50, 11), (2400, 16, 16)]
-)
-def test_log_spaced_steps_run_from_zero_to_the_end(
-    max_steps: int, count: int, distinct: int
-) -> None:
-    steps = sorted(log_spaced_steps(max_steps, count))
-    assert steps[0] == 0
-    assert steps[-1] == max_steps
-    assert len(steps) == distinct
-
-
-def test_log_spaced_steps_grow_by_a_constant_factor() -> None:
-    steps = np.array(sorted(log_spaced_steps(10**6, 13)))
-    ratios = (steps[1:] + 1) / (steps[:-1] + 1)
-    assert ratios[3:] == pytest.approx(np.full(9, 10**0.5), rel=0.02)  # rounding to whole steps
 
 
 def test_snapshots_are_copies(cosine_objective: Build) -> None:

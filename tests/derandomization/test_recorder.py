@@ -33,7 +33,7 @@ def test_a_value_no_longer_finite_ends_the_descent_and_all_before_is_kept(
     objective = cubic_objective(0.0, -1.0, 0.1, 1.0)
     stop = diverging(
         cubic_objective,
-        progress=lambda *call: calls.append(call),
+        on_step=lambda *call: calls.append(call),
         observe=lambda: {"calls": float(len(calls))},
         snapshot_steps=[0, 3],
     )

@@ -1,4 +1,4 @@
-"""A made-up run of everything."""
+"""A made-up run of all jobs."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ from tests.reproduction.made_up import whole_run
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """All parts, two seeds each, with their report."""
+    """The results of all jobs, two seeds each, with their report."""
     return whole_run(tmp_path)

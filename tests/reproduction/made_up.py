@@ -1,4 +1,4 @@
-"""Runs that never were: results.json files with the numbers a test wants."""
+"""Made-up runs: results.json files with the numbers that a test needs."""
 
 import base64
 import json
@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reproduction.claims import CLAIMS, commands_for
-from reproduction.page import html
-from reproduction.parts import Part, plan, write_manifest
-from reproduction.report import markdown, read_report
+from reproduction.claims import CLAIMS, plan
+from reproduction.jobs import Job, write_manifest
+from reproduction.report import read_report, write_report
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
@@ -36,40 +35,34 @@ RESULTS: Mapping[str, dict[str, Any]] = {
 }
 
 
-def pretend(part: Part, output_dir: Path, number: float = 0.875) -> None:
-    """Leave a results.json as the part might, made up."""
-    folder = output_dir / part.folder
+def write_results(job: Job, output_dir: Path, number: float = 0.875) -> None:
+    """Write a made-up results.json and figures, as the job might."""
+    folder = output_dir / job.folder
     folder.mkdir(parents=True)
-    figures = [f"{name}.png" for id in part.claims for name in CLAIMS[id].figures] or ["own.png"]
+    figures = [f"{name}.png" for id in job.claims for name in CLAIMS[id].figures] or ["own.png"]
     for name in figures:
         (folder / name).write_bytes(PNG)
     record = {
         "config": {"output_dir": str(folder), "seed": 0},
         "environment": {"python": "3", "torch": "2"},
         "wall_seconds": 1.5,
-        "results": RESULTS[part.experiment],
+        "results": RESULTS.get(job.experiment, {}),
         "claims": [
             {"id": id, "statement": f"{id} | so", "paper": 0.5, "measured": number, "holds": True}
-            for id in part.claims
+            for id in job.claims
         ],
         "figures": list(dict.fromkeys(figures)),
     }
     (folder / "results.json").write_text(json.dumps(record))
 
 
-def write_report(output_dir: Path) -> None:
-    report = read_report(output_dir)
-    (output_dir / "REPORT.md").write_text(markdown(report))
-    (output_dir / "report.html").write_text(html(report))
-
-
 def whole_run(tmp_path: Path) -> Path:
-    """A run of everything, two seeds each, with its report, in ``tmp_path``."""
-    made = plan(commands_for((), full=True), seeds=2, quick=False)
-    write_manifest(tmp_path, "python reproduce.py --full", made)
-    for number, part in enumerate(made):
-        pretend(part, tmp_path, 0.75 + 0.125 * (number % 2))
-    write_report(tmp_path)
+    """Make up a run of all jobs, two seeds each, with its report, in ``tmp_path``."""
+    jobs = plan(full=True, seeds=2, quick=False)
+    write_manifest(tmp_path, "python reproduce.py --full", jobs)
+    for number, job in enumerate(jobs):
+        write_results(job, tmp_path, 0.75 + 0.125 * (number % 2))
+    write_report(read_report(tmp_path))
     return tmp_path
 
 

@@ -1,4 +1,4 @@
-"""The check finds whatever is missing or false."""
+"""The check finds everything that is missing or false."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import reproduce
-from reproduction.check import problems_in
+from reproduction.report import problems_in
 from tests.reproduction.made_up import edit
 
 

@@ -1,25 +1,36 @@
 """Every claim has a command, and --only finds it."""
 
-import importlib
+import pytest
 
-from reproduction.claims import CLAIMS, EXPERIMENTS, STUDIES, commands_for, parse_ids
+from reproduction.claims import CLAIMS, EXPERIMENT_COMMANDS, MAINS, STUDY_COMMANDS, parse_ids, plan
 
 
 def test_every_claim_and_every_study_has_a_command() -> None:
-    commands = [*EXPERIMENTS, *STUDIES]
-    assert {id for each in commands for id in each.claims} == set(CLAIMS)
-    for experiment in ("NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss"):
-        studies = {each.study for each in STUDIES if each.experiment == experiment}
-        assert studies == set(importlib.import_module(f"{experiment}.main").STUDIES)
+    commands = [*EXPERIMENT_COMMANDS.values(), *STUDY_COMMANDS.values()]
+    assert {id for command in commands for id in command.claims} == set(CLAIMS)
+    for experiment, main in MAINS.items():
+        assert {study for name, study in STUDY_COMMANDS if name == experiment} == set(main.STUDIES)
 
 
-def test_only_runs_what_the_claims_need() -> None:
-    names = {
-        (each.experiment, each.study) for each in commands_for(parse_ids("F4, BIAS"), full=False)
-    }
-    assert names == {("MAXCUT", ""), ("NeuralNetworks", "biases")}
-    assert [each.study for each in commands_for(("T5.2",), full=True)] == [
-        "",
-        "guarantee",
-        "baselines",
-    ]
+@pytest.mark.parametrize(
+    ("only", "full", "commands"),
+    [
+        (
+            "F4, BIAS",
+            False,
+            {("MAXCUT", "exact"), ("MAXCUT", "sampled"), ("NeuralNetworks", "biases")},
+        ),
+        (
+            "T5.2",
+            True,
+            {("MAXCUT", name) for name in ("exact", "sampled", "guarantee", "baselines")},
+        ),
+        ("", False, set(EXPERIMENT_COMMANDS)),
+        ("", True, set(EXPERIMENT_COMMANDS) | set(STUDY_COMMANDS)),
+    ],
+)
+def test_only_runs_what_the_claims_need(
+    only: str, full: bool, commands: set[tuple[str, str]]
+) -> None:
+    jobs = plan(parse_ids(only), full=full, seeds=1, quick=False)
+    assert {(job.experiment, job.kind) for job in jobs} == commands

@@ -1,9 +1,9 @@
-"""Numbers over seeds and what they decide."""
+"""Numbers over seeds, and the verdicts that they lead to."""
 
 from pathlib import Path
 from typing import Any
 
-from reproduction.evidence import summary, verdict
+from reproduction.evidence import overall, summary
 from reproduction.report import read_report
 from tests.reproduction.made_up import edit
 
@@ -18,10 +18,10 @@ def test_a_number_over_seeds_has_an_interval() -> None:
     assert summary(["a", "b"]) == "a (first of 2 seeds)"
 
 
-def test_one_failure_is_a_failure_and_silence_is_open() -> None:
-    assert verdict([True, None, True]) is True
-    assert verdict([True, False, None]) is False
-    assert verdict([None, None]) is None
+def test_one_failure_is_a_failure_and_no_verdict_is_open() -> None:
+    assert overall([True, None, True]) is True
+    assert overall([True, False, None]) is False
+    assert overall([None, None]) is None
 
 
 def test_a_claim_that_fails_once_fails_and_is_the_one_that_is_shown(folder: Path) -> None:
@@ -30,6 +30,6 @@ def test_a_claim_that_fails_once_fails_and_is_the_one_that_is_shown(folder: Path
 
     edit(folder / "parts/MAXCUT/sampled/seed-42/results.json", fail)
     (finding,) = [each for each in read_report(folder).findings if each.id == "F4"]
-    assert finding.word == "does not hold"
-    assert finding.headline.source == "MAXCUT, sampled"
+    assert finding.verdict == "does not hold"
+    assert finding.headline.where == "MAXCUT, sampled"
     assert finding.headline.count == "0 of 1"

@@ -1,4 +1,4 @@
-"""What is published says what the run said, is small, and names no folder of the machine."""
+"""Published files say what the run said, are small, and name no folder of the machine."""
 
 import json
 from pathlib import Path
@@ -6,18 +6,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reproduction.publish import MARKS, WIDTH, figures_in, main, publish, readme_table
+from reproduction.publish import MARKS, WIDTH, figures_in, main, readme_table
 from reproduction.report import markdown, read_report
 from tests.reproduction.made_up import edit
 
 
 @pytest.fixture
 def published(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    docs = tmp_path_factory.mktemp("project") / "docs"
+    readme = tmp_path_factory.mktemp("project") / "README.md"
+    readme.write_text(f"before\n{MARKS[0]}\nSTALE\n{MARKS[1]}\nafter\n", encoding="utf-8")
     for figure in figures_in(read_report(folder)):
         Image.new("RGB", (2 * WIDTH, 500), "red").save(figure)
-    publish(folder, docs)
-    return docs
+    main(folder, readme)
+    return readme.parent / "docs"
 
 
 def test_the_published_report_is_that_of_the_published_files(folder: Path, published: Path) -> None:
@@ -46,23 +47,26 @@ def test_publishing_again_leaves_nothing_of_the_earlier_run(folder: Path, publis
         folder / "parts/MAXCUT/exact/seed-42/results.json",
         lambda record: record["claims"][0].update(measured=0.25),
     )
-    publish(folder, published)
+    main(folder, published.parent / "README.md")
     assert not (published / "parts" / "stale.json").exists()
     assert (published / "own.txt").exists()
     kept = json.loads((published / "parts/MAXCUT/exact/seed-42/results.json").read_text())
     assert kept["claims"][0]["measured"] == 0.25
 
 
-def test_the_readme_has_the_table_with_links_that_lead_there(
-    folder: Path, tmp_path: Path, published: Path
-) -> None:
-    readme = published.parent / "README.md"
-    readme.write_text(f"before\n{MARKS[0]}\nSTALE\n{MARKS[1]}\nafter\n", encoding="utf-8")
-    main(folder, readme)
-    text = readme.read_text(encoding="utf-8")
+def test_the_readme_has_the_table_with_links_that_lead_there(published: Path) -> None:
+    text = (published.parent / "README.md").read_text(encoding="utf-8")
     assert text.startswith(f"before\n{MARKS[0]}\n| id |")
     assert text.endswith(f"{MARKS[1]}\nafter\n")
     assert "STALE" not in text
     assert readme_table(read_report(published)) in text
     assert "(docs/REPORT.md#f4)" in text
     assert "(<docs/parts/MAXCUT/exact/seed-42/figure4_cut_value.png>)" in text
+
+
+def test_the_pages_are_rewritten_from_published_files(published: Path) -> None:
+    readme = published.parent / "README.md"
+    pages = {path: path.read_text(encoding="utf-8") for path in (readme, published / "REPORT.md")}
+    (published / "REPORT.md").unlink()
+    main(published, readme)
+    assert {path: path.read_text(encoding="utf-8") for path in pages} == pages

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.random_projection import johnson_lindenstrauss_min_dim
 
 from JohnsonLindenstrauss.studies import STUDIES
 from JohnsonLindenstrauss.studies import baselines as study
-from JohnsonLindenstrauss.studies.baselines import min_dim
 
 SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "guarantee": ({"SIZES": ((12, 6, 20),)}, {"steps": 600}),
@@ -48,16 +48,8 @@ def test_a_study_writes_its_numbers_claims_and_figure(
     else:
         needed = record["results"]["needed_components"]
         assert needed["0.5"]["learned"] == 6
-        assert needed["0.5"]["min_dim"] == min_dim(20, 0.5)
+        assert needed["0.5"]["min_dim"] == johnson_lindenstrauss_min_dim(20, eps=0.5)
         assert rows[-1]["measured"]["learned"]["values"] == [None, None]
-
-
-def test_min_dim_is_scikit_learns() -> None:
-    reference = pytest.importorskip("sklearn.random_projection").johnson_lindenstrauss_min_dim
-    for n in (2, 100, 5000):
-        for epsilon in study.ACCURACIES:
-            assert min_dim(n, epsilon) == reference(n, eps=epsilon)
-    assert min_dim(100, 0.1) == 3947
 
 
 def test_every_study_has_defaults_of_its_own() -> None:

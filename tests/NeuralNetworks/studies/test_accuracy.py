@@ -17,9 +17,17 @@ from derandomization.certificate import lemma_bound
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.study import Row
 from NeuralNetworks.risk import PopulationRisk
-from NeuralNetworks.studies import accuracy, first_stationary
-from NeuralNetworks.studies.accuracy import Config, Method, Regime, Setting, log_log_slope, measure
-from NeuralNetworks.studies.first_stationary import FirstStationary, descend_to_second_order
+from NeuralNetworks.studies import accuracy
+from NeuralNetworks.studies.accuracy import (
+    Config,
+    FirstStationary,
+    Method,
+    Regime,
+    Setting,
+    count_steps,
+    descend_to_second_order,
+    log_log_slope,
+)
 from NeuralNetworks.studies.saddles import saddle_risk
 
 LIPSCHITZ = accuracy.HESSIAN_LIPSCHITZ
@@ -88,12 +96,12 @@ def test_the_first_stationary_points_are_those_of_brute_force(
     expected = by_brute_force(*problem(method))
     judged: list[int] = []
 
-    class Counted(first_stationary.Hessian):
+    class Counted(accuracy.Hessian):
         def smallest_eigenvalue(self, **options):  # type: ignore[no-untyped-def]
             judged.append(1)
             return super().smallest_eigenvalue(**options)
 
-    monkeypatch.setattr(first_stationary, "Hessian", Counted)
+    monkeypatch.setattr(accuracy, "Hessian", Counted)
     objective, optimizer = problem(method)
     found = descend_to_second_order(
         objective, optimizer, accuracy=RHO, hessian_lipschitz=LIPSCHITZ, max_steps=2000
@@ -194,14 +202,14 @@ def test_the_slope_of_powers_is_their_exponent() -> None:
 
 
 def test_a_measurement_counts_both_kinds_of_steps_or_none() -> None:
-    hessian = measure(Setting("Hessian descent", "λ = √(Kρ)", RHO, 5000), 0)
+    hessian = count_steps(Setting("Hessian descent", "λ = √(Kρ)", RHO, 5000), 0)
     assert hessian["curvature_steps"] == 1
     assert hessian["gradient_steps"] == hessian["steps"] - 1
     assert hessian["first_order_steps"] < hessian["steps"]
     generator = torch.Generator().manual_seed(0)
     start = saddle_risk(2, (LIPSCHITZ * RHO) ** 0.5, generator)
     assert hessian["value_gap"] == float(start().detach())
-    cut_short = measure(Setting("Hessian descent", "λ = √(Kρ)", RHO, int(hessian["steps"])), 0)
+    cut_short = count_steps(Setting("Hessian descent", "λ = √(Kρ)", RHO, int(hessian["steps"])), 0)
     for quantity in ("steps", "gradient_steps", "curvature_steps", "orthogonal_norm"):
         assert math.isnan(cut_short[quantity])
     assert cut_short["first_order_steps"] == hessian["first_order_steps"]

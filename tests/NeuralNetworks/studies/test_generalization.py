@@ -19,9 +19,9 @@ from NeuralNetworks.studies.generalization import (
     Setting,
     excess_risk,
     exponent,
+    learn_and_refit,
     linear_risk,
     main,
-    measure,
     project,
     refit_output,
     ridge_refit,
@@ -37,7 +37,7 @@ def measured(
 ) -> dict[str, float]:
     settings = QUICK | changes
     setting = Setting(first_layer=first_layer, regularization=regularization, **settings)
-    return dict(measure(setting, seed))
+    return dict(learn_and_refit(setting, seed))
 
 
 def problem(points: int, features: int, noise: float) -> tuple[torch.Tensor, torch.Tensor]:

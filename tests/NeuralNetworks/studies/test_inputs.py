@@ -20,9 +20,9 @@ from NeuralNetworks.studies.inputs import (
     ProductRule,
     Setting,
     axis,
-    measure,
     stein_defect,
     tilt,
+    train_on_inputs,
 )
 
 NAN = math.nan
@@ -126,13 +126,13 @@ def test_the_tilt_of_gaussian_inputs_is_none() -> None:
 
 
 def test_gaussian_inputs_collapse_within_the_bounds_and_others_turn_to_their_mean() -> None:
-    gaussian = measure(QUICK, 3)
-    assert gaussian == measure(QUICK, 3)
+    gaussian = train_on_inputs(QUICK, 3)
+    assert gaussian == train_on_inputs(QUICK, 3)
     assert gaussian["relative_orthogonal_norm"] < 1e-6
     assert gaussian["norm_to_bound"] < 1
     assert gaussian["norm_to_sharp_bound"] < 1
     assert gaussian["stein_defect"] < 1e-8
-    signs = measure(replace(QUICK, inputs="rademacher"), 3)
+    signs = train_on_inputs(replace(QUICK, inputs="rademacher"), 3)
     assert signs["relative_orthogonal_norm"] == pytest.approx(signs["tilt"], rel=0.05)
     assert signs["singular_ratio"] < 0.05
     assert signs["norm_to_bound"] > 1
@@ -143,7 +143,8 @@ def test_gaussian_inputs_collapse_within_the_bounds_and_others_turn_to_their_mea
 def test_twice_the_nodes_tell_the_same(inputs: Inputs) -> None:
     setting = replace(QUICK, inputs=inputs, steps=80)
     few, many = (
-        measure(replace(setting, nodes=nodes), 0)["relative_orthogonal_norm"] for nodes in (14, 28)
+        train_on_inputs(replace(setting, nodes=nodes), 0)["relative_orthogonal_norm"]
+        for nodes in (14, 28)
     )
     assert few > 0.02
     assert few == pytest.approx(many, rel=0.02)

@@ -17,14 +17,20 @@ from derandomization.laboratory.study import Measurement, Row
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Population, PopulationRisk
 from NeuralNetworks.studies import optimizers
-from NeuralNetworks.studies.optimizers import Config, Method, Setting, kept_from, measure
+from NeuralNetworks.studies.optimizers import (
+    Config,
+    Method,
+    Setting,
+    count_steps_to_collapse,
+    kept_from,
+)
 
 WIDTH, REGULARIZATION = 20, 1e-2
 PLAIN: tuple[Method, ...] = ("PGD", "Hessian descent", "gradient descent")
 
 
 def descent(method: Method, seed: int, steps: int = 120) -> Measurement:
-    return measure(Setting(method, WIDTH, REGULARIZATION, steps), seed)
+    return count_steps_to_collapse(Setting(method, WIDTH, REGULARIZATION, steps), seed)
 
 
 @pytest.fixture
@@ -145,7 +151,9 @@ def test_a_level_that_is_left_again_is_not_reached(run: Run) -> None:
         "relative_orthogonal_norm": np.array([1e-9, 3e-4, 1e-5]),
     }
     for method in ("PGD", "Adam"):
-        optimizers._claim(run, Row(Setting(method, 10, 0.1, 60), method, measured))
+        optimizers._claim_collapse_for_good(
+            run, Row(Setting(method, 10, 0.1, 60), method, measured)
+        )
     promised, open_question = run.claims
     assert promised.holds is False
     assert open_question.holds is None

@@ -13,7 +13,7 @@ from derandomization.laboratory.run import Run
 from derandomization.laboratory.study import Row
 from NeuralNetworks.risk import PopulationRisk
 from NeuralNetworks.studies import saddles
-from NeuralNetworks.studies.saddles import Config, Setting, measure, saddle_risk
+from NeuralNetworks.studies.saddles import Config, Setting, descend_and_certify, saddle_risk
 
 
 def level(dimension: int, regularization: float) -> float:
@@ -108,8 +108,8 @@ def test_the_saddle_has_the_curvature_minus_two_lambda_and_only_in_b(
 
 
 def test_gradient_descent_stays_and_pgd_leaves() -> None:
-    stayed = measure(Setting("gradient descent", 3, 0.1, 300), 2)
-    left = measure(Setting("PGD", 3, 0.1, 5000), 2)
+    stayed = descend_and_certify(Setting("gradient descent", 3, 0.1, 300), 2)
+    left = descend_and_certify(Setting("PGD", 3, 0.1, 5000), 2)
     assert stayed["orthogonal_norm"] == pytest.approx(saddle_norm(3, 0.1), rel=1e-8)
     assert stayed["min_curvature"] == pytest.approx(-0.2, rel=1e-6)
     assert stayed["bias_norm"] < 1e-10

@@ -26,7 +26,7 @@ from NeuralNetworks.studies.strong_regularization import (
     Setting,
     convexity_threshold,
     decay_slope,
-    measure,
+    train_and_split,
 )
 
 STRONG = Setting(NOISELESS, 0.2, width=20, steps=150, batch_size=20)
@@ -88,11 +88,11 @@ def test_the_slope_is_the_power_of_t(power: float) -> None:
 
 
 def test_without_noise_w_goes_past_the_threshold_and_stays_where_it_is_small() -> None:
-    strong = measure(STRONG, 1)
-    assert strong == pytest.approx(measure(STRONG, 1), nan_ok=True)
+    strong = train_and_split(STRONG, 1)
+    assert strong == pytest.approx(train_and_split(STRONG, 1), nan_ok=True)
     assert strong["convexity_threshold"] < STRONG.regularization
     assert strong["relative_orthogonal_norm"] < 1e-6
-    weak = measure(replace(STRONG, regularization=2e-4, steps=300), 1)
+    weak = train_and_split(replace(STRONG, regularization=2e-4, steps=300), 1)
     assert weak["gradient_norm"] < 1e-4
     assert weak["relative_orthogonal_norm"] > 1e-2
     assert weak["risk"] < strong["risk"]
@@ -101,14 +101,14 @@ def test_without_noise_w_goes_past_the_threshold_and_stays_where_it_is_small() -
 
 
 def test_trained_biases_let_w_go_at_a_small_regularization() -> None:
-    ours = measure(replace(STRONG, method=OURS, regularization=1e-3, steps=400), 1)
+    ours = train_and_split(replace(STRONG, method=OURS, regularization=1e-3, steps=400), 1)
     assert ours["relative_orthogonal_norm"] < 1e-6
     assert ours["remaining_orthogonal_norm"] < 1e-6
 
 
 def test_sgd_leaves_its_noise_which_falls_and_trains_nothing_but_w() -> None:
     setting = replace(STRONG, method=THEIRS, steps=640)
-    measured = measure(setting, 1)
+    measured = train_and_split(setting, 1)
     assert 1e-5 < measured["relative_orthogonal_norm"] < 0.2
     assert -1.2 < measured["slope"] < -0.1
     generator = torch.Generator().manual_seed(1)
@@ -137,16 +137,12 @@ def run(tmp_path: Path) -> Run:
 
 def test_what_does_not_hold_is_said(run: Run) -> None:
     stay, gone = [0.1, 0.2], [1e-9, 1e-9]
-    rows = {
-        OURS: [row(OURS, v, relative_orthogonal_norm=stay) for v in (1e-3, 1e-1)],
-        THEIRS: [
-            row(THEIRS, v, relative_orthogonal_norm=stay, slope=[-0.21, -0.2]) for v in (1e-3, 1e-1)
-        ],
-        NOISELESS: [
-            row(NOISELESS, 1e-3, relative_orthogonal_norm=gone),
-            row(NOISELESS, 1e-1, relative_orthogonal_norm=[1e-9, 1e-2]),
-        ],
-    }
+    rows = [
+        *(row(OURS, v, relative_orthogonal_norm=stay) for v in (1e-3, 1e-1)),
+        *(row(THEIRS, v, relative_orthogonal_norm=stay, slope=[-0.21, -0.2]) for v in (1e-3, 1e-1)),
+        row(NOISELESS, 1e-3, relative_orthogonal_norm=gone),
+        row(NOISELESS, 1e-1, relative_orthogonal_norm=[1e-9, 1e-2]),
+    ]
     study._claims(run, rows)
     ours, stays, threshold, rate, *costs = run.claims
     assert (ours.holds, stays.holds, threshold.holds, rate.holds) == (False, None, False, False)
@@ -157,7 +153,7 @@ def test_what_does_not_hold_is_said(run: Run) -> None:
 
 
 def test_where_no_run_is_past_its_threshold_nothing_is_claimed_of_theirs(run: Run) -> None:
-    rows = {m: [row(m, 1e-3, relative_orthogonal_norm=[0.1, 0.2])] for m in METHODS}
+    rows = [row(m, 1e-3, relative_orthogonal_norm=[0.1, 0.2]) for m in METHODS]
     study._claims(run, rows)
     assert [claim.holds for claim in run.claims] == [False, None, None]
     assert run.claims[-1].measured is None

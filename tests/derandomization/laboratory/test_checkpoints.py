@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from derandomization import Checkpoints, DerandomizationObjective, Diverged, descend
-from derandomization.laboratory.checkpoints import Interrupted
+from derandomization import DerandomizationObjective, Diverged
+from derandomization.laboratory.checkpoints import Checkpoints, Interrupted, resumable_descend
 from derandomization.optimizers import PerturbedGradientDescent
 
 Build = Callable[..., DerandomizationObjective]
@@ -108,7 +108,7 @@ def test_where_it_cannot_be_written_one_line_says_so_once_and_the_run_goes_on(
     checkpoints = Checkpoints(tmp_path / "file" / "checkpoint.pt", every=1e-9)
     objective = cosine_objective([[0.5, 0.1], [0.2, 0.8]], [0.2, 0.1])
     sgd = torch.optim.SGD(objective.parameters(), lr=0.2)
-    history = descend(objective, sgd, max_steps=5, checkpoints=checkpoints)
+    history = resumable_descend(objective, sgd, max_steps=5, checkpoints=checkpoints)
     assert history.num_steps == 5
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"warning: {tmp_path}")
@@ -170,7 +170,7 @@ def test_a_descent_stopped_by_a_signal_goes_on_bit_for_bit(
             if stop and step == stopped_at:
                 os.kill(os.getpid(), signal.SIGINT)
 
-        history = descend(
+        history = resumable_descend(
             objective,
             optimizer,
             max_steps=30,
@@ -203,7 +203,7 @@ def test_a_finished_descent_is_not_made_again(tmp_path: Path, cosine_objective: 
     def descent(checkpoints: Checkpoints) -> tuple[np.ndarray, torch.Tensor, torch.Tensor]:
         objective = cosine_objective([[0.5, 0.1], [0.2, 0.8]], [0.2, 0.1])
         generator = torch.Generator().manual_seed(3)
-        history = descend(
+        history = resumable_descend(
             objective,
             optimizer_of("pgd", objective, generator),
             max_steps=30,
@@ -232,7 +232,7 @@ def test_a_diverged_descent_diverges_again_without_a_step(
         objective = cubic_objective(0.0, -1.0, 0.1, 1.0)
         sgd = torch.optim.SGD(objective.parameters(), lr=1.0)
         with pytest.raises(Diverged) as error:
-            descend(objective, sgd, max_steps=100, checkpoints=checkpoints)
+            resumable_descend(objective, sgd, max_steps=100, checkpoints=checkpoints)
         return error.value
 
     checkpoints = Checkpoints(path)

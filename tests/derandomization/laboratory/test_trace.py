@@ -1,5 +1,6 @@
 """trace_norm: the norm along a descent beside the bounds at its snapshots."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -7,7 +8,12 @@ import pytest
 import torch
 
 from derandomization import DerandomizationObjective, History, certify, descend, sharp_weight_bound
-from derandomization.laboratory.trace import NUM_BOUNDS, trace_norm
+from derandomization.laboratory.trace import (
+    NUM_BOUNDS,
+    log_spaced_steps,
+    sharp_bounds_along,
+    trace_norm,
+)
 
 Descent = tuple[DerandomizationObjective, History]
 
@@ -43,3 +49,37 @@ def test_without_an_objective_or_a_certificate_no_bound_is_claimed(descent: Desc
     trace = trace_norm(descent[1], None, None)
     assert len(trace.bound_steps) == len(trace.sharp_bound) == 0
     assert trace.lemma_bound is None
+
+
+def test_bounds_along_a_descent_are_those_at_each_snapshot(
+    cosine_objective: Callable[..., DerandomizationObjective],
+) -> None:
+    objective = cosine_objective([[0.5, 0.1], [0.2, 0.8]], [0.2, 0.1])
+    sgd = torch.optim.SGD(objective.parameters(), lr=0.3)
+    history = descend(objective, sgd, max_steps=60, snapshot_steps=[0, 3, 30])
+    end = objective.weight.detach().clone()
+    steps, bounds = sharp_bounds_along(objective, history.snapshots)
+    assert steps.tolist() == [0, 3, 30, 60]
+    assert torch.equal(objective.weight, end)
+    assert math.isnan(bounds[0])
+    assert bounds[-1] == sharp_weight_bound(objective)
+    norms = history.weight_norm[steps]
+    assert (norms[2:] <= bounds[2:]).all()
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "count", "distinct"), [(1, 2, 2), (10, 5, 5), (10, 50, 11), (2400, 16, 16)]
+)
+def test_log_spaced_steps_run_from_zero_to_the_end(
+    max_steps: int, count: int, distinct: int
+) -> None:
+    steps = sorted(log_spaced_steps(max_steps, count))
+    assert steps[0] == 0
+    assert steps[-1] == max_steps
+    assert len(steps) == distinct
+
+
+def test_log_spaced_steps_grow_by_a_constant_factor() -> None:
+    steps = np.array(sorted(log_spaced_steps(10**6, 13)))
+    ratios = (steps[1:] + 1) / (steps[:-1] + 1)
+    assert ratios[3:] == pytest.approx(np.full(9, 10**0.5), rel=0.02)  # rounding to whole steps

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from JohnsonLindenstrauss import readers
-from JohnsonLindenstrauss.readers import read_points
+from derandomization.files import points as module
+from derandomization.files.points import read_points
 
 BANNER = "%%MatrixMarket matrix {} general\n"
 
@@ -109,7 +109,7 @@ def test_a_symmetric_matrix_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "MAX_NUMBERS", 10**6)
+    monkeypatch.setattr(module, "MAX_NUMBERS", 10**6)
     bomb = zipped(a=saved(np.zeros((10**6, 10))))
     assert len(bomb) < 10**5
     assert "the arrays unpack to more than 8000000 bytes" in refusal(tmp_path / "a.npz", bomb)
@@ -176,7 +176,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 def test_a_line_without_end_is_not_parsed(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readers, "LONGEST_LINE", 10**5)
+    monkeypatch.setattr(module, "LONGEST_LINE", 10**5)
     message = refusal(tmp_path / "a.csv", "1,2\n" + line * (3 * 2**20))
     assert message == ": a line of the file has more than 100000 bytes"
 

@@ -1,19 +1,19 @@
 """biases, regularization, depth, losses, multi-index: small, from the command's own entry."""
 
 import csv
-import importlib
 import json
+import pkgutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from NeuralNetworks.studies import STUDIES
+from NeuralNetworks.studies import STUDIES, conditions
 
-# What makes each quick; names of its module's constants, or of its settings.
+# What makes each study quick: constants of the module, and options.
 SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "biases": ({"REGULARIZATIONS": (1e-3, 1e-1)}, {"width": 50}),
-    "regularization": ({"REGULARIZATIONS": (3e-3, 3e-2)}, {"width": 30}),
+    "biases": ({"BIASES_STEPS": {1e-3: 300, 1e-1: 300}}, {"width": 50}),
+    "regularization": ({"REGULARIZATION_STEPS": {3e-3: 1300, 3e-2: 1300}}, {"width": 30}),
     "depth": ({"DEPTHS": (2, 4), "WIDTHS": (10, 20), "WIDTH_OF_DEEP": 10}, {"steps": 400}),
     "losses": ({}, {"width": 10, "steps": 60}),
     "multi-index": ({"INDICES": (1, 3)}, {"dimension": 6, "width": 10, "regularization": 1e-2}),
@@ -31,12 +31,11 @@ IDS = {
 def test_a_study_writes_its_numbers_and_its_claims(
     study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = importlib.import_module(STUDIES[study])
+    command = pkgutil.resolve_name(STUDIES[study])
     constants, settings = SMALL[study]
     for name, value in constants.items():
-        monkeypatch.setattr(module, name, value)
-    config = module.Config(output_dir=tmp_path, quiet=True, seeds=2, workers=1, **settings)
-    module.main(config)
+        monkeypatch.setattr(conditions, name, value)
+    command.main(command.Config(output_dir=tmp_path, quiet=True, seeds=2, workers=1, **settings))
     record = json.loads((tmp_path / "results.json").read_text())
     assert record["experiment"] == f"NeuralNetworks/{study}"
     rows = record["results"]["rows"]
@@ -58,9 +57,9 @@ def test_a_study_writes_its_numbers_and_its_claims(
 
 def test_every_study_has_settings_and_defaults_of_its_own() -> None:
     for name, path in STUDIES.items():
-        module = importlib.import_module(path)
-        config = module.Config()
+        command = pkgutil.resolve_name(path)
+        config = command.Config()
         assert config.output_dir == Path(f"results/NeuralNetworks/{name}")
         assert config.seeds >= 10
-        assert callable(module.main)
-        assert module.Config.__doc__
+        assert callable(command.main)
+        assert command.Config.__doc__

@@ -8,8 +8,8 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from JohnsonLindenstrauss import readers
-from JohnsonLindenstrauss.readers import read_points
+from derandomization.files import points as module
+from derandomization.files.points import read_points
 
 TABLE = np.array([[1.5, 0, -2], [0, 3, 4], [5, 0, 1e-3]])
 
@@ -124,6 +124,6 @@ def test_constant_columns_are_a_warning(tmp_path: Path) -> None:
 def test_more_numbers_than_memory_holds_are_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readers, "MAX_NUMBERS", 8)
+    monkeypatch.setattr(module, "MAX_NUMBERS", 8)
     with pytest.raises(ValueError, match="more than"):
         read_points(write(tmp_path, name))

@@ -17,43 +17,43 @@ from derandomization.files.arrays import check_archive, load_sparse, read_header
 from derandomization.files.content import FileContent, parse_number, read_content
 from derandomization.files.number_lines import LineFormat, NumberLines, read_banner
 
-MAX_NUMBERS = 2**29  # 4 GiB in float64: beyond, say so instead of swapping
-LONGEST_LINE = 2**24  # of a .csv, in bytes: a million coordinates of sixteen characters
-# Zeros cost a sparse file nothing. Of points by their words one in a thousand numbers is not 0.
-SPARSEST = 1000
-FREE_NUMBERS = 2**20  # a table of 8 MiB needs no such excuse
+MAX_NUMBERS = 2**29  # 4 GiB in float64; larger tables are refused instead of filling the swap
+LONGEST_LINE = 2**24  # bytes of a .csv line: a million coordinates of sixteen characters
+# Zeros take no space in a sparse file. In typical word counts one number in a thousand is not 0.
+SPARSEST = 1000  # the largest ratio of a table's bytes to those of its sparse file
+FREE_NUMBERS = 2**20  # tables up to 8 MiB are exempt from that ratio
 
 
 def read_points(path: Path) -> Float[Tensor, "points dimension"]:
-    """A table of numbers, a row a point, in float64.
+    """A table of finite numbers in float64, one point per row.
 
     ========  ==========================================================================
     suffix    format
     ========  ==========================================================================
     .npy      one array (``numpy.save``)
     .npz      one array (``numpy.savez``), or a matrix (``scipy.sparse.save_npz``)
-    .csv      numbers between commas; a first line of names is passed over
+    .csv      numbers between commas; a first line of names is skipped
     .mtx      Matrix Market, dense or sparse
     ========  ==========================================================================
 
-    Warns of columns in which all points agree: they change no distance.
+    Warns about columns in which all points agree, since these change no distance.
 
-    Takes in memory at most 50 times what the file holds unpacked, and 32 MiB; for a sparse file the
-    table besides, which is at most 1000 times the file. Refused unread are tables of more than 2^29
-    numbers, and shapes that no file of their size fills.
+    Needs at most 32 MiB and 50 times the decompressed size of the file in memory; for a sparse file
+    also the table, which is at most 1000 times the size of the file. Tables of more than 2^29
+    numbers, and shapes that need a larger file, are refused before they are read.
 
     Raises:
-        ValueError: an unknown suffix, a file that can't be read, or content that is no table of
-            finite numbers; one line that names the file and says why.
+        ValueError: the suffix is unknown, the file can't be read, or its content is no table of
+            finite numbers. The message is one line that names the file and the reason.
     """
     content = FileContent(str(path))
-    read = READERS.get(path.suffix.lower())
-    if read is None:
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
         allowed = ", ".join(READERS)
         raise content.error(f"the suffix is {path.suffix!r}: it must be one of {allowed}")
     try:
         with path.open("rb") as file:
-            table = content.run_reader(lambda: _checked(read(file, path)))
+            table = content.run_reader(lambda: _checked(reader(file, path)))
     except OSError as problem:
         reason = problem.strerror or "broken"
         raise content.error(f"the file can't be read ({reason})") from None
@@ -65,11 +65,12 @@ def read_points(path: Path) -> Float[Tensor, "points dimension"]:
 
 
 def _checked(table: np.ndarray) -> np.ndarray:
+    """The table in float64, if it holds finite real numbers in rows and columns."""
     if table.ndim != 2 or 0 in table.shape:
         raise ValueError(f"the array has shape {table.shape}: it must be a table of points")
     if table.dtype.kind not in "fiub":
         raise ValueError(f"the entries are {table.dtype}: they must be real numbers")
-    # Longer floats may overflow, and shorter ones be nan in a way that conversion complains of.
+    # Conversion warns when a longer float overflows, and for some kinds of nan in shorter floats.
     with np.errstate(over="ignore", invalid="ignore"):
         table = np.ascontiguousarray(table, dtype=np.float64)
     finite = np.isfinite(table)
@@ -86,7 +87,7 @@ def _require_size(shape: tuple[int, ...]) -> None:
 
 
 def _require_density(shape: tuple[int, ...], num_bytes: int) -> None:
-    """Refuse a sparse table that is small by its file and fills the memory."""
+    """Refuse a sparse table that needs far more memory than its file has bytes."""
     _require_size(shape)
     if 8 * (math.prod(shape) - FREE_NUMBERS) > SPARSEST * num_bytes:
         raise ValueError(f"the table has shape {shape}: over {SPARSEST} times the file's size")
@@ -115,20 +116,19 @@ def _read_npz(file: io.BufferedReader, path: Path) -> np.ndarray:
 def _read_csv(file: io.BufferedReader, path: Path) -> np.ndarray:
     content = read_content(file, path, max_bytes=8 * MAX_NUMBERS, longest_line=LONGEST_LINE)
     text = io.TextIOWrapper(io.BytesIO(content.data), encoding="utf-8-sig")
-    first = text.readline().rstrip("\r\n")
-    skipped = 0 if all(_is_number(word) for word in first.split(",")) else 1
+    words = [word.strip() for word in text.readline().rstrip("\r\n").split(",")]
+    numbers = (
+        not math.isnan(parse_number(word)) or word.lower().lstrip("+-") in ("nan", "inf")
+        for word in words
+    )
+    skipped = 0 if all(numbers) else 1
     text.seek(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
             return np.loadtxt(text, delimiter=",", skiprows=skipped, ndmin=2, comments=None)
-        except UserWarning:  # all that numpy has to say of such a file
+        except UserWarning:  # numpy's only sign of a file without data
             raise ValueError("the file holds no line of numbers") from None
-
-
-def _is_number(word: str) -> bool:
-    word = word.strip()
-    return not math.isnan(parse_number(word)) or word.lower().lstrip("+-") in ("nan", "inf")
 
 
 def _read_matrix_market(file: io.BufferedReader, path: Path) -> np.ndarray:
@@ -147,7 +147,7 @@ def _read_matrix_market(file: io.BufferedReader, path: Path) -> np.ndarray:
     entries = lines.entries(promised[0], "entries", line)
     row, column = entries[:, :2].astype(np.int64).T - 1
     table = np.zeros((n, d))
-    with np.errstate(over="ignore"):  # infinite sums are refused as such
+    with np.errstate(over="ignore"):  # infinite sums are refused later, as infinite entries
         np.add.at(table, (row, column), entries[:, 2])
         if banner.symmetric:
             off = row != column
@@ -156,7 +156,7 @@ def _read_matrix_market(file: io.BufferedReader, path: Path) -> np.ndarray:
 
 
 def _dense(lines: NumberLines, n: int, d: int, *, symmetric: bool) -> np.ndarray:
-    """A value a line, column by column; of a symmetric matrix from the diagonal down."""
+    """One value per line, column by column; symmetric matrices start at the diagonal."""
     count = n * (n + 1) // 2 if symmetric else n * d
     values = lines.entries(count, "values", LineFormat((), "value", True))[:, 0]
     if not symmetric:

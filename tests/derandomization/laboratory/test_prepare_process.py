@@ -1,4 +1,4 @@
-"""keep_freed_memory: glibc's two thresholds where there is a glibc, and nothing anywhere else."""
+"""prepare_process sets glibc's two thresholds where there is a glibc, and nothing elsewhere."""
 
 import ctypes
 import platform
@@ -6,8 +6,8 @@ import types
 
 import pytest
 
-from derandomization.laboratory import memory
-from derandomization.laboratory.memory import keep_freed_memory
+from derandomization.laboratory import workers
+from derandomization.laboratory.workers import prepare_process
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # malloc.h
 
@@ -16,15 +16,15 @@ def test_it_sets_both_thresholds(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[int, int]] = []
     library = types.SimpleNamespace(mallopt=lambda *call: calls.append(call))
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
-    keep_freed_memory()
+    prepare_process()
     assert calls == [(MMAP_THRESHOLD, 32 * 2**20), (TRIM_THRESHOLD, 2**30)]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
 def test_glibc_takes_the_values() -> None:
     mallopt = ctypes.CDLL(None).mallopt
-    assert mallopt(MMAP_THRESHOLD, memory.LARGEST_POOLED_BLOCK) == 1
-    assert mallopt(TRIM_THRESHOLD, memory.KEPT_BYTES) == 1
+    assert mallopt(MMAP_THRESHOLD, workers.LARGEST_POOLED_BLOCK) == 1
+    assert mallopt(TRIM_THRESHOLD, workers.KEPT_BYTES) == 1
 
 
 def no_library(name: None) -> ctypes.CDLL:
@@ -36,9 +36,9 @@ def test_where_the_setting_is_missing_nothing_happens(
     loader: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ctypes, "CDLL", loader)
-    keep_freed_memory()
+    prepare_process()
 
 
 def test_it_may_be_called_again_and_again() -> None:
     for _ in range(3):
-        keep_freed_memory()
+        prepare_process()

@@ -9,16 +9,16 @@ import torch
 
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.study import Row
-from NeuralNetworks.studies.trial import (
-    Trial,
+from NeuralNetworks.studies.training import (
+    Setting,
     claim_bounds,
     claim_collapse,
     largest_principal_angle,
     learned_directions,
-    measure,
+    train_and_certify,
 )
 
-QUICK = Trial(widths=(20,), regularization=1e-2, max_steps=200)
+QUICK = Setting(widths=(20,), regularization=1e-2, max_steps=200)
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def row(name: str, **measured: list[float]) -> Row[None]:
     return Row(None, name, {key: np.array(values) for key, values in measured.items()})
 
 
-def test_a_trial_repeats_and_is_certified() -> None:
-    first, second = measure(QUICK, 3), measure(QUICK, 3)
+def test_a_training_repeats_and_is_certified() -> None:
+    first, second = train_and_certify(QUICK, 3), train_and_certify(QUICK, 3)
     assert {**first, "seconds": 0} == {**second, "seconds": 0}
     assert first["relative_orthogonal_norm"] < 1e-6
     assert first["orthogonal_norm"] <= first["sharp_weight_bound"]
@@ -39,12 +39,12 @@ def test_a_trial_repeats_and_is_certified() -> None:
     assert first["rank"] == 1
     assert first["principal_angle"] < 1e-6
     assert first["steps"] <= 200
-    assert measure(QUICK, 4)["risk"] != first["risk"]
+    assert train_and_certify(QUICK, 4)["risk"] != first["risk"]
 
 
-def test_a_trial_that_only_samples_high_dimensions_has_no_certificate() -> None:
-    trial = Trial(dimension=1200, widths=(20,), estimator="sampled", max_steps=2)
-    measured = measure(trial, 0)
+def test_a_training_that_only_samples_high_dimensions_has_no_certificate() -> None:
+    setting = Setting(dimension=1200, widths=(20,), estimator="sampled", max_steps=2)
+    measured = train_and_certify(setting, 0)
     assert math.isnan(measured["rho"])
     assert math.isnan(measured["weight_bound"])
     assert measured["relative_orthogonal_norm"] > 0.5

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from derandomization import DerandomizationObjective, MonteCarlo, PerturbedGradientDescent, descend
+from derandomization import DerandomizationObjective, MonteCarlo, PerturbedGradientDescent
+from derandomization.laboratory.checkpoints import resumable_descend
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.run import Run, RunConfig
 
@@ -58,7 +59,7 @@ def main(config: Config) -> None:
             generator=generator,
         )
         with run.descent(f"descent {number}", config.steps) as progress:
-            history = descend(
+            history = resumable_descend(
                 objective,
                 optimizer,
                 max_steps=config.steps,

@@ -10,9 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from JohnsonLindenstrauss.distinct import distinct_points
 from JohnsonLindenstrauss.estimator import LearnedProjection
-from JohnsonLindenstrauss.pairs import max_pair_distortion, rescaled
+from JohnsonLindenstrauss.pairs import distinct_points, exact_ratio_range, rescaled
 
 POINTS = np.random.default_rng(0).standard_normal((8, 5))
 ONE_FAR = np.vstack([POINTS, np.full(5, 1e300)])
@@ -33,8 +32,8 @@ def test_scaling_changes_no_ratio(exponent: int) -> None:
     np.testing.assert_array_equal(np.ldexp(scaled.numpy(), taken), points.numpy())
     assert 2.0**-101 < scaled.abs().max() < 2.0**101
     embedding = torch.from_numpy(POINTS[:2])
-    expected = max_pair_distortion(embedding, torch.from_numpy(POINTS))
-    assert max_pair_distortion(embedding, points) == pytest.approx(expected, rel=1e-12)
+    expected = exact_ratio_range(embedding, torch.from_numpy(POINTS)).distortion
+    assert exact_ratio_range(embedding, points).distortion == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e300])

@@ -7,17 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from JohnsonLindenstrauss import pair_train
-from JohnsonLindenstrauss.model import cube_points
-from JohnsonLindenstrauss.pair_baselines import (
+from JohnsonLindenstrauss import train as module
+from JohnsonLindenstrauss.baselines import (
     gaussian_matrix,
     principal_components,
     rademacher_matrix,
-    random_distortions,
+    random_pair_distortions,
 )
-from JohnsonLindenstrauss.pair_train import PairTraining, span, train_pairs
-from JohnsonLindenstrauss.pairs import balanced, max_pair_distortion, pair_extremes
-from JohnsonLindenstrauss.stages import StagedDescent
+from JohnsonLindenstrauss.model import cube_points
+from JohnsonLindenstrauss.pairs import distinct_points, exact_ratio_range
+from JohnsonLindenstrauss.train import PairTraining, StagedDescent, train_pairs
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -37,20 +36,20 @@ def test_the_paper_s_points_are_embedded_as_well_as_is_asked() -> None:
     points = cube_points(100, 500, generator())
     training = train_pairs(points, 30, generator=generator(1), max_steps=2_000)
     assert training.max_distortion <= 0.15
-    assert training.max_distortion == max_pair_distortion(training.embedding, points)
+    assert training.max_distortion == exact_ratio_range(training.embedding, points).distortion
     assert training.deviation[0] == pytest.approx(30**-0.5, rel=1e-6)
     assert training.deviation[-1] < 1e-6
 
 
 def test_it_beats_every_random_draw_and_principal_components(small: PairTraining) -> None:
     points = gaussian(40, 30)
-    random = random_distortions(points, 12, gaussian_matrix, generator(), num_draws=200)
-    rescaled = balanced(*pair_extremes(principal_components(points, 12), points))[1]
+    random = random_pair_distortions(points, 12, gaussian_matrix, generator(), num_draws=200)
+    rescaled = exact_ratio_range(principal_components(points, 12), points).balanced_distortion
     assert small.max_distortion < 0.5 * min(random.min(), rescaled)
-    assert small.low + small.high == pytest.approx(2, abs=1e-9)
+    assert sum(small.ratios) == pytest.approx(2, abs=1e-9)
     assert len(small.value) == len(small.deviation) <= 1_000
     assert len(small.rounds) == len(small.distortion)
-    assert small.copies == 0
+    assert distinct_points(points, "points").copies == 0
 
 
 def test_neither_shift_nor_scale_nor_rotation_matters(small: PairTraining) -> None:
@@ -84,9 +83,10 @@ def test_enough_components_keep_every_distance(n: int, d: int, k: int) -> None:
 
 def test_copies_have_no_distance_and_are_counted() -> None:
     points = gaussian(12, 6)
-    training = train_pairs(points[[*range(12), 3, 3, 5]], 3, generator=generator(), max_steps=300)
-    assert training.copies == 3
-    assert training.max_distortion == max_pair_distortion(training.embedding, points)
+    repeated = points[[*range(12), 3, 3, 5]]
+    training = train_pairs(repeated, 3, generator=generator(), max_steps=300)
+    assert distinct_points(repeated, "points").copies == 3
+    assert training.max_distortion == exact_ratio_range(training.embedding, points).distortion
 
 
 def test_points_close_to_each_other_are_computed_in_float64() -> None:
@@ -94,16 +94,16 @@ def test_points_close_to_each_other_are_computed_in_float64() -> None:
     points[1] = points[0] + 1e-5 * gaussian(1, 6, 3)[0]
     training = train_pairs(points, 4, generator=generator(), max_steps=1_000)
     assert training.max_distortion < 0.5
-    assert pair_train._dtype(points) == torch.float64
-    assert pair_train._dtype(gaussian(20, 6)) == torch.float32
+    assert module._precision(points) == torch.float64
+    assert module._precision(gaussian(20, 6)) == torch.float32
 
 
 def test_many_points_are_sampled_and_checked_on_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     points = gaussian(120, 10)
     everything = train_pairs(points, 5, generator=generator(), max_steps=1_500)
-    monkeypatch.setattr(pair_train, "SAMPLE", 40)
+    monkeypatch.setattr(module, "SAMPLE", 40)
     sampled = train_pairs(points, 5, generator=generator(), max_steps=1_500)
-    assert sampled.max_distortion == max_pair_distortion(sampled.embedding, points)
+    assert sampled.max_distortion == exact_ratio_range(sampled.embedding, points).distortion
     assert sampled.max_distortion <= 1.15 * everything.max_distortion
 
 
@@ -119,7 +119,7 @@ def test_it_goes_on_from_a_given_embedding_and_stops_at_a_target(small: PairTrai
 def test_one_step_is_little_but_not_wrong() -> None:
     points = gaussian(10, 6)
     training = train_pairs(points, 2, generator=generator(), max_steps=1)
-    assert training.max_distortion == max_pair_distortion(training.embedding, points)
+    assert training.max_distortion == exact_ratio_range(training.embedding, points).distortion
 
 
 @pytest.mark.parametrize(
@@ -136,22 +136,14 @@ def test_bad_arguments_are_named(points: Tensor, k: int, message: str) -> None:
         train_pairs(points, k, generator=generator())
 
 
-def test_the_span_reproduces_the_centred_points() -> None:
-    points = gaussian(6, 9)
-    inside = span(points)
-    assert inside.coordinates.shape == (6, 5)
-    torch.testing.assert_close(inside.basis @ inside.basis.T, torch.eye(5, dtype=torch.float64))
-    torch.testing.assert_close(inside.coordinates @ inside.basis, points - points.mean(dim=0))
-
-
 def test_a_descent_that_diverges_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("JohnsonLindenstrauss.stages.LEARNING_RATE", 1e3)
+    monkeypatch.setattr("JohnsonLindenstrauss.train.PAIR_LEARNING_RATE", 1e3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         training = train_pairs(gaussian(20, 10), 4, generator=generator(), max_steps=600)
     assert np.isfinite(training.max_distortion)
     assert training.max_distortion < 1
-    assert StagedDescent(generator(), None, 10, None).record()[0].shape == (0,)
+    assert StagedDescent(generator(), 10).record()[0].shape == (0,)
 
 
 def test_baselines_are_what_they_are_called() -> None:
@@ -166,8 +158,8 @@ def test_baselines_are_what_they_are_called() -> None:
     expected = torch.linalg.svdvals(points - points.mean(dim=0))[:2]
     torch.testing.assert_close(values, expected)
     assert principal_components(gaussian(3, 6), 5)[2:].abs().max() == 0
-    found = random_distortions(points, 2, gaussian_matrix, generator(), num_draws=5)
+    found = random_pair_distortions(points, 2, gaussian_matrix, generator(), num_draws=5)
     again = generator()
     matrices = [gaussian_matrix(2, 6, again) for _ in range(5)]
-    exact = [max_pair_distortion(each, points) for each in matrices]
+    exact = [exact_ratio_range(each, points).distortion for each in matrices]
     np.testing.assert_allclose(found, exact, rtol=1e-4)

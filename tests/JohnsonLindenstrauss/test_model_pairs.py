@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from JohnsonLindenstrauss.pairs import PairBlocks, WorstPairs
-from JohnsonLindenstrauss.softmax import PairDistortion
+from JohnsonLindenstrauss.model import PairDistortion
+from JohnsonLindenstrauss.pairs import PairBlocks, RatioRange, WorstPairs
 
 POINTS, RANK, COMPONENTS = 9, 5, 3
 
@@ -19,7 +19,7 @@ def gaussian(*shape: int, seed: int = 0) -> Tensor:
 
 def listed(points: Tensor) -> WorstPairs:
     i, j = torch.triu_indices(len(points), len(points), 1)
-    return WorstPairs(i, j, 1 / (points[i] - points[j]).square().sum(dim=1), 0.0, 1.0)
+    return WorstPairs(i, j, 1 / (points[i] - points[j]).square().sum(dim=1), RatioRange(0.0, 1.0))
 
 
 def build(kind: str, sharpness: float = 7.0, variance: float = 0.05) -> PairDistortion:
@@ -33,7 +33,7 @@ def build(kind: str, sharpness: float = 7.0, variance: float = 0.05) -> PairDist
 
 
 def formula(objective: PairDistortion) -> Tensor:
-    points, k = objective.coordinates, objective.num_components
+    points, k = objective.points, objective.num_components
     i, j = torch.triu_indices(len(points), len(points), 1)
     u = points[i] - points[j]
     q = (u @ objective.mean.T).square().sum(dim=1) / u.square().sum(dim=1)
@@ -72,7 +72,7 @@ def test_the_gradient_is_that_of_differences(kind: str) -> None:
 
 def test_the_moments_are_those_of_gaussian_draws() -> None:
     objective = build("all", sharpness=1e6)  # the largest root moment alone
-    points = objective.coordinates
+    points = objective.points
     noise = gaussian(100_000, COMPONENTS, RANK, seed=3) * 0.05**0.5
     i, j = torch.triu_indices(POINTS, POINTS, 1)
     units = torch.nn.functional.normalize(points[i] - points[j])
@@ -100,7 +100,7 @@ def test_it_starts_at_the_random_embedding_and_bounds_the_largest() -> None:
 
 def test_float32_agrees_where_weights_underflow() -> None:
     single, double = build("all", 5000.0).float(), build("all", 5000.0)
-    single.pairs = PairBlocks(double.coordinates, 4, torch.float32)
+    single.pairs = PairBlocks(double.points, 4, torch.float32)
     assert float(single()) == pytest.approx(float(double()), rel=1e-5)
 
 

@@ -1,0 +1,154 @@
+"""Jobs: each is one command of an experiment, run once, in a folder of its own."""
+
+import contextlib
+import functools
+import hashlib
+import importlib
+import json
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import derandomization
+from derandomization.laboratory.run import NOT_SETTINGS, plain
+
+STAMP = "part.json"
+MANIFEST = "reproduction.json"
+JOBS_FOLDER = "parts"  # in the output folder
+
+
+def main_module(experiment: str) -> Any:
+    """Import an experiment's ``main.py``."""
+    return importlib.import_module(f"{experiment}.main")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command to run.
+
+    Attributes:
+        experiment: the experiment's folder.
+        study: the study's name; empty for the experiment itself.
+        options: the options that differ from the defaults.
+        claims: ids that its results.json must contain.
+        seconds: rough run time.
+    """
+
+    experiment: str
+    study: str
+    options: Mapping[str, Any]
+    claims: tuple[str, ...]
+    seconds: float
+
+    @property
+    def kind(self) -> str:
+        """The study or the estimator: the same for jobs that differ only in their seed."""
+        return self.study or str(self.options.get("estimator", "exact"))
+
+    @property
+    def folder(self) -> Path:
+        """Where it writes, relative to the output folder."""
+        folder = Path(JOBS_FOLDER, self.experiment, self.kind)
+        return folder if self.study else folder / f"seed-{self.options['seed']}"
+
+    @property
+    def command(self) -> str:
+        """The command line that runs it."""
+        words = ["python", f"{self.experiment}/main.py", *([self.study] if self.study else [])]
+        return " ".join([*words, *(f"--{name} {value}" for name, value in self.options.items())])
+
+    @property
+    def has_default_seed(self) -> bool:
+        """Whether it draws the data of the paper's figures."""
+        return bool(self.options.get("seed") == main_module(self.experiment).Config().seed)
+
+    def entry(self) -> Any:
+        """Import the object that has its ``main`` and its ``Config``."""
+        main = main_module(self.experiment)
+        return pkgutil.resolve_name(main.STUDIES[self.study]) if self.study else main
+
+    def config(self, output_dir: Path) -> Any:
+        """Make its settings, for results in ``output_dir``."""
+        workers = {"workers": 1} if self.study else {}  # the jobs themselves share the cores
+        return self.entry().Config(
+            output_dir=output_dir / self.folder, quiet=True, **workers, **self.options
+        )
+
+
+def run_job(job: Job, output_dir: Path) -> str:
+    """Run a job; return the error message, or an empty string."""
+    folder = output_dir / job.folder
+    for name in (STAMP, "results.json"):  # an interrupted job must not look finished
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
+    try:
+        job.entry().main(job.config(output_dir))
+        _write(folder / STAMP, _stamp(job, output_dir))
+    except (ValueError, ArithmeticError, MemoryError, RuntimeError, OSError) as problem:
+        return f"{job.command}: {problem or type(problem).__name__}"
+    return ""
+
+
+def is_finished(job: Job, output_dir: Path) -> bool:
+    """Whether the folder has complete results of this job, with these settings and this code."""
+    folder = output_dir / job.folder
+    try:
+        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(stamp == _stamp(job, output_dir))
+
+
+def _stamp(job: Job, output_dir: Path) -> dict[str, Any]:
+    config = plain(asdict(job.config(output_dir)))
+    settings = {name: value for name, value in config.items() if name not in NOT_SETTINGS}
+    return {"code": code_version(job.experiment), "config": settings}
+
+
+@functools.cache
+def code_version(experiment: str) -> str:
+    """Hash the sources of the experiment and of derandomization, and the versions of libraries."""
+    digest = hashlib.sha256()
+    for package in (derandomization, importlib.import_module(experiment)):
+        folder = Path(str(package.__file__)).parent
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.relative_to(folder.parent).as_posix().encode())
+            digest.update(path.read_bytes())
+    for name in ("torch", "numpy", "scipy"):
+        digest.update(f"{name} {version(name)}".encode())
+    return digest.hexdigest()
+
+
+def write_manifest(output_dir: Path, command: str, jobs: Sequence[Job]) -> None:
+    """Write the command of a run and its jobs, for the report and the check."""
+    record = {"command": command, "parts": [asdict(job) for job in jobs]}
+    _write(output_dir / MANIFEST, record)
+
+
+def read_manifest(output_dir: Path) -> tuple[str, list[Job]]:
+    """Read the command of the last run into this folder, and its jobs.
+
+    Raises:
+        ValueError: there is no manifest, or it is broken.
+    """
+    try:
+        record = json.loads((output_dir / MANIFEST).read_text(encoding="utf-8"))
+        jobs = [Job(**(each | {"claims": tuple(each["claims"])})) for each in record["parts"]]
+        return record["command"], jobs
+    except (OSError, ValueError, TypeError, KeyError):
+        raise ValueError(
+            f"output_dir is {output_dir}: no run of reproduce.py ended there, {MANIFEST} is "
+            "missing or broken"
+        ) from None
+
+
+def _write(path: Path, record: Mapping[str, Any]) -> None:
+    """Write JSON to a temporary file, then rename it, so that no file is ever half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
