@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from derandomization.files.arrays import sparse_entries
-from derandomization.files.graphs import MAX_VERTICES, EdgeList, GraphContent, read_graph_file
+from derandomization.files.arrays import MAX_VERTICES, sparse_entries
 
 # If the largest weight is between 1/LARGEST_WEIGHT and this, sums of squared weights and weights
 # divided by such sums neither overflow nor vanish.
@@ -132,24 +131,24 @@ class Graph:
 
     @classmethod
     def from_sparse(
-        cls,
-        matrix: SparseMatrix,
-        labels: tuple[Hashable, ...] | None = None,
+        cls, matrix: SparseMatrix, labels: tuple[Hashable, ...] | None = None
     ) -> "Graph":
         """The graph of a symmetric or triangular adjacency matrix.
 
         A symmetric matrix holds each edge twice, and a triangular matrix once; the edge counts once
-        in both. Entries that are stored more than once are summed.
-
-        Args:
-            matrix: the adjacency matrix.
-            labels: the vertices' names; 0 … n−1 if None.
+        in both. Entries that are stored more than once are summed. Labels are 0 … n−1 by default.
 
         Raises:
             ValueError: the matrix is neither symmetric nor triangular, not square, not real or too
                 large, an entry is not finite, or the number of labels is not that of the vertices.
         """
-        entries = _checked_entries(matrix)
+        if not scipy.sparse.issparse(matrix):
+            raise ValueError(f"the matrix is a {type(matrix).__name__}: it must be scipy sparse")
+        shape = matrix.shape
+        if len(shape) != 2 or shape[0] != shape[1] or shape[0] > MAX_VERTICES:
+            limit = f"at most {MAX_VERTICES} vertices"
+            raise ValueError(f"the matrix has shape {shape}: it must be square, of {limit}")
+        entries = sparse_entries(matrix)
         labels = tuple(range(matrix.shape[0])) if labels is None else labels
         if len(labels) != matrix.shape[0]:
             raise ValueError(f"there are {len(labels)} labels for {matrix.shape[0]} vertices")
@@ -168,15 +167,7 @@ class Graph:
 
 
 def as_graph(graph: "nx.Graph | SparseMatrix | Graph", weight: str = "weight") -> Graph:
-    """Convert a networkx graph or a sparse adjacency matrix; bring a ``Graph`` to canonical form.
-
-    Args:
-        graph: the graph.
-        weight: networkx's attribute that holds an edge's weight.
-
-    Raises:
-        ValueError: as the constructors of ``Graph``.
-    """
+    """Convert a networkx graph or a sparse matrix; bring a ``Graph`` to canonical form."""
     if isinstance(graph, Graph):
         return Graph.from_edges(graph.labels, graph.ends, graph.weights)
     if isinstance(graph, nx.Graph):
@@ -185,27 +176,21 @@ def as_graph(graph: "nx.Graph | SparseMatrix | Graph", weight: str = "weight") -
 
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
-    """Read a graph from a file; ``read_graph_file`` lists the formats.
+    """Read a graph from a file; formats and errors are those of ``read_graph_file``."""
+    from derandomization.files.graphs import EdgeList, GraphContent, read_graph_file
 
-    Weights are finite numbers of either sign.
+    def build(content: GraphContent) -> Graph:
+        if isinstance(content, nx.Graph):
+            graph = Graph.from_networkx(content)
+        elif isinstance(content, EdgeList):
+            graph = Graph.from_edges(*content)
+        else:
+            graph = Graph.from_sparse(*content)
+        if graph.num_vertices == 0:
+            raise ValueError("the graph has no vertices")
+        return graph
 
-    Raises:
-        ValueError: the suffix is unknown, or the content is malformed; one line says where and why.
-        OSError: the file can't be opened or read.
-    """
-    return read_graph_file(path, _graph_of_content)
-
-
-def _graph_of_content(content: GraphContent) -> Graph:
-    if isinstance(content, nx.Graph):
-        graph = Graph.from_networkx(content)
-    elif isinstance(content, EdgeList):
-        graph = Graph.from_edges(*content)
-    else:
-        graph = Graph.from_sparse(*content)
-    if graph.num_vertices == 0:
-        raise ValueError("the graph has no vertices")
-    return graph
+    return read_graph_file(path, build)
 
 
 def csr_tensor(matrix: scipy.sparse.csr_array) -> Tensor:
@@ -250,15 +235,3 @@ def _require_equal(upper: Graph, lower: Graph) -> None:
             f"the matrix is neither symmetric nor triangular: its entries ({i}, {j}) and "
             f"({j}, {i}) differ"
         )
-
-
-def _checked_entries(matrix: SparseMatrix) -> scipy.sparse.coo_array:
-    """The entries of a square real matrix, safe to convert even if a malicious file holds them."""
-    if not scipy.sparse.issparse(matrix):
-        raise ValueError(f"the matrix is a {type(matrix).__name__}: it must be scipy sparse")
-    shape = matrix.shape
-    if len(shape) != 2 or shape[0] != shape[1] or shape[0] > MAX_VERTICES:
-        raise ValueError(
-            f"the matrix has shape {shape}: it must be square, of at most {MAX_VERTICES} vertices"
-        )
-    return sparse_entries(matrix)

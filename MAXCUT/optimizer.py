@@ -17,46 +17,33 @@ from derandomization.certificate import Hessian
 from derandomization.checks import require_at_least
 from derandomization.descent import StepCallback
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
-from derandomization.laboratory.study import spawn_seeds
-from derandomization.laboratory.workers import parallel_calls
+from derandomization.laboratory.workers import parallel_calls, spawn_seeds
 from MAXCUT.expected_cut import ExpectedCut, ScoreFunction
 from MAXCUT.fused_kernel import FusedKernel
 from MAXCUT.graph import Graph
 from MAXCUT.sdp import SdpSolution
-from MAXCUT.search import Cut, combine_cuts, one_flip_optimum, search
+from MAXCUT.search import combine_cuts, one_flip_optimum, search
 
 Estimator = Literal["exact", "sampled"]
 
 
 @dataclass(frozen=True)
 class DescentSettings:
-    """Settings of a descent; f is scaled so that they hold for every graph of a size.
-
-    Attributes:
-        max_steps: the most steps.
-        smoothing: ε of the smoothed sign.
-        regularization: λ.
-        learning_rate, momentum: of gradient descent.
-        perturbation_radius: size of the noise, divided by √vertices.
-        perturbation_interval: steps between two perturbations. If the curvature asks for a smaller
-            learning rate, the interval grows in proportion.
-        decrease_threshold: the decrease of f per vertex below which a perturbation is undone.
-    """
+    """Settings of a descent; f is scaled so that they hold for every graph of a size."""
 
     max_steps: int
-    smoothing: float
-    regularization: float
+    smoothing: float  # ε
+    regularization: float  # λ
     learning_rate: float
     momentum: float
-    perturbation_radius: float
-    perturbation_interval: int
-    decrease_threshold: float
+    perturbation_radius: float  # divided by √vertices
+    perturbation_interval: int  # steps; longer in proportion if the learning rate is lowered
+    decrease_threshold: float  # divided by vertices
 
 
 # On 1 000 graphs of 15 vertices these end at the optimum on 991 (study ``guarantee``); twice this λ
 # ends there on 989. K grows as 1/ε³: with half this ε the lemma gives no bound on more of them.
-# After each perturbation V shrinks far below the noise again, so that ρ becomes small enough for
-# Lemma 3.1.
+# V shrinks far below the noise between two perturbations, so ρ becomes small enough for Lemma 3.1.
 EXACT = DescentSettings(
     max_steps=2_100,  # a multiple of the interval: the last perturbation is long before the end
     smoothing=0.1,
@@ -116,9 +103,7 @@ def settings_for(graph: Graph, estimator: Estimator) -> DescentSettings:
 def stable_settings(settings: DescentSettings, objective: ExpectedCut) -> DescentSettings:
     """Lower the learning rate if the curvature at the objective's current point requires it.
 
-    Args:
-        settings: the settings; the interval of the returned ones takes as long in time.
-        objective: evaluated in closed form, since the curvature needs two derivatives.
+    The objective must be evaluated in closed form, since the curvature needs two derivatives.
     """
     hessian = Hessian(objective, objective.parameters())
     curvature = hessian.spectral_norm(iterations=CURVATURE_ITERATIONS)
@@ -134,12 +119,11 @@ class DerandomizedCut:
     Attributes:
         signs: +1 or −1 for each vertex.
         cut_value: the weight cut.
-        cut_value_before_polish: the weight that sign(μ) cuts, which is the result of
-            derandomization alone; ``signs`` also moves single vertices as long as that gains.
+        cut_value_before_polish: the weight that sign(μ) cuts, before single vertices are moved.
         history: the descent from the SDP's vectors; its observations are ``cut_value`` (of
             sign(μ)) and ``largest_deviation`` (max_i ‖v_i‖).
         restart_cut_values: the best cut of each restart; their combination may be better.
-        objective: the objective in closed form, at the point where the descent to this cut ended.
+        objective: in closed form, at the point where the descent to this cut ended.
         certificate: the certificate of that point.
     """
 
@@ -174,8 +158,8 @@ def derandomize(
         generator: draws the perturbations, the samples and the seeds of restarts.
         estimator: "exact" for the closed form, or "sampled" for score-function gradients.
         settings: settings of the descent; those for the graph's size if None.
-        restarts: the number of searches (``search.search``) from that cut and the vectors. The cuts
-            they find are combined; if the result is better, a second descent starts there.
+        restarts: calls of ``search`` from that cut and the vectors. The cuts they find are
+            combined; if the result is better, a second descent starts there.
         workers, scheduler: who runs the searches, as for ``parallel_calls``; the cut is the same.
         device: where to compute; the CPU if None.
         progress: called after every step with the step, f and ‖V‖_F.
@@ -199,16 +183,18 @@ def derandomize(
     objective.evaluation = evaluation
     history = _descend(graph, objective, settings, generator, progress, checkpoints)
     signs = one_flip_optimum(graph, objective.signs())
-    found: list[Cut] = []
+    found: list[np.ndarray] = []
     if restarts:
         root = int(torch.randint(2**62, (), generator=generator))
         calls = [(graph, solution.vectors, signs, seed) for seed in spawn_seeds(root, restarts)]
-        searches = parallel_calls(
-            search, calls, workers=workers, scheduler=scheduler, checkpoints=checkpoints
+        by_number = dict(
+            parallel_calls(
+                search, calls, workers=workers, scheduler=scheduler, checkpoints=checkpoints
+            )
         )
-        # Results that checkpoints store are tensors and lists.
-        found = [Cut(np.asarray(each), value) for _, (each, value) in sorted(searches)]
-    best = combine_cuts(graph, np.array([signs, *(cut.signs for cut in found)]))
+        # Checkpoints store arrays as tensors.
+        found = [np.asarray(by_number[number]) for number in range(restarts)]
+    best = combine_cuts(graph, np.array([signs, *found]))
     if graph.cut_value(best) > graph.cut_value(signs):
         objective.vectors.data.zero_()
         objective.mean.data.copy_(torch.from_numpy(FOUND_LEVEL * settings.smoothing * best))
@@ -221,7 +207,7 @@ def derandomize(
         cut_value=float(graph.cut_value(signs)),
         cut_value_before_polish=float(graph.cut_value(objective.signs())),
         history=history,
-        restart_cut_values=np.array([cut.value for cut in found]),
+        restart_cut_values=np.array([float(graph.cut_value(each)) for each in found]),
         objective=objective,
         certificate=certify(objective),
     )

@@ -1,4 +1,4 @@
-"""Figures 4 and 5, and pictures of a cut, from arrays."""
+"""Figures 4 and 5 and pictures of a cut, drawn from arrays."""
 
 from collections.abc import Mapping
 
@@ -26,7 +26,7 @@ from derandomization.laboratory.figures import (
 from derandomization.laboratory.trace import NormTrace
 from MAXCUT.graph import Graph
 
-MAX_DRAWN_VERTICES = 200  # more is a tangle
+MAX_DRAWN_VERTICES = 200  # larger graphs are illegible
 MAX_NORM_LINES = 100
 LEVEL_COLOURS = (GREEN, PURPLE, ORANGE, RED, GREY, "#56B4E9")
 
@@ -36,12 +36,9 @@ def cut_value_figure(
     expected_cuts: Float[np.ndarray, " records"],
     levels: Mapping[str, float],
 ) -> Figure:
-    """Figure 4: the value of sign(μ), and the expected cut it descends on, by step.
+    """Draw figure 4: the weight that sign(μ) cuts and the expected cut before each step.
 
-    Args:
-        cut_values: Σ w over the edges that sign(μ) cuts, before each step.
-        expected_cuts: E[cut] of the smoothed sign, before each step.
-        levels: values to compare with, by name; drawn as horizontal lines.
+    Each of the levels, which are values to compare with by name, is a horizontal line.
     """
     figure, (axes,) = new_figure(width=7.2, height=4.2)
     for (name, value), colour in zip(levels.items(), LEVEL_COLOURS, strict=False):
@@ -60,12 +57,7 @@ def cut_value_figure(
 
 
 def deviation_figure(largest_deviation: Float[np.ndarray, " records"], trace: NormTrace) -> Figure:
-    """Figure 5: the largest σ_i = ‖v_i‖ by step, and ‖V‖_F with its bounds.
-
-    Args:
-        largest_deviation: max_i ‖v_i‖ before each step.
-        trace: of ‖V‖_F.
-    """
+    """Draw figure 5: the largest σ_i = ‖v_i‖ before each step, and ‖V‖_F with its bounds."""
     figure, (axes,) = new_figure(width=6.2, height=4.0)
     axes.semilogy(largest_deviation, color=GREEN, label="largest σ")
     draw_norm(axes, trace, "‖V‖")
@@ -77,12 +69,7 @@ def deviation_figure(largest_deviation: Float[np.ndarray, " records"], trace: No
 def vertex_norms_figure(
     steps: Int[np.ndarray, " snapshots"], norms: Float[np.ndarray, "snapshots vertices"]
 ) -> Figure:
-    """‖v_i‖ of every vertex by step; of 100 evenly chosen ones on larger graphs.
-
-    Args:
-        steps: at which V was kept.
-        norms: the row norms of V there.
-    """
+    """Draw ‖v_i‖ at the steps of the snapshots, for every vertex or for 100 evenly spaced ones."""
     figure, (axes,) = new_figure(width=6.2, height=4.0)
     shown = norms[:, :: max(1, -(-norms.shape[1] // MAX_NORM_LINES))]
     axes.semilogy(steps, np.maximum(shown, SMALLEST_NORM), color=BLUE, alpha=0.3, linewidth=0.8)
@@ -95,13 +82,7 @@ def vertex_norms_figure(
 
 
 def bracket_figure(cut_value: float, upper_bound: float, others: Mapping[str, float]) -> Figure:
-    """The interval that holds the largest cut, and where other cuts lie.
-
-    Args:
-        cut_value: of the cut found, the lower end.
-        upper_bound: proven, the upper end.
-        others: values to compare with, by name.
-    """
+    """Draw the interval that contains the largest cut, and other values by name."""
     figure, (axes,) = new_figure(width=6.6, height=2.2 + 0.28 * len(others))
     axes.axvspan(cut_value, upper_bound, color=BLUE, alpha=0.15)
     values = {**others, "deterministic cut": cut_value, "proven upper bound": upper_bound}
@@ -118,7 +99,7 @@ def bracket_figure(cut_value: float, upper_bound: float, others: Mapping[str, fl
             fontsize=9,
         )
     lowest = min(values.values())
-    width = upper_bound - lowest or 1.0  # of a graph on which no cut is worth anything
+    width = upper_bound - lowest or 1.0  # 0 if no cut has a positive value
     axes.set_xlim(lowest - 0.9 * width, upper_bound + 0.04 * width)
     axes.set_ylim(-0.6, len(values) - 0.4)
     axes.set_yticks([])
@@ -130,12 +111,7 @@ def bracket_figure(cut_value: float, upper_bound: float, others: Mapping[str, fl
 
 
 def cut_graph_figure(graph: Graph, signs: Float[np.ndarray, " vertices"]) -> Figure:
-    """The graph in two colours; edges that are cut are light, edges that are not are dark.
-
-    Args:
-        graph: of at most a few hundred vertices.
-        signs: ±1 a vertex.
-    """
+    """Draw the graph in two colours; edges that are cut are light, all others are dark."""
     layout = nx.spring_layout(graph.to_networkx(), weight=None, seed=0)
     places = np.array([layout[vertex] for vertex in range(graph.num_vertices)])
     figure, (axes,) = new_figure(width=6.0, height=6.0)
@@ -163,15 +139,15 @@ def ratios_figure(
     ratios: Float[np.ndarray, " graphs"],
     start_ratios: Float[np.ndarray, " graphs"],
     guaranteed: float,
-    beside: Panel,
+    panel: Panel,
 ) -> Figure:
-    """Histograms of cut/OPT where descents started and ended, and a panel beside them.
+    """Draw histograms of cut/OPT and, to their right, a panel.
 
     Args:
-        ratios: of the cuts.
-        start_ratios: of the expectations they started from.
-        guaranteed: the ratio of Goemans and Williamson.
-        beside: drawn to the right.
+        ratios: those of the cuts.
+        start_ratios: those of the expectations that the descents started from.
+        guaranteed: the ratio that Goemans and Williamson guarantee.
+        panel: what to draw to the right.
     """
     figure, (axes, other) = new_figure(2, width=5.8, height=4.2)
     bins = np.linspace(min(start_ratios.min(), guaranteed) - 1e-3, 1 + 1e-3, 61).tolist()
@@ -181,6 +157,6 @@ def ratios_figure(
     axes.set_yscale("log")
     axes.set_ylim(0.7, None)
     label(axes, x="ratio to OPT", y="graphs", title=f"{len(ratios)} graphs", legend=False)
-    draw_panel(other, beside)
+    draw_panel(other, panel)
     legend_below(figure, columns=3)
     return figure

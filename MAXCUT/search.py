@@ -5,7 +5,6 @@ round part by part. A local search over single vertices ends it.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -34,24 +33,12 @@ POWER_ITERATIONS = 30
 FIRST_MOMENTUM = 0.1
 
 
-class Cut(NamedTuple):
-    """The cut that a search found.
-
-    Attributes:
-        signs: +1 or −1 for each vertex; moving a single vertex does not improve the cut.
-        value: the weight cut.
-    """
-
-    signs: Float[np.ndarray, " vertices"]
-    value: float
-
-
 def search(
     graph: Graph,
     vectors: Float[np.ndarray, "vertices rank"],
     signs: Float[np.ndarray, " vertices"],
     seed: int,
-) -> Cut:
+) -> Float[np.ndarray, " vertices"]:
     """Search around the cuts of random hyperplanes and around a given cut.
 
     Goemans and Williamson's random cut is sign(Vz). Here v_i·z is where the oscillator of vertex i
@@ -61,8 +48,11 @@ def search(
     Args:
         graph: the graph to cut.
         vectors: V, the SDP's solution.
-        signs: a cut to start with, +1 or −1 for each vertex; the result is at least as good.
+        signs: the cut to start with, +1 or −1 for each vertex.
         seed: seed of hyperplanes, noise, pumps and momenta.
+
+    Returns:
+        A cut at least as good, which moving a single vertex does not improve.
     """
     rng = np.random.default_rng(seed)
     oscillators = Oscillators.of(graph)
@@ -73,8 +63,7 @@ def search(
         around = signs[:, None] + NOISE * rng.standard_normal((len(signs), NUM_CUTS))
         found = oscillators.cuts(around, rng.uniform(0, HIGHEST_PUMP, NUM_CUTS), rng)
         signs = combine_cuts(graph, np.vstack([signs, found]))
-    signs = one_flip_optimum(graph, signs)
-    return Cut(signs, float(graph.cut_value(signs)))
+    return one_flip_optimum(graph, signs)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the ground floor costs: PGD's step beside SGD's, Lanczos beside all eigenvalues."""
+"""The cost of the lemma's parts: a step of PGD and of SGD, Lanczos and a dense eigensolver."""
 
 from collections.abc import Callable
 from functools import partial

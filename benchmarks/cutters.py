@@ -14,7 +14,7 @@ from derandomization.laboratory.study import spawn_seeds
 from MAXCUT.graph import Graph
 from MAXCUT.optimizer import derandomize
 from MAXCUT.sdp import hyperplane_cuts, solve_sdp
-from MAXCUT.search import Cut, search
+from MAXCUT.search import search
 
 Cutter = Callable[[Graph, float, int], float]
 HYPERPLANES = 200  # drawn at a time
@@ -44,15 +44,15 @@ def derandomized(graph: Graph, restarts: int, seed: int) -> float:
 
 def searched(graph: Graph, seconds: float, seed: int) -> float:
     """Our restarts alone, from one SDP solution, as long as there is time for one more."""
-    budget, best, longest = Budget(seconds), Cut(np.ones(graph.num_vertices), 0.0), 0.0
+    budget, best, longest = Budget(seconds), np.ones(graph.num_vertices), 0.0
     solution = solve_sdp(graph, np.random.default_rng(seed))
     for each in spawn_seeds(seed, MANY):
         before = budget.left
-        best = search(graph, solution.vectors, best.signs, each)
+        best = search(graph, solution.vectors, best, each)
         longest = max(longest, before - budget.left)
         if budget.left < longest:
             break
-    return best.value
+    return float(graph.cut_value(best))
 
 
 def hyperplanes(graph: Graph, seconds: float, seed: int) -> float:

@@ -12,7 +12,7 @@ from derandomization.laboratory.figures import Panel
 from MAXCUT.graph import Graph, read_graph
 from reproduction.tables import best_known
 
-RESTARTS = 2  # beside the descent: half a minute on the largest graph
+RESTARTS = 2  # after the descent; they take half a minute on the largest graph
 SEEDS = 42, 1, 2
 # The whole, with its certificate, and what the restarts do alone: SDP, bound and one search. Three
 # seeds of the whole take half an hour: it has the first.

@@ -1,9 +1,9 @@
-"""Feed every reader thousands of broken files: no traceback, no hang, no memory without measure.
+"""Feed every reader thousands of broken files: no traceback, no hang and no excessive memory.
 
     python tests/fuzz.py --files 10000 .npz points.csv
 
-The files are drawn from fixed seeds, so that a failure can be had again by its number. Where
-atheris is installed as many again are led by what they cover.
+The files are drawn from fixed seeds, so a failure can be repeated by its number. If atheris is
+installed, it makes as many files again, guided by the code that they reach.
 """
 
 import argparse
@@ -32,19 +32,19 @@ from tests import fuzz_files
 from tests.fuzz_files import Maker, Mutator, mutated
 
 SECONDS = 2.0  # for a file of a few kB
-# More than the readers promise for files that are not small: see their docstrings.
+# The limits in the readers' docstrings, a little larger for small files.
 MULTIPLE, FREE_BYTES = 100, 32 * 2**20
 GUIDED = ["derandomization.files", "MAXCUT.graph"]
 
 
 @dataclass(frozen=True)
 class Target:
-    """A reader and what it is fed.
+    """The files that one reader is given.
 
     Attributes:
-        name: of the file.
+        name: the name of the file; its suffix chooses the reader.
         sound: makes a file that can be read.
-        mutate: breaks one, perhaps.
+        mutate: changes a file, which may break it.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Target:
     mutate: Mutator = mutated
 
     def broken(self, random: Random) -> bytes:
-        """A sound file, mutated as a rule; now and then bytes out of nowhere."""
+        """A mutated file; one in twenty is unchanged, and one in twenty is random bytes."""
         fate = random.randrange(20)
         if fate == 0:
             return random.randbytes(random.randrange(300))
@@ -87,12 +87,12 @@ TARGETS = {
 
 
 def examine(path: Path, content: bytes) -> str:
-    """Read the file and return what was said of it; whatever breaks a promise is an error.
+    """Read the file and return the reader's message, empty if the file was read.
 
     Raises:
-        AssertionError: the result or the message is not what every reader promises.
+        AssertionError: the result or the message breaks a promise of the readers.
     """
-    # Imported late, so that atheris may see them imported.
+    # Imported here, so that atheris can instrument the import.
     from derandomization.files.points import read_points
     from MAXCUT.graph import read_graph
 
@@ -130,13 +130,13 @@ def _examine_message(path: Path, message: str) -> None:
     assert message.startswith(str(path)), message
     assert message.isprintable(), message
     assert len(message) < len(str(path)) + 450, message
-    # The library's words, not ours: a broken promise of our own annotations is a bug.
+    # A failed check of our own annotations is a bug, not a message about the file.
     assert "ypeCheckError" not in message, message
     assert " object at 0x" not in message, message
 
 
 def fuzz(target: Target, files: int, folder: Path) -> collections.Counter[str]:
-    """Read so many broken files; gives how often which kind of thing was said."""
+    """Read this many broken files, and count the kinds of messages."""
     path = folder / target.name
     said: collections.Counter[str] = collections.Counter()
     for number in range(files):
@@ -152,10 +152,11 @@ def fuzz(target: Target, files: int, folder: Path) -> collections.Counter[str]:
 
 
 def fuzz_guided(target: Target, files: int) -> None:
-    """Never returns: libFuzzer ends the process, with 0 if every file was examined well."""
+    """Run atheris; libFuzzer ends the process, with 0 if no file broke a promise."""
     import atheris
 
     with atheris.instrument_imports(include=GUIDED):
+        import derandomization.files.graphs
         import derandomization.files.points  # noqa: F401
         import MAXCUT.graph  # noqa: F401
 
@@ -182,7 +183,7 @@ def fuzz_guided(target: Target, files: int) -> None:
 
 
 def main() -> None:
-    """Fuzz the readers asked for, one after the other."""
+    """Fuzz the given readers, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("readers", nargs="*", help=f"of {', '.join(TARGETS)}; by default all")
     parser.add_argument("--files", type=int, default=10_000, help="broken files for each")
@@ -208,7 +209,7 @@ def main() -> None:
 
 
 def _run_guided(name: str, files: int) -> str:
-    """In a process of its own, since libFuzzer ends it."""
+    """Run the guided part in its own process, since libFuzzer ends it."""
     try:
         import atheris  # noqa: F401
     except ImportError:

@@ -16,7 +16,7 @@ from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import AtLeast, Between
 from derandomization.laboratory.study import Measurement, Row, Study, StudyConfig, run_study
 from MAXCUT.graph import Graph
-from MAXCUT.optimizer import derandomize
+from MAXCUT.optimizer import Estimator, derandomize
 from MAXCUT.sdp import SdpSolution, hyperplane_cuts, solve_sdp
 from MAXCUT.studies.conditional import conditional_expectation_cut
 from MAXCUT.utilities import GraphConfig
@@ -118,15 +118,12 @@ def _conditional_expectations(graph: Graph, solution: SdpSolution, seed: int) ->
     return graph.cut_value(conditional_expectation_cut(graph, solution.vectors))
 
 
-def _score_function(graph: Graph, solution: SdpSolution, seed: int) -> float:
+def _derandomized(
+    graph: Graph, solution: SdpSolution, seed: int, estimator: Estimator = "exact"
+) -> float:
     generator = torch.Generator().manual_seed(seed)
-    cut = derandomize(graph, solution, generator=generator, estimator="sampled")
+    cut = derandomize(graph, solution, generator=generator, estimator=estimator)
     return cut.cut_value_before_polish
-
-
-def _derandomized(graph: Graph, solution: SdpSolution, seed: int) -> float:
-    generator = torch.Generator().manual_seed(seed)
-    return derandomize(graph, solution, generator=generator).cut_value_before_polish
 
 
 def _restarted(graph: Graph, solution: SdpSolution, seed: int) -> float:
@@ -154,7 +151,9 @@ METHODS: dict[str, Callable[[Graph, SdpSolution, int], float | np.ndarray]] = {
     "hyperplanes, mean": lambda *problem: _hyperplane_cuts(*problem).mean(),
     f"hyperplanes, best of {NUM_DRAWS}": lambda *problem: _hyperplane_cuts(*problem).max(),
     "conditional expectations": _conditional_expectations,
-    "score function (published)": _score_function,
+    "score function (published)": lambda graph, solution, seed: _derandomized(
+        graph, solution, seed, "sampled"
+    ),
     DERANDOMIZED: _derandomized,
     f"{DERANDOMIZED}, {NUM_RESTARTS} restarts": _restarted,
     TABU: _tabu,

@@ -1,6 +1,7 @@
 """Families of random graphs that are small enough to enumerate the optimum."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import networkx as nx
 import numpy as np
@@ -10,19 +11,15 @@ from MAXCUT.graph import Graph
 from MAXCUT.utilities import random_graph
 
 NUM_VERTICES = 15
+# networkx requires seeds of 32 bits, hence seed % 2**32.
 
 
-def _dense(seed: int) -> Graph:
-    return Graph.from_networkx(random_graph(NUM_VERTICES, 0.6, seed))
-
-
-def _sparse(seed: int) -> Graph:
-    """These graphs often have several components and isolated vertices."""
-    return Graph.from_networkx(random_graph(NUM_VERTICES, 0.2, seed))
+def _random(edge_probability: float, seed: int) -> Graph:
+    return Graph.from_networkx(random_graph(NUM_VERTICES, edge_probability, seed))
 
 
 def _regular(seed: int) -> Graph:
-    return Graph.from_networkx(nx.random_regular_graph(4, NUM_VERTICES, seed=_small(seed)))
+    return Graph.from_networkx(nx.random_regular_graph(4, NUM_VERTICES, seed=seed % 2**32))
 
 
 def _signed(seed: int) -> Graph:
@@ -33,14 +30,14 @@ def _signed(seed: int) -> Graph:
 
 def _normal(seed: int) -> Graph:
     """Random graphs like the paper's, with standard normal weights."""
-    ends = _dense(seed).ends
+    ends = _random(0.6, seed).ends
     weights = np.random.default_rng(seed).standard_normal(len(ends))
     return Graph(NUM_VERTICES, ends, weights)
 
 
 def _bipartite(seed: int) -> Graph:
     half = NUM_VERTICES // 2
-    drawn = nx.bipartite.random_graph(half, NUM_VERTICES - half, 0.5, seed=_small(seed))
+    drawn = nx.bipartite.random_graph(half, NUM_VERTICES - half, 0.5, seed=seed % 2**32)
     return Graph.from_networkx(drawn)
 
 
@@ -70,8 +67,8 @@ def _karloff(seed: int) -> Graph:
 
 
 FAMILIES: Mapping[str, Callable[[int], Graph]] = {
-    "Erdős–Rényi, p = 0.6": _dense,
-    "Erdős–Rényi, p = 0.2": _sparse,
+    "Erdős–Rényi, p = 0.6": partial(_random, 0.6),
+    "Erdős–Rényi, p = 0.2": partial(_random, 0.2),  # often with isolated vertices
     "4-regular": _regular,
     "weights ±1": _signed,
     "normal weights": _normal,
@@ -79,8 +76,3 @@ FAMILIES: Mapping[str, Callable[[int], Graph]] = {
     "planar": _planar,
     "Karloff": _karloff,
 }
-
-
-def _small(seed: int) -> int:
-    """A seed of 32 bits, as networkx requires."""
-    return seed % 2**32

@@ -14,6 +14,8 @@ _HEADERS = {
 }
 # What numpy writes. Others may allocate gigabytes before the first byte is decompressed.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# The most rows of a graph's matrix: their labels still fit into memory.
+MAX_VERTICES = 10**7
 _LONGEST_HEADER = 2**16  # six times the longest that numpy parses
 _INDICES = {f"{name}.npy" for name in ("indices", "indptr", "row", "col", "offsets", "shape")}
 

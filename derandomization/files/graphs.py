@@ -16,14 +16,12 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
-from derandomization.files.arrays import check_archive, load_sparse
+from derandomization.files.arrays import MAX_VERTICES, check_archive, load_sparse
 from derandomization.files.content import COMPRESSED, FileContent, parse_number, read_content
 from derandomization.files.number_lines import LineFormat, NumberLines, read_banner
 
 # 256 MiB hold 10^7 edges of a G-set file; networkx needs ten times as much memory.
 MAX_BYTES = 2**28
-# No SDP of this size can be solved, but the labels still fit into memory.
-MAX_VERTICES = 10**7
 # A file may have a vertex per byte and this many more, each of which takes 44 bytes of memory.
 MAX_UNNAMED_VERTICES = 10**5
 # Parsing a dictionary of attributes takes up to 500 times its size.

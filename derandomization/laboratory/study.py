@@ -14,12 +14,11 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from derandomization.checks import require_at_least
 from derandomization.laboratory.checkpoints import Checkpoints
 from derandomization.laboratory.intervals import Interval, confidence_interval
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.settings import Between
-from derandomization.laboratory.workers import WorkersConfig, parallel_calls
+from derandomization.laboratory.workers import WorkersConfig, parallel_calls, spawn_seeds
 
 SettingT = TypeVar("SettingT")
 KeyT = TypeVar("KeyT")
@@ -202,12 +201,6 @@ def _write_csv(path: Path, rows: Sequence[Row[Any]]) -> None:
         for row in rows:
             for repetition, numbers in enumerate(zip(*row.measured.values(), strict=True)):
                 writer.writerow([row.name, repetition, *numbers])
-
-
-def spawn_seeds(seed: int, count: int) -> list[int]:
-    """Independent seeds from one root: more of them leave the earlier ones as they are."""
-    children = np.random.SeedSequence(seed).spawn(require_at_least("seeds", count, 1))
-    return [int(child.generate_state(1, np.uint64)[0] >> 1) for child in children]
 
 
 def sweep(

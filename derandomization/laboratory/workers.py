@@ -87,6 +87,12 @@ def parallel_calls(
             checkpoints.write()
 
 
+def spawn_seeds(seed: int, count: int) -> list[int]:
+    """Independent seeds from one root: more of them leave the earlier ones as they are."""
+    children = np.random.SeedSequence(seed).spawn(require_at_least("seeds", count, 1))
+    return [int(child.generate_state(1, np.uint64)[0] >> 1) for child in children]
+
+
 def storable(value: Any) -> Any:
     """The value as tensors and plain types only, which ``Checkpoints`` can store."""
     if isinstance(value, Mapping):

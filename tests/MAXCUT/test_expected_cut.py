@@ -106,13 +106,13 @@ def test_steins_identity_ties_the_gradient_to_the_hessian(seed: int, smoothing: 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000))
-def test_sharp_bound_holds_wherever_it_speaks(seed: int) -> None:
+def test_sharp_bound_holds_wherever_it_exists(seed: int) -> None:
     objective = objective_at_random(seed, smoothing=1.5)
     bound = sharp_weight_bound(objective)
     assert bound is None or objective.weight_norm() <= bound
 
 
-def test_sharp_bound_speaks_far_from_the_kink() -> None:
+def test_sharp_bound_exists_far_from_the_kink() -> None:
     objective = objective_at_random(0)
     with torch.no_grad():
         objective.mean.copy_(torch.tensor([5.0, -5.0, 5.0, -5.0]))

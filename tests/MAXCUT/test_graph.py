@@ -7,7 +7,8 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from MAXCUT.graph import MAX_VERTICES, Graph
+from derandomization.files.arrays import MAX_VERTICES
+from MAXCUT.graph import Graph
 
 ADJACENCY = np.array([[0, 1, 0, -2.5], [1, 0, 3, 0], [0, 3, 0, 0], [-2.5, 0, 0, 0]])
 EDGES = {(0, 1): 1.0, (0, 3): -2.5, (1, 2): 3.0}

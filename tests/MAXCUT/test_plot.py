@@ -39,7 +39,7 @@ def test_vertex_norms_are_drawn_up_to_a_limit(vertices: int, lines: int) -> None
     assert axes.get_lines()[-1].get_ydata() == pytest.approx(np.median(norms, axis=1))
 
 
-def test_the_ratios_are_counted_beside_a_panel() -> None:
+def test_the_histogram_counts_all_ratios_and_has_a_panel_to_its_right() -> None:
     panel = Panel(series={"r": np.ones((2, 3))}, x=[0.1, 1.0], x_label="ε", y_label="r", title="t")
     ratios = np.array([1.0, 0.9, 1.0])
     figure = plot.ratios_figure(ratios, np.array([0.8, 0.95, 0.9]), 0.878, panel)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MAXCUT.graph import MAX_VERTICES, read_graph
+from derandomization.files.arrays import MAX_VERTICES
+from MAXCUT.graph import read_graph
 
 MTX = "%%MatrixMarket matrix coordinate real general\n"
 NAMESPACE = '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">'
