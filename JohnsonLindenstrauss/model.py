@@ -1,9 +1,4 @@
-"""A random embedding A = M + σZ, and the objectives that measure its distortion.
-
-Three objectives look at the lengths of unit vectors: the mean squared distortion, the probability
-that a distortion exceeds ε, and the published code's worst of 20 draws. The fourth looks at the
-distances of all pairs of points.
-"""
+"""A random embedding A = M + σZ, and the objectives that measure its distortion."""
 
 import math
 from typing import Any
@@ -279,13 +274,9 @@ class _SoftmaxSum:
     def add(self, ratios: Tensor, triangle: int = 0) -> tuple[float, Tensor]:
         """Add a batch of pairs by their ratios q, which are overwritten.
 
-        Args:
-            ratios: q for every pair.
-            triangle: of so many first columns, only the entries above the diagonal are pairs.
-
-        Returns:
-            The factor by which slopes of earlier batches must be multiplied, because the largest r
-            has grown, and exp(β(r − largest))·∂r/∂q for every pair.
+        In the first ``triangle`` columns only the entries above the diagonal are pairs. Returns the
+        factor by which to multiply slopes of earlier batches, because the largest r has grown, and
+        exp(β(r − largest))·∂r/∂q for every pair.
         """
         excess = ratios.add_(self.offset)
         excess[:, :triangle].triu_(1)

@@ -24,6 +24,7 @@ from JohnsonLindenstrauss.model import (
     ExceedanceProbability,
     ExpectedDistortion,
     PairDistortion,
+    RandomEmbedding,
     SampledDistortion,
     UnitVectorEmbedding,
     max_distortion,
@@ -59,12 +60,34 @@ class DescentSettings:
     gradient_threshold: float = GRADIENT_THRESHOLD
     restart: bool = False
 
+    def parameter_groups(self, objective: RandomEmbedding) -> list[dict[str, Any]]:
+        """The parameters M and s with their learning rates."""
+        unit = objective.mean.numel() / (objective.num_components + 3)
+        rate = self.scale_learning_rate * unit
+        return [{"params": [objective.mean]}, {"params": [objective.scale], "lr": rate}]
+
+    def optimizer(
+        self, objective: RandomEmbedding, generator: torch.Generator
+    ) -> PerturbedGradientDescent:
+        """Perturbed gradient descent with these settings."""
+        return PerturbedGradientDescent(
+            self.parameter_groups(objective),
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            nesterov=self.momentum > 0,
+            gradient_threshold=self.gradient_threshold,
+            restart=self.restart,
+            perturbation_radius=PERTURBATION_RADIUS,
+            perturbation_interval=PERTURBATION_INTERVAL,
+            decrease_threshold=self.decrease_threshold,
+            generator=generator,
+        )
+
 
 # The curvature in M is at most 8 where ‖Mu‖ = 1, and Nesterov's method with β = 0.95 is stable
 # below 1.34/curvature. The curvature in s is at most (8 + 25/k)/d, at the random start: in units of
-# kd/(k+3) this is the same step. The descent ends after 1 300 steps with β = 0.95, after 3 300 with
-# 0.9, and after 1 800 with 0.97. Larger problems, or points that no embedding fits exactly, may
-# take all 3 000.
+# kd/(k+3) this is the same step. The descent takes 1 300 steps with β = 0.95, 3 300 with 0.9 and
+# 1 800 with 0.97; larger problems, or points that no embedding fits exactly, may take all 3 000.
 EXACT = DescentSettings(
     max_steps=3_000,
     learning_rate=0.1,
@@ -82,11 +105,11 @@ SAMPLED = DescentSettings(
     momentum=0.0,
     decrease_threshold=-math.inf,  # no decrease can be told from noise
 )
-# The union bound is steep in σ and, near σ = 0, in M. It needs shorter steps than the moments, or σ
-# overshoots and M = 0 is left too early. Where the bound is 0 only the penalty has a gradient, and
-# M stays. On figure 6: 1 350 steps, σ → 0 and a distortion of 0.44, within the theorem's 0.79 and
-# no better, since below ε all embeddings are equally good; the moments end at 1e-11 and are the
-# default. Where the bound starts above 1, at 5, σ or M = 0 stays: the theorem says nothing there.
+# The union bound is steep in σ and, near σ = 0, in M. It needs shorter steps than the moments: with
+# longer ones σ vanishes while M is still 0. Where the bound is 0 only the penalty has a gradient,
+# and M stays. On figure 6: 1 350 steps, σ → 0 and a distortion of 0.44, within the theorem's 0.79
+# and no better, since below ε all embeddings are equally good; the moments end at 1e-11. Where the
+# bound starts above 1, at 5, either σ or M = 0 stays: the theorem does not apply there.
 EXCEEDANCE = DescentSettings(
     max_steps=3_000,
     learning_rate=0.02,
@@ -138,13 +161,7 @@ FLATTEST = 0.05  # coordinates with less than this share of the largest spread a
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training on lengths.
-
-    Attributes:
-        history: of the descent.
-        exact_objective: the exact objective at the point where the descent ended.
-        certificate: of that point.
-    """
+    """The history of a descent on lengths, and the exact objective at its end, certified."""
 
     history: History
     exact_objective: UnitVectorEmbedding
@@ -193,7 +210,7 @@ def train(
     max_steps = settings.max_steps if max_steps is None else max_steps
     history = resumable_descend(
         objective,
-        descent_optimizer(objective, settings, generator),
+        settings.optimizer(objective, generator),
         max_steps=max_steps,
         observe=lambda: {"max_distortion": max_distortion(objective.mean, points)},
         snapshot_steps=range(0, max_steps, math.ceil(max_steps / NUM_SNAPSHOTS)),
@@ -204,24 +221,6 @@ def train(
     return Training(history, exact, certify(exact))
 
 
-def descent_optimizer(
-    objective: UnitVectorEmbedding, settings: DescentSettings, generator: torch.Generator
-) -> PerturbedGradientDescent:
-    """Perturbed gradient descent with a separate learning rate for σ."""
-    return PerturbedGradientDescent(
-        _parameter_groups(objective, settings),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        nesterov=settings.momentum > 0,
-        gradient_threshold=settings.gradient_threshold,
-        restart=settings.restart,
-        perturbation_radius=PERTURBATION_RADIUS,
-        perturbation_interval=PERTURBATION_INTERVAL,
-        decrease_threshold=settings.decrease_threshold,
-        generator=generator,
-    )
-
-
 def plain_descent(
     points: Float[Tensor, "points dimension"], num_components: int
 ) -> ExpectedDistortion:
@@ -230,24 +229,11 @@ def plain_descent(
     ∂f/∂M is a multiple of M, so M stays 0; kσ² settles near k/(k + 2).
     """
     objective = ExpectedDistortion(points, num_components)
-    optimizer = torch.optim.SGD(
-        _parameter_groups(objective, EXACT),
-        lr=EXACT.learning_rate,
-        momentum=EXACT.momentum,
-        nesterov=True,
-    )
+    groups = EXACT.parameter_groups(objective)
+    rate, momentum = EXACT.learning_rate, EXACT.momentum
+    optimizer = torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=True)
     descend(objective, optimizer, max_steps=PLAIN_STEPS)
     return objective
-
-
-def _parameter_groups(
-    objective: UnitVectorEmbedding, settings: DescentSettings
-) -> list[dict[str, Any]]:
-    unit = objective.mean.numel() / (objective.num_components + 3)
-    return [
-        {"params": [objective.mean]},
-        {"params": [objective.scale], "lr": settings.scale_learning_rate * unit},
-    ]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from JohnsonLindenstrauss.model import (
     max_distortion,
 )
 from JohnsonLindenstrauss.pairs import PairBlocks, exact_ratio_range, span
-from JohnsonLindenstrauss.train import SETTINGS, descent_optimizer, train_pairs
+from JohnsonLindenstrauss.train import SETTINGS, train_pairs
 
 POINTS, DIMENSION, COMPONENTS = 100, 500, 30  # figure 6's
 LEVELS = (0.1, 0.02)  # largest distortion of M; the published run ends at 0.017
@@ -85,7 +85,7 @@ def _race(report: Report, effort: Effort) -> None:
         }
         objective = kinds[kind]()
         settings = SETTINGS["exact" if kind == EXACT else "sampled"]
-        return objective, descent_optimizer(objective, settings, generator)
+        return objective, settings.optimizer(objective, generator)
 
     def gauge(objective: DerandomizationObjective) -> float:
         assert isinstance(objective, UnitVectorEmbedding)

@@ -27,14 +27,9 @@ FREE_NUMBERS = 2**20  # tables up to 8 MiB are exempt from that ratio
 def read_points(path: Path) -> Float[Tensor, "points dimension"]:
     """A table of finite numbers in float64, one point per row.
 
-    ========  ==========================================================================
-    suffix    format
-    ========  ==========================================================================
-    .npy      one array (``numpy.save``)
-    .npz      one array (``numpy.savez``), or a matrix (``scipy.sparse.save_npz``)
-    .csv      numbers between commas; a first line of names is skipped
-    .mtx      Matrix Market, dense or sparse
-    ========  ==========================================================================
+    The suffix gives the format: .npy or .npz with one array of numpy, .npz with a sparse matrix of
+    ``scipy.sparse.save_npz``, .csv with numbers between commas, of which a first line of names is
+    skipped, or .mtx for Matrix Market, dense or sparse.
 
     Warns about columns in which all points agree, since these change no distance.
 
@@ -59,8 +54,8 @@ def read_points(path: Path) -> Float[Tensor, "points dimension"]:
         raise content.error(f"the file can't be read ({reason})") from None
     constant = int((table == table[0]).all(axis=0).sum()) if len(table) > 1 else 0
     if constant:
-        line = content.error(f"{constant} of {table.shape[1]} columns are constant")
-        warnings.warn(str(line), stacklevel=2)
+        reason = f"{constant} of {table.shape[1]} columns are constant"
+        warnings.warn(str(content.error(reason)), stacklevel=2)
     return torch.from_numpy(table)
 
 
@@ -81,15 +76,11 @@ def _checked(table: np.ndarray) -> np.ndarray:
     return table
 
 
-def _require_size(shape: tuple[int, ...]) -> None:
-    if math.prod(shape) > MAX_NUMBERS:
+def _require_size(shape: tuple[int, ...], sparse_bytes: float = math.inf) -> None:
+    """Refuse a table of too many numbers, or one far larger than the sparse file it comes from."""
+    if (numbers := math.prod(shape)) > MAX_NUMBERS:
         raise ValueError(f"the table has shape {shape}: more than {MAX_NUMBERS} numbers")
-
-
-def _require_density(shape: tuple[int, ...], num_bytes: int) -> None:
-    """Refuse a sparse table that needs far more memory than its file has bytes."""
-    _require_size(shape)
-    if 8 * (math.prod(shape) - FREE_NUMBERS) > SPARSEST * num_bytes:
+    if 8 * (numbers - FREE_NUMBERS) > SPARSEST * sparse_bytes:
         raise ValueError(f"the table has shape {shape}: over {SPARSEST} times the file's size")
 
 
@@ -103,7 +94,7 @@ def _read_npz(file: io.BufferedReader, path: Path) -> np.ndarray:
     headers = check_archive(file, 8 * MAX_NUMBERS)
     if "format.npy" in headers:
         entries = sparse_entries(load_sparse(file, headers))
-        _require_density(entries.shape, sum(header.num_bytes for header in headers.values()))
+        _require_size(entries.shape, sum(header.num_bytes for header in headers.values()))
         return entries.toarray()
     if len(headers) != 1:
         names = ", ".join(name.removesuffix(".npy") for name in headers) or "none"
@@ -116,17 +107,18 @@ def _read_npz(file: io.BufferedReader, path: Path) -> np.ndarray:
 def _read_csv(file: io.BufferedReader, path: Path) -> np.ndarray:
     content = read_content(file, path, max_bytes=8 * MAX_NUMBERS, longest_line=LONGEST_LINE)
     text = io.TextIOWrapper(io.BytesIO(content.data), encoding="utf-8-sig")
-    words = [word.strip() for word in text.readline().rstrip("\r\n").split(",")]
-    numbers = (
-        not math.isnan(parse_number(word)) or word.lower().lstrip("+-") in ("nan", "inf")
-        for word in words
+    words = [word.strip().lower() for word in text.readline().rstrip("\r\n").split(",")]
+    is_table = all(
+        word.lstrip("+-") in ("nan", "inf") or not math.isnan(parse_number(word)) for word in words
     )
-    skipped = 0 if all(numbers) else 1
+    skipped = 0 if is_table else 1
     text.seek(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            return np.loadtxt(text, delimiter=",", skiprows=skipped, ndmin=2, comments=None)
+            return np.loadtxt(
+                text, delimiter=",", skiprows=skipped, ndmin=2, comments=None
+            )
         except UserWarning:  # numpy's only sign of a file without data
             raise ValueError("the file holds no line of numbers") from None
 
@@ -142,7 +134,7 @@ def _read_matrix_market(file: io.BufferedReader, path: Path) -> np.ndarray:
         raise lines.error("the matrix calls itself symmetric: it must be square")
     if not sparse:
         return _dense(lines, n, d, symmetric=banner.symmetric)
-    _require_density((n, d), len(content.data))
+    _require_size((n, d), len(content.data))
     line = LineFormat((("row", n), ("column", d)), "value", banner.valued)
     entries = lines.entries(promised[0], "entries", line)
     row, column = entries[:, :2].astype(np.int64).T - 1
