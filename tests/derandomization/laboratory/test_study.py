@@ -18,7 +18,9 @@ from derandomization.laboratory.run import Run
 from derandomization.laboratory.study import (
     Row,
     StudyConfig,
+    grouped,
     measure_rows,
+    measured,
     spawn_seeds,
     sweep,
     tabulate,
@@ -62,6 +64,17 @@ def test_a_study_measures_every_setting_at_every_seed(
         assert list(row.measured) == ["norm", "bound", "steps"]
         for name in numbers:
             np.testing.assert_array_equal(row.measured[name], numbers[name])
+
+
+def test_rows_are_grouped_and_their_numbers_picked_in_order(
+    study: tuple[Run, list[Row[Setting]]],
+) -> None:
+    _, rows = study
+    groups = grouped([*rows, rows[0]], lambda setting: setting.scale)
+    assert list(groups.items()) == [(2.0, [rows[0], rows[0]]), (-1.0, [rows[1]])]
+    norms = measured(rows, "norm")
+    assert norms.shape == (2, 3)
+    assert norms.tolist() == [row.measured["norm"].tolist() for row in rows]
 
 
 def test_all_numbers_are_in_results_json(study: tuple[Run, list[Row[Setting]]]) -> None:
