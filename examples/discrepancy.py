@@ -1,8 +1,8 @@
 """Balance many sets at once: discrepancy with colours ±1, derandomized with the lemma alone.
 
-Give each of n elements a colour x_i = ±1 so that in each of m sets the two colours nearly cancel. The
-discrepancy is the largest |Σ_{i∈S} x_i| over the sets S. Random colours have a discrepancy of about
-√(n ln m); here they become one deterministic colouring that does better.
+Give each of n elements a colour x_i = ±1 so that in each of m sets the two colours nearly cancel.
+The discrepancy is the largest |Σ_{i∈S} x_i| over the sets S. Random colours have a discrepancy of
+about √(n ln m); here they become one deterministic colouring that does better.
 """
 
 import argparse
