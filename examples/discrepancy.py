@@ -1,8 +1,8 @@
-"""Balance every set at once: ±1 discrepancy, derandomized with nothing but the ground floor.
+"""Balance many sets at once: discrepancy with colours ±1, derandomized with the lemma alone.
 
-Colour n elements ±1 so that in each of m sets the two colours nearly cancel; the discrepancy is
-the largest |Σ_{i∈S} x_i| over the sets S. Random colours do it to about √(n ln m); here they
-become one deterministic colouring that does better.
+Give each of n elements a colour x_i = ±1 so that in each of m sets the two colours nearly cancel.
+The discrepancy is the largest |Σ_{i∈S} x_i| over the sets S. Random colours have a discrepancy of
+about √(n ln m); here they become one deterministic colouring that does better.
 """
 
 import argparse
@@ -14,21 +14,22 @@ from torch import Tensor, nn
 
 from derandomization import DerandomizationObjective, PerturbedGradientDescent, descend
 
-SMOOTHING = 0.3  # of the sign, beside random parts of size 1
-# On an objective that starts at 1. At b = 0 the expectation does not feel w, so the penalty alone
-# shrinks it, until the gradient is small and a perturbation leaves the saddle.
+SMOOTHING = 0.3  # ε of the sign; the random part starts at w = 1
+# The objective starts at 1. At b = 0 the expectation does not depend on w, so only the penalty
+# shrinks w, until the gradient is small and a perturbation leaves the saddle.
 REGULARIZATION = 1e-2
 
 
 class ExpectedImbalance(DerandomizationObjective):
-    """f(w, b) = c·E Σ_S 2cosh(t·Σ_{i∈S} x_i) + λ‖w‖², x_i = sign(w_i·z_i + b_i + ε·noise).
+    """The expected imbalance of random colours, summed over the sets.
 
+    f(w, b) = c·E Σ_S 2cosh(t·Σ_{i∈S} x_i) + λ‖w‖², with x_i = sign(w_i·z_i + b_i + ε·noise).
     The colours are independent, so the expectation is a product over each set, from the mean
     colours m_i = 2Φ(b_i/√(w_i² + ε²)) − 1: E e^{±t·x_i} = cosh t ± m_i·sinh t. At the start, w = 1
-    and b = 0, the colours are uniformly random: a saddle. c makes f, but for λ, 1 there.
+    and b = 0, the colours are uniformly random; this is a saddle. There c makes the expectation 1.
 
     Args:
-        sets: 0 and 1, a row a set.
+        sets: 0 or 1, (sets, elements).
     """
 
     def __init__(self, sets: np.ndarray) -> None:
@@ -38,7 +39,7 @@ class ExpectedImbalance(DerandomizationObjective):
         self.w = nn.Parameter(torch.ones(sets.shape[1], dtype=torch.float64))
         self.b = nn.Parameter(torch.zeros(sets.shape[1], dtype=torch.float64))
         self.log_sizes = self.sets.sum(dim=1) * math.log(math.cosh(self.rate))
-        # ln Σ_S 2·cosh(t)^|S|: what a uniformly random colouring has on average.
+        # ln Σ_S 2·cosh(t)^|S|, the logarithm of a uniformly random colouring's mean.
         self.log_start = math.log(2) + float(torch.logsumexp(self.log_sizes, 0))
 
     def expected_value(self) -> Tensor:
@@ -54,17 +55,17 @@ class ExpectedImbalance(DerandomizationObjective):
         return self.b
 
     def proven_discrepancy(self) -> float:
-        """What a colouring does not exceed whose Σ_S 2cosh(t·Σx) is at most a random one's mean."""
+        """Bound the discrepancy of colourings with Σ_S 2cosh(t·Σx) at most a random one's mean."""
         return self.log_start / self.rate
 
 
 def discrepancy(sets: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """max_S |Σ_{i∈S} x_i|, for every row of colours."""
+    """Return max_S |Σ_{i∈S} x_i| for every row of colours."""
     return np.abs(colours @ sets.T).max(axis=-1)
 
 
 def colour(sets: np.ndarray, seed: int = 0) -> tuple[np.ndarray, ExpectedImbalance]:
-    """One deterministic colouring, and the objective where the descent ended."""
+    """Return one deterministic colouring, and the objective at the end of the descent."""
     objective = ExpectedImbalance(sets)
     optimizer = PerturbedGradientDescent(
         objective.parameters(),
@@ -82,7 +83,7 @@ def colour(sets: np.ndarray, seed: int = 0) -> tuple[np.ndarray, ExpectedImbalan
 
 
 def main() -> None:
-    """Compare with random colourings of a random set system."""
+    """Compare one colouring with random ones, on random sets."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--elements", type=int, default=64)
     parser.add_argument("--sets", type=int, default=64)
@@ -94,7 +95,7 @@ def main() -> None:
     random = discrepancy(sets, rng.choice([-1, 1], size=(1000, options.elements)))
     print(f"random colours, mean of 1000  {random.mean():.2f}")
     print(f"random colours, best of 1000  {random.min()}")
-    print(f"proven of the derandomized    {objective.proven_discrepancy():.2f}")
+    print(f"derandomized, proven bound    {objective.proven_discrepancy():.2f}")
     print(f"derandomized                  {discrepancy(sets, colours)}")
     print(f"randomness left, ‖w‖          {objective.weight_norm():.2g}")
 

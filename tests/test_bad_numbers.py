@@ -1,4 +1,4 @@
-"""Each main on numbers at the ends of float64: finite results, or one line naming their source."""
+"""On numbers at the ends of float64, each main gives finite results or one line of error."""
 
 import json
 import math
@@ -24,8 +24,8 @@ POINTS = np.random.default_rng(0).standard_normal((8, 5))
 
 
 @pytest.fixture(autouse=True)
-def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are drawn as PNG alone: a PDF or a GIF of the same numbers takes as long again."""
+def png_figures_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw figures as PNG only: a PDF or a GIF of the same numbers takes as long again."""
 
     def png_only(figure: Figure, path: Path) -> None:
         if path.suffix == ".png":
@@ -40,7 +40,7 @@ def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def results(main: ModuleType, folder: Path, **options: object) -> dict:
-    """What a short run writes; warnings of numpy's are errors."""
+    """Return the results.json of a short run; numpy's warnings are errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         main.main(main.Config(output_dir=folder / "out", quiet=True, steps=3, **options))
@@ -48,7 +48,7 @@ def results(main: ModuleType, folder: Path, **options: object) -> dict:
 
 
 def numbers(value: object) -> Iterator[float]:
-    """Every number in a part of results.json."""
+    """Yield every number in a part of results.json."""
     if isinstance(value, dict | list):
         for each in value.values() if isinstance(value, dict) else value:
             yield from numbers(each)

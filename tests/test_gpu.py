@@ -1,4 +1,4 @@
-"""--device cuda: the CPU's results, to the rounding that another order of sums makes."""
+"""--device cuda gives the CPU's results, except for rounding from another order of sums."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,8 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here"),
 ]
-# Descents amplify rounding until they contract: values agree to 1e-6 of themselves, what goes to 0
-# agrees in being small.
+# Descents amplify rounding until they contract: values agree to a relative 1e-6, and values that
+# vanish are small on both devices.
 TOLERANCE, SMALL = 1e-6, 1e-8
 
 

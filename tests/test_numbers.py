@@ -1,4 +1,4 @@
-"""Every table and number of the READMEs is what the records in docs/ say."""
+"""Every table and number of the READMEs agrees with the records in docs/."""
 
 import json
 import re
@@ -22,7 +22,7 @@ EXACT = {
     "MAXCUT": "parts/MAXCUT/exact/seed-42/results.json",
     "JohnsonLindenstrauss": "parts/JohnsonLindenstrauss/exact/seed-0/results.json",
 }
-# Page, the words around a number, the record it is from, its name there, how it is written.
+# Page, pattern of the text around a number, its record, its name there, and its format.
 TRACED = [
     (
         "",

@@ -1,4 +1,4 @@
-"""What README shows must run as it stands."""
+"""The examples and commands of the READMEs run as they are written."""
 
 import importlib
 import math
@@ -16,7 +16,7 @@ PAGES = [path.read_text(encoding="utf-8") for path in ROOT.glob("**/README.md")]
 
 
 def example(words: str) -> str:
-    """The one Python block that contains these words."""
+    """Find the one Python block that contains these words."""
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     (found,) = [block for block in blocks if words in block]
     return found
@@ -96,7 +96,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 
 def _anchor(heading: str) -> str:
-    """What Markdown viewers make of a heading."""
+    """The anchor that Markdown viewers give a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 

@@ -1,4 +1,4 @@
-"""The example is right about its expectation and beats the random colouring it starts from."""
+"""The example's expectation is exact, and its colouring beats the random one it starts from."""
 
 import itertools
 
