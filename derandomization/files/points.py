@@ -116,9 +116,7 @@ def _read_csv(file: io.BufferedReader, path: Path) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            return np.loadtxt(
-                text, delimiter=",", skiprows=skipped, ndmin=2, comments=None
-            )
+            return np.loadtxt(text, delimiter=",", skiprows=skipped, ndmin=2, comments=None)
         except UserWarning:  # numpy's only sign of a file without data
             raise ValueError("the file holds no line of numbers") from None
 

@@ -179,9 +179,14 @@ class Run:
             self.finish()
             raise
 
-    def counter(self, total: int) -> contextlib.AbstractContextManager[Callable[[], Any]]:
+    @contextlib.contextmanager
+    def counter(self, total: int) -> Iterator[Callable[[], Any]]:
         """A progress bar over ``total`` runs; yields the function to call after each."""
-        return count_runs(self._console, total)
+        columns = (TextColumn("run {task.completed}/{task.total}"), BarColumn())
+        clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        with Progress(*columns, *clocks, console=self._console) as bar:
+            task = bar.add_task("", total=total)
+            yield lambda: bar.advance(task)
 
     def finish(self) -> None:
         """Write figures, history.npz and results.json, and print the closing table.
@@ -214,10 +219,8 @@ class Run:
             "wall_seconds": time.perf_counter() - self._started,
             "results": self.results,
             "claims": [asdict(claim) for claim in self.claims],
-            "figures": [
-                *(f"{name}.png" for name, _ in self._figures),
-                *(f"{name}.gif" for name, _ in self._animations),
-            ],
+            "figures": [f"{name}.png" for name, _ in self._figures]
+            + [f"{name}.gif" for name, _ in self._animations],
         }
         text = json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         self.write("results.json", lambda path: path.write_text(text, encoding="utf-8"))
@@ -330,13 +333,9 @@ def follow_descent(
     if console.quiet:
         yield None
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("step {task.completed}/{task.total}"),
-        TextColumn("f {task.fields[value]:.6g}  ‖W‖ {task.fields[norm]:.3g}"),
-        TimeElapsedColumn(),
-    )
+    steps = TextColumn("step {task.completed}/{task.total}")
+    numbers = TextColumn("f {task.fields[value]:.6g}  ‖W‖ {task.fields[norm]:.3g}")
+    columns = (TextColumn("{task.description}"), BarColumn(), steps, numbers, TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(description, total=max_steps, value=math.nan, norm=math.nan)
         refreshed = 0.0
@@ -351,13 +350,3 @@ def follow_descent(
 
         yield report
         bar.update(task, **latest, total=latest.get("completed"))
-
-
-@contextlib.contextmanager
-def count_runs(console: Console, total: int) -> Iterator[Callable[[], Any]]:
-    """A bar over ``total`` runs; yields the function to call after each."""
-    columns = (TextColumn("run {task.completed}/{task.total}"), BarColumn())
-    clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, *clocks, console=console) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)

@@ -11,8 +11,9 @@ import dataclasses
 import math
 import types
 import typing
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from derandomization.checks import MAX_SEED, require_at_least, require_between, require_positive
 
@@ -22,52 +23,32 @@ MAX_INTEGER = 10**9
 MAX_NUMBER = 1e100
 
 
-@runtime_checkable
-class Constraint(Protocol):
-    """What an annotation may say about a field beside its type."""
+class Constraint:
+    """What an annotation allows beside its type; ``check`` raises ``ValueError`` for the rest."""
 
-    def check(self, name: str, value: Any) -> None:
-        """Raise ``ValueError`` unless the value is allowed."""
+    def __init__(self, check: Callable[[str, Any], Any]) -> None:
+        self.check = check
 
 
-@dataclasses.dataclass(frozen=True)
-class AtLeast:
+class AtLeast(Constraint):
     """A number no smaller than ``least``."""
 
-    least: int
-
-    def check(self, name: str, value: Any) -> None:
-        require_at_least(name, value, self.least)
+    def __init__(self, least: int) -> None:
+        super().__init__(lambda name, value: require_at_least(name, value, least))
 
 
-@dataclasses.dataclass(frozen=True)
-class Between:
+class Between(Constraint):
     """A number from ``low`` to ``high``, both included."""
 
-    low: float
-    high: float
-
-    def check(self, name: str, value: Any) -> None:
-        require_between(name, value, self.low, self.high)
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__(lambda name, value: require_between(name, value, low, high))
 
 
-@dataclasses.dataclass(frozen=True)
-class Positive:
+class Positive(Constraint):
     """A finite number above 0."""
 
-    def check(self, name: str, value: Any) -> None:
-        require_positive(name, value)
-
-
-@dataclasses.dataclass(frozen=True)
-class Address:
-    """A URL-like address with a scheme."""
-
-    example: str
-
-    def check(self, name: str, value: Any) -> None:
-        if "://" not in value:
-            raise ValueError(f"{name} is {value!r}: it must be an address such as {self.example}")
+    def __init__(self) -> None:
+        super().__init__(require_positive)
 
 
 PositiveInt = typing.Annotated[int, AtLeast(1)]

@@ -18,7 +18,7 @@ import torch
 
 from derandomization.checks import require_at_least
 from derandomization.laboratory.checkpoints import Checkpoints
-from derandomization.laboratory.settings import Address, PositiveInt
+from derandomization.laboratory.settings import Constraint, PositiveInt
 
 ResultT = TypeVar("ResultT")
 Calls = Mapping[int, tuple[Any, ...]]
@@ -33,13 +33,18 @@ class WorkerDied(RuntimeError):  # noqa: N818 - it says what happened
     """A call killed its worker every time; all other calls were completed."""
 
 
+def _require_address(name: str, value: str) -> None:
+    if "://" not in value:
+        raise ValueError(f"{name} is {value!r}: it must be an address such as tcp://host:8786")
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkersConfig:
     """The fields of every command that shares its work among processes."""
 
     workers: PositiveInt = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes that share the work; by default one per core."""
-    scheduler: Annotated[str | None, Address("tcp://host:8786")] = None
+    scheduler: Annotated[str | None, Constraint(_require_address)] = None
     """Address of a Dask scheduler, such as tcp://host:8786, to share the work among its workers."""
 
 
@@ -56,17 +61,16 @@ def parallel_calls(
     If a worker dies, the calls that were running are repeated, once, each in a process of its own.
 
     Args:
-        function: importable by its name.
+        function: importable by its name; its errors are raised as they are.
         arguments: each of them picklable.
         workers: processes, each with one torch thread; 1 is this process.
-        scheduler: address of a Dask scheduler whose workers make the calls instead; how often a
-            call is repeated is then Dask's setting.
-        checkpoints: where every result is kept and, at the latest when this ends, written; arrays
-            as tensors and tuples as lists. Results that are already there are not computed again.
+        scheduler: address of a Dask scheduler whose workers make the calls instead, and which
+            decides how often a call is repeated.
+        checkpoints: where every result is stored, arrays as tensors and tuples as lists. Results
+            that are already there are not computed again.
 
     Raises:
-        ValueError: fewer than one worker, or no such scheduler. Errors of ``function`` are raised
-            as they are.
+        ValueError: fewer than one worker, or no such scheduler.
         WorkerDied: once all other calls are done, for a call that killed its worker twice.
     """
     require_at_least("workers", workers, 1)
