@@ -13,41 +13,25 @@ from torch import Tensor, nn
 from derandomization import DerandomizationObjective
 from derandomization.checks import require_at_least, require_positive
 from derandomization.expectations import standard_normal
-from MAXCUT.graph import Graph
+from MAXCUT.graph import Graph, Signs, Vectors
 
-NUM_NODES = 20
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(NUM_NODES)
+_QUADRATURE = np.polynomial.legendre.leggauss(20)  # nodes and weights
 
 
 class ExpectedCut(DerandomizationObjective):
     """f(V, μ) = −c·E_z[cut(sign(Vz + μ + ε·noise))] + λ‖V‖_F² (Section 5.1, Theorem 5.2).
 
     Vertex i takes the sign of v_i·z + μ_i plus independent noise from N(0, ε²), which smooths the
-    sign. W of Eq. 1 is V, and b is μ. The factor c = n/Σ|w| gives λ the same effect on every graph.
-    A step costs O(edges · (rank + quadrature nodes)).
+    sign. W of Eq. 1 is V, which starts at ``vectors``, and b is μ, which starts at 0. The factor
+    c = n/Σ|w| gives λ the same effect on every graph. ε is relative to ‖v_i‖ = 1.
 
-    Args:
-        graph: the graph to cut; it has at least one edge of nonzero weight.
-        vectors: V at the start, such as the SDP's; μ starts at 0.
-        smoothing: ε > 0, relative to ‖v_i‖ = 1.
-        regularization: λ > 0.
-
-    Attributes:
-        evaluation: how E[cut] is computed. None, the default, is the closed form, which autograd
-            can differentiate twice. ``FusedKernel`` is faster and can be differentiated once;
-            ``ScoreFunction`` estimates from samples. It can be replaced at any time.
-
-    Raises:
-        ValueError: the graph has no weight to cut, or a parameter is out of range.
+    The attribute ``evaluation`` computes E[cut] and can be replaced at any time. None, the default,
+    is the closed form, which autograd can differentiate twice. ``FusedKernel`` is faster and can be
+    differentiated once; ``ScoreFunction`` estimates from samples.
     """
 
     def __init__(
-        self,
-        graph: Graph,
-        vectors: Float[np.ndarray, "vertices rank"],
-        *,
-        smoothing: float,
-        regularization: float,
+        self, graph: Graph, vectors: Vectors, *, smoothing: float, regularization: float
     ) -> None:
         super().__init__(regularization)
         require_at_least("number of edges", len(graph.weights), 1)
@@ -56,13 +40,9 @@ class ExpectedCut(DerandomizationObjective):
         self.vectors = nn.Parameter(torch.from_numpy(vectors.copy()))
         self.mean = nn.Parameter(torch.zeros(graph.num_vertices, dtype=torch.float64))
         self.evaluation: nn.Module | None = None
-        self.ends: Tensor
-        self.weights: Tensor
-        self.register_buffer("ends", torch.from_numpy(graph.ends.T.copy()))
-        self.register_buffer("weights", torch.from_numpy(graph.weights.copy()))
-        degrees = np.bincount(
-            graph.ends.ravel(), np.repeat(abs(graph.weights), 2), graph.num_vertices
-        )
+        self.ends = nn.Buffer(torch.from_numpy(graph.ends.T.copy()))
+        self.weights = nn.Buffer(torch.from_numpy(graph.weights.copy()))
+        degrees = np.bincount(graph.ends.ravel(), np.repeat(abs(graph.weights), 2))
         self.largest_degree = float(degrees.max())
 
     def expected_value(self) -> Float[Tensor, ""]:
@@ -91,7 +71,7 @@ class ExpectedCut(DerandomizationObjective):
     def bias(self) -> Float[Tensor, " vertices"]:
         return self.mean
 
-    def signs(self) -> Float[np.ndarray, " vertices"]:
+    def signs(self) -> Signs:
         """sign(μ), the deterministic cut; +1 where μ is 0."""
         return np.where(self.mean.detach().cpu().numpy() >= 0, 1.0, -1.0)
 
@@ -124,9 +104,9 @@ class ExpectedCut(DerandomizationObjective):
     def hessian_lipschitz(self) -> float:
         """K ≤ c·D·φ(0)(1 + 6φ(1))/ε³, where D is the largest weighted degree.
 
-        g = −(c/2)Σ w_ij(1 − q(y_i)q(y_j)) with q(y) = 2Φ(y/ε) − 1 has the third derivative
-        (c/2)Σ w_ij(q‴u_i³q + 3q″q′u_i²u_j + …) along u, and |q′| ≤ 2φ(0)/ε, |q″| ≤ 2φ(1)/ε²,
-        |q‴| ≤ 2φ(0)/ε³. If ‖u‖ = 1, each |u_i|³ and u_i²|u_j| is at most u_i².
+        With q(y) = 2Φ(y/ε) − 1, the third derivative of g along u is (c/2)Σ w_ij(q‴u_i³q +
+        3q″q′u_i²u_j + …), and |q′| ≤ 2φ(0)/ε, |q″| ≤ 2φ(1)/ε², |q‴| ≤ 2φ(0)/ε³. If ‖u‖ = 1, each
+        |u_i|³ and u_i²|u_j| is at most u_i².
         """
         peak, slope = (math.exp(-x * x / 2) / math.sqrt(2 * math.pi) for x in (0.0, 1.0))
         return self.scale * self.largest_degree * peak * (1 + 6 * slope) / self.smoothing**3
@@ -137,10 +117,6 @@ class ScoreFunction(nn.Module):
 
     y = Vz + μ + ε·noise has density N(Vz + μ, ε²I) given z, so ∇E[cut(sign y)] is the mean of
     cut(sign y)·∇log density. Subtracting the mean cut of the other samples reduces the variance.
-
-    Args:
-        num_samples: samples per evaluation, at least 2.
-        generator: draws the samples.
     """
 
     def __init__(self, num_samples: int, generator: torch.Generator) -> None:
@@ -170,10 +146,7 @@ def crossing_probabilities(
 ) -> Float[Tensor, " edges"]:
     """Pr(i, j on different sides) = Φ(a_i) + Φ(a_j) − 2Φ₂(a_i, a_j; r_ij) for every edge.
 
-    Args:
-        level: a_i, the mean of each vertex's random number over its standard deviation.
-        correlation: r_ij of the random numbers of each edge's ends.
-        ends: the two ends of each edge.
+    ``level`` holds a_i, the mean of each vertex's random number over its standard deviation.
     """
     i, j = ends
     both = bivariate_normal_cdf(level[i], level[j], correlation)
@@ -198,8 +171,7 @@ class _BivariateNormalCDF(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, correlation: Tensor) -> Tensor:
         ctx.save_for_backward(a, b, correlation)
-        nodes = torch.as_tensor(_NODES, dtype=a.dtype, device=a.device)
-        weights = torch.as_tensor(_WEIGHTS, dtype=a.dtype, device=a.device)
+        nodes, weights = (torch.as_tensor(x, dtype=a.dtype, device=a.device) for x in _QUADRATURE)
         half_angle = torch.asin(correlation)[..., None] / 2
         angle = half_angle * (1 + nodes)
         square, product = (a.square() + b.square())[..., None], (a * b)[..., None]

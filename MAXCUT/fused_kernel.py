@@ -13,15 +13,13 @@ from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.graph import Graph, csr_tensor
 
 # Gauss–Legendre rules by the largest correlation that each is used for: their error is below 1e-12
-# up to 0.2 and 1e-8 at 0.9. Correlations shrink with V. Only the value needs quadrature, and the
-# descent follows the gradient, which has a closed form.
+# up to 0.2 and 1e-8 at 0.9. Correlations shrink with V, and only the value needs quadrature.
 RULES = {
     limit: tuple(torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(count))
     for limit, count in ((0.02, 2), (0.2, 4), (math.inf, 8))
 }
 BLOCK = 2**14  # edges whose quadrature fits into the cache
-# e^−60 is negligible compared with 1. Smaller exponents underflow, which makes exp forty times as
-# slow, and most edges have them once V has vanished.
+# Much smaller exponents underflow once V has vanished, which makes exp forty times as slow.
 SMALLEST_EXPONENT = -60.0
 PEAK = 1 / math.sqrt(2 * math.pi)  # φ(0)
 
@@ -32,9 +30,6 @@ class FusedKernel(nn.Module):
     Value and gradient share all numbers that an edge needs, and a sparse product sums over
     neighbours. A step takes O(edges · (rank + quadrature nodes)) time and
     O(edges + vertices · rank) memory.
-
-    Args:
-        graph: the graph of the ``ExpectedCut`` that is evaluated.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -42,12 +37,9 @@ class FusedKernel(nn.Module):
         # Matrices of the edges' numbers, from 1: for each entry, the edge that it belongs to.
         numbers = np.arange(1, len(graph.weights) + 1)
         upper = scipy.sparse.csr_array((numbers, graph.ends.T), shape=(graph.num_vertices,) * 2)
-        self.upper: Tensor
-        self.symmetric: Tensor
-        self.zeros: Tensor
-        self.register_buffer("upper", csr_tensor(upper))
-        self.register_buffer("symmetric", csr_tensor((upper + upper.T).tocsr()))
-        self.register_buffer("zeros", csr_tensor(0.0 * upper))
+        self.upper = nn.Buffer(csr_tensor(upper))
+        self.symmetric = nn.Buffer(csr_tensor((upper + upper.T).tocsr()))
+        self.zeros = nn.Buffer(csr_tensor(0.0 * upper))
 
     def forward(self, cut: ExpectedCut) -> Float[Tensor, ""]:
         return _ValueAndGradient.apply(cut.vectors, cut.mean, cut, self)
@@ -61,15 +53,12 @@ class FusedKernel(nn.Module):
         self, coefficients: Float[Tensor, " edges"], rows: Float[Tensor, "vertices rank"]
     ) -> Float[Tensor, "vertices rank"]:
         """Σ_j c_ij x_j for every vertex i."""
+        starts, columns = self.symmetric.crow_indices(), self.symmetric.col_indices()
         entries = coefficients.index_select(0, self.symmetric.values() - 1)
-        matrix = torch.sparse_csr_tensor(
-            self.symmetric.crow_indices(),
-            self.symmetric.col_indices(),
-            entries,
-            size=self.symmetric.shape,
-            check_invariants=False,
+        size = self.symmetric.shape
+        return (
+            torch.sparse_csr_tensor(starts, columns, entries, size, check_invariants=False) @ rows
         )
-        return matrix @ rows
 
 
 class _ValueAndGradient(torch.autograd.Function):

@@ -14,29 +14,23 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from derandomization.files.arrays import MAX_VERTICES, sparse_entries
+from derandomization.files.arrays import MAX_VERTICES, SparseMatrix, sparse_entries
 
 # If the largest weight is between 1/LARGEST_WEIGHT and this, sums of squared weights and weights
 # divided by such sums neither overflow nor vanish.
 LARGEST_WEIGHT = 1e30
-SparseMatrix: TypeAlias = scipy.sparse.sparray | scipy.sparse.spmatrix
+Signs: TypeAlias = Float[np.ndarray, " vertices"]  # a cut: +1 or −1 for each vertex
+Vectors: TypeAlias = Float[np.ndarray, "vertices rank"]  # V: one vector per vertex
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A weighted graph on vertices 0 … n−1, with each edge once and no self-loops.
-
-    Attributes:
-        num_vertices: n.
-        ends: the two ends of each edge.
-        weights: the weight w of each edge; it may be negative.
-        labels: the name of each vertex; its number by default.
-    """
+    """A weighted graph on vertices 0 … n−1, with each edge once and no self-loops."""
 
     num_vertices: int
     ends: Int[np.ndarray, "edges 2"]
-    weights: Float[np.ndarray, " edges"]
-    labels: tuple[Hashable, ...] = ()
+    weights: Float[np.ndarray, " edges"]  # they may be negative
+    labels: tuple[Hashable, ...] = ()  # the name of each vertex; its number by default
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -53,17 +47,15 @@ class Graph:
 
     def adjacency(self) -> scipy.sparse.csr_array:
         """The symmetric n×n adjacency matrix A."""
-        i, j = self.ends.T
-        half = scipy.sparse.coo_array(
-            (self.weights, (i, j)), shape=(self.num_vertices, self.num_vertices)
-        )
+        size = (self.num_vertices, self.num_vertices)
+        half = scipy.sparse.coo_array((self.weights, tuple(self.ends.T)), size)
         return (half + half.T).tocsr()
 
     def to_networkx(self) -> nx.Graph:
         """The graph on the vertices 0 … n−1, with each edge's weight as its attribute."""
         graph = nx.empty_graph(self.num_vertices)
-        edges = zip(self.ends.tolist(), self.weights.tolist(), strict=True)
-        graph.add_weighted_edges_from((i, j, weight) for (i, j), weight in edges)
+        i, j = self.ends.T.tolist()
+        graph.add_weighted_edges_from(zip(i, j, self.weights.tolist(), strict=True))
         return graph
 
     def cut_value(self, signs: Float[np.ndarray, "*batch vertices"]) -> Float[np.ndarray, "*batch"]:
@@ -81,8 +73,7 @@ class Graph:
         """The graph of any list of edges between the vertices 0 … len(labels) − 1.
 
         Parallel edges, in either direction, become one edge with the sum of their weights. An edge
-        whose sum is exactly 0 is dropped, which changes no cut. Self-loops are dropped with a
-        warning.
+        whose sum is 0 is dropped, and self-loops are, with a warning; this changes no cut.
 
         Raises:
             ValueError: an end is not a vertex, or a weight or the sum of weights is not finite.
@@ -110,11 +101,8 @@ class Graph:
     def from_networkx(cls, graph: nx.Graph, weight: str = "weight") -> "Graph":
         """Convert any networkx graph; an edge without the attribute ``weight`` has weight 1.
 
-        Directions are ignored: the edges from u to v and from v to u of a directed graph are
-        summed, as are the parallel edges of a multigraph.
-
-        Raises:
-            ValueError: a weight is not a finite number.
+        The edges from u to v and from v to u of a directed graph are summed, as are the parallel
+        edges of a multigraph. A weight that is not a finite number is a ``ValueError``.
         """
         index = {node: i for i, node in enumerate(graph)}
         ends, weights = [], []
@@ -139,8 +127,8 @@ class Graph:
         in both. Entries that are stored more than once are summed. Labels are 0 … n−1 by default.
 
         Raises:
-            ValueError: the matrix is neither symmetric nor triangular, not square, not real or too
-                large, an entry is not finite, or the number of labels is not that of the vertices.
+            ValueError: the matrix is not such a matrix of finite real numbers, or is too large, or
+                the number of labels is not that of the vertices.
         """
         if not scipy.sparse.issparse(matrix):
             raise ValueError(f"the matrix is a {type(matrix).__name__}: it must be scipy sparse")
@@ -149,9 +137,9 @@ class Graph:
             limit = f"at most {MAX_VERTICES} vertices"
             raise ValueError(f"the matrix has shape {shape}: it must be square, of {limit}")
         entries = sparse_entries(matrix)
-        labels = tuple(range(matrix.shape[0])) if labels is None else labels
-        if len(labels) != matrix.shape[0]:
-            raise ValueError(f"there are {len(labels)} labels for {matrix.shape[0]} vertices")
+        labels = tuple(range(shape[0])) if labels is None else labels
+        if len(labels) != shape[0]:
+            raise ValueError(f"there are {len(labels)} labels for {shape[0]} vertices")
         # A BSR matrix stores zeros inside its blocks; on the diagonal these are no self-loops.
         stored = entries.data != 0
         ends = np.stack([entries.row, entries.col], axis=1)[stored]
@@ -195,24 +183,14 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
 
 def csr_tensor(matrix: scipy.sparse.csr_array) -> Tensor:
     """The matrix as a sparse tensor of the same type."""
-    starts, columns = (
-        torch.from_numpy(indices.astype(np.int64)) for indices in (matrix.indptr, matrix.indices)
-    )
+    indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
+    starts, columns, values = map(torch.from_numpy, (*indices, matrix.data))
+    size = matrix.shape
     with warnings.catch_warnings(action="ignore"):  # torch warns that its sparse tensors are new
-        return torch.sparse_csr_tensor(
-            starts,
-            columns,
-            torch.from_numpy(matrix.data),
-            size=matrix.shape,
-            check_invariants=False,
-        )
+        return torch.sparse_csr_tensor(starts, columns, values, size, check_invariants=False)
 
 
-def _require_edges(
-    labels: tuple[Hashable, ...],
-    ends: Int[np.ndarray, "entries 2"],
-    weights: Float[np.ndarray, " entries"],
-) -> None:
+def _require_edges(labels: tuple[Hashable, ...], ends: np.ndarray, weights: np.ndarray) -> None:
     if ends.size and not (ends.min() >= 0 and ends.max() < len(labels)):
         raise ValueError(f"an edge ends outside the vertices 0 to {len(labels) - 1}")
     finite = np.isfinite(weights)

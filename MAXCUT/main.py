@@ -21,6 +21,7 @@ from MAXCUT.studies import STUDIES
 from MAXCUT.utilities import MAX_ENUMERATED_VERTICES, GraphConfig, maximum_cut
 
 NUM_HYPERPLANES = 1_000
+PAPER_GRAPH = (None, 15, 0.6, 42)  # no file, vertices, edge probability, seed
 PAPER_OPTIMUM = 41
 # F5: the largest final ‖V‖ relative to its start. The published code ends at 0.038.
 VANISHED = {"exact": 1e-3, "sampled": 0.1}
@@ -69,11 +70,6 @@ class Config(RunConfig, WorkersConfig, GraphConfig):
     cuts they find are combined."""
     estimator: Estimator = "exact"
     """exact: the expected cut in closed form; sampled: 100 score-function samples per step."""
-
-    def is_paper_graph(self) -> bool:
-        """Whether this is the graph of figures 4 and 5."""
-        drawn = (self.graph_size, self.edge_probability, self.seed)
-        return self.graph_file is None and drawn == (15, 0.6, 42)
 
 
 def main(config: Config) -> None:
@@ -145,45 +141,33 @@ def _print_results(run: Run) -> None:
 def _claim(run: Run, config: Config, graph: Graph, cut: DerandomizedCut) -> None:
     numbers = run.results
     optimum, start = numbers["optimum"], numbers["expected_cut_start"]
+    known = optimum is not None
     derandomized = cut.cut_value_before_polish  # the theorem is about sign(μ) alone
-    if config.is_paper_graph():
-        run.claim(
-            "F4",
-            "the deterministic cut is the optimum",
-            paper=PAPER_OPTIMUM,
-            measured=derandomized,
-            holds=derandomized == optimum == PAPER_OPTIMUM,
-        )
+    drawn = (config.graph_file, config.graph_size, config.edge_probability, config.seed)
+    if drawn == PAPER_GRAPH:
+        statement = "the deterministic cut is the optimum"
+        holds = derandomized == optimum == PAPER_OPTIMUM
+        run.claim("F4", statement, paper=PAPER_OPTIMUM, measured=derandomized, holds=holds)
     # The guarantee is for weights of one sign. For others it is about the weight cut above the sum
     # of the negative weights.
     lowest = float(np.minimum(graph.weights, 0).sum())
-    reference = optimum if optimum is not None else numbers["upper_bound"]
+    reference, name = (optimum, "OPT") if known else (numbers["upper_bound"], "the upper bound")
     ratio = (derandomized - lowest) / (reference - lowest)
+    above = ", both above the sum of the negative weights" if lowest < 0 else ""
     run.claim(
         "T5.2",
-        f"ratio to {'OPT' if optimum is not None else 'the upper bound'} at least 0.878"
-        + (", both above the sum of the negative weights" if lowest < 0 else ""),
+        f"ratio to {name} at least 0.878{above}",
         paper=GUARANTEED_RATIO,
         measured=ratio,
         # A cut may fall short of the upper bound's 0.878 but not of OPT's.
-        holds=ratio >= GUARANTEED_RATIO or (False if optimum is not None else None),
+        holds=ratio >= GUARANTEED_RATIO or (False if known else None),
     )
-    run.claim(
-        "T5.2",
-        "never below the expectation it started from",
-        paper=start,
-        measured=derandomized,
-        # If every hyperplane cuts the optimum, the two are equal up to rounding.
-        holds=derandomized >= start * (1 - 1e-12),
-    )
-    vanished = VANISHED[config.estimator]
-    run.claim(
-        "F5",
-        f"‖V‖ over its start ≤ {vanished:g}: the randomness is gone",
-        paper=0.0,
-        measured=numbers["relative_random_weights"],
-        holds=numbers["relative_random_weights"] <= vanished,
-    )
+    kept = derandomized >= start * (1 - 1e-12)  # equal if every hyperplane cuts the optimum
+    statement = "never below the expectation it started from"
+    run.claim("T5.2", statement, paper=start, measured=derandomized, holds=kept)
+    remaining, vanished = numbers["relative_random_weights"], VANISHED[config.estimator]
+    statement = f"‖V‖ over its start ≤ {vanished:g}: the randomness is gone"
+    run.claim("F5", statement, paper=0.0, measured=remaining, holds=remaining <= vanished)
     run.claim_bounds(cut.certificate, "‖V‖")
 
 
@@ -205,20 +189,14 @@ def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:
     trace = trace_norm(history, cut.objective, cut.certificate)
     steps = np.array(list(history.snapshots))
     norms = np.stack([s["vectors"].norm(dim=1).numpy() for s in history.snapshots.values()])
-    figures = {
-        "figure4_cut_value": plot.cut_value_figure(
-            history.observations["cut_value"], expected_cuts, levels
-        ),
-        "figure5_largest_deviation": plot.deviation_figure(
-            history.observations["largest_deviation"], trace
-        ),
-        "vertex_norms": plot.vertex_norms_figure(steps, norms),
-        "bracket": plot.bracket_figure(cut.cut_value, numbers["upper_bound"], hyperplanes),
-    }
+    values, deviations = (history.observations[n] for n in ("cut_value", "largest_deviation"))
+    run.figure("figure4_cut_value", plot.cut_value_figure(values, expected_cuts, levels))
+    run.figure("figure5_largest_deviation", plot.deviation_figure(deviations, trace))
+    run.figure("vertex_norms", plot.vertex_norms_figure(steps, norms))
+    bracket = plot.bracket_figure(cut.cut_value, numbers["upper_bound"], hyperplanes)
+    run.figure("bracket", bracket)
     if graph.num_vertices <= plot.MAX_DRAWN_VERTICES:
-        figures["cut"] = plot.cut_graph_figure(graph, cut.signs)
-    for name, figure in figures.items():
-        run.figure(name, figure)
+        run.figure("cut", plot.cut_graph_figure(graph, cut.signs))
     run.arrays |= history.arrays() | {
         "expected_cut": expected_cuts,
         "snapshot_steps": steps,

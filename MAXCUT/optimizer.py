@@ -1,11 +1,8 @@
-"""From the SDP's vectors to one cut: perturbed gradient descent on the expected cut.
-
-A step costs O(edges · (rank + quadrature nodes)). Up to a thousand edges, the hundred calls of
-torch from Python dominate with 0.5 ms; beyond, arithmetic does, until the vectors exceed the cache.
-"""
+"""From the SDP's vectors to one cut: perturbed gradient descent on the expected cut."""
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -20,7 +17,7 @@ from derandomization.laboratory.checkpoints import Checkpoints, resumable_descen
 from derandomization.laboratory.workers import parallel_calls, spawn_seeds
 from MAXCUT.expected_cut import ExpectedCut, ScoreFunction
 from MAXCUT.fused_kernel import FusedKernel
-from MAXCUT.graph import Graph
+from MAXCUT.graph import Graph, Signs
 from MAXCUT.sdp import SdpSolution
 from MAXCUT.search import combine_cuts, one_flip_optimum, search
 
@@ -56,9 +53,7 @@ EXACT = DescentSettings(
 )
 # A smaller ε is closer to the true sign: on the G-set it cuts 0.07% more, but makes the problem
 # stiffer. On seven of its graphs λ = 0.004 reaches 0.9937 of the best known cuts, and λ = 0.01
-# reaches 0.9927 in half the steps; 0.005 lies between. A third of the step in V alone helps half as
-# much. Decreasing ε from 0.2 or 0.4 during the descent gives 0.9918 to 0.9933 at λ = 0.01, and
-# increasing it 0.9896.
+# reaches 0.9927 in half the steps. Changing ε during the descent gives no more than 0.9933.
 EXACT_LARGE = replace(
     EXACT,
     max_steps=4_050,
@@ -101,10 +96,7 @@ def settings_for(graph: Graph, estimator: Estimator) -> DescentSettings:
 
 
 def stable_settings(settings: DescentSettings, objective: ExpectedCut) -> DescentSettings:
-    """Lower the learning rate if the curvature at the objective's current point requires it.
-
-    The objective must be evaluated in closed form, since the curvature needs two derivatives.
-    """
+    """Lower the learning rate if the curvature at the objective's current point requires it."""
     hessian = Hessian(objective, objective.parameters())
     curvature = hessian.spectral_norm(iterations=CURVATURE_ITERATIONS)
     rate = min(settings.learning_rate, MAX_RELATIVE_STEP / curvature)
@@ -116,24 +108,17 @@ def stable_settings(settings: DescentSettings, objective: ExpectedCut) -> Descen
 class DerandomizedCut:
     """A cut and how it was found.
 
-    Attributes:
-        signs: +1 or −1 for each vertex.
-        cut_value: the weight cut.
-        cut_value_before_polish: the weight that sign(μ) cuts, before single vertices are moved.
-        history: the descent from the SDP's vectors; its observations are ``cut_value`` (of
-            sign(μ)) and ``largest_deviation`` (max_i ‖v_i‖).
-        restart_cut_values: the best cut of each restart; their combination may be better.
-        objective: in closed form, at the point where the descent to this cut ended.
-        certificate: the certificate of that point.
+    The history is that of the descent from the SDP's vectors; it observes ``cut_value`` (of
+    sign(μ)) and ``largest_deviation`` (max_i ‖v_i‖).
     """
 
-    signs: Float[np.ndarray, " vertices"]
+    signs: Signs
     cut_value: float
-    cut_value_before_polish: float
+    cut_value_before_polish: float  # of sign(μ), before single vertices are moved
     history: History
-    restart_cut_values: Float[np.ndarray, " restarts"]
-    objective: ExpectedCut
-    certificate: Certificate
+    restart_cut_values: Float[np.ndarray, " restarts"]  # their combination may be better
+    objective: ExpectedCut  # in closed form, at the point where the descent to this cut ended
+    certificate: Certificate  # of that point
 
 
 def derandomize(
@@ -152,53 +137,44 @@ def derandomize(
 ) -> DerandomizedCut:
     """Descend from (V, μ = 0) until V vanishes; sign(μ) is then the cut (Theorem 5.2).
 
-    Args:
-        graph: the graph to cut.
-        solution: the solution of its SDP relaxation.
-        generator: draws the perturbations, the samples and the seeds of restarts.
-        estimator: "exact" for the closed form, or "sampled" for score-function gradients.
-        settings: settings of the descent; those for the graph's size if None.
-        restarts: calls of ``search`` from that cut and the vectors. The cuts they find are
-            combined; if the result is better, a second descent starts there.
-        workers, scheduler: who runs the searches, as for ``parallel_calls``; the cut is the same.
-        device: where to compute; the CPU if None.
-        progress: called after every step with the step, f and ‖V‖_F.
-        checkpoints: where to store the descents and searches, and to resume them from.
-
-    Raises:
-        ValueError: an argument is out of its range.
+    A restart is a call of ``search`` from that cut and V; ``parallel_calls`` shares the restarts.
+    The cuts they find are combined. If the result is better, a second descent starts there.
     """
     require_at_least("restarts", restarts, 0)
     settings = settings or settings_for(graph, estimator)
-    objective = ExpectedCut(
-        graph,
-        solution.vectors,
-        smoothing=settings.smoothing,
-        regularization=settings.regularization,
-    ).to(device)
-    evaluation: FusedKernel | ScoreFunction = ScoreFunction(NUM_SAMPLES, generator)
+    scales = {"smoothing": settings.smoothing, "regularization": settings.regularization}
+    objective = ExpectedCut(graph, solution.vectors, **scales).to(device)
     if estimator == "exact":
         settings = stable_settings(settings, objective)
-        evaluation = FusedKernel(graph).to(device)
-    objective.evaluation = evaluation
-    history = _descend(graph, objective, settings, generator, progress, checkpoints)
+        objective.evaluation = FusedKernel(graph).to(device)
+    else:
+        objective.evaluation = ScoreFunction(NUM_SAMPLES, generator)
+    descend = partial(
+        resumable_descend,
+        objective,
+        max_steps=settings.max_steps,
+        observe=lambda: {
+            "cut_value": float(graph.cut_value(objective.signs())),
+            "largest_deviation": float(objective.vectors.detach().norm(dim=1).max()),
+        },
+        snapshot_steps=range(0, settings.max_steps, max(1, settings.max_steps // NUM_SNAPSHOTS)),
+        checkpoints=checkpoints,
+    )
+    history = descend(descent_optimizer(objective, settings, generator), progress=progress)
     signs = one_flip_optimum(graph, objective.signs())
     found: list[np.ndarray] = []
     if restarts:
         root = int(torch.randint(2**62, (), generator=generator))
         calls = [(graph, solution.vectors, signs, seed) for seed in spawn_seeds(root, restarts)]
-        by_number = dict(
-            parallel_calls(
-                search, calls, workers=workers, scheduler=scheduler, checkpoints=checkpoints
-            )
+        numbered = parallel_calls(
+            search, calls, workers=workers, scheduler=scheduler, checkpoints=checkpoints
         )
-        # Checkpoints store arrays as tensors.
-        found = [np.asarray(by_number[number]) for number in range(restarts)]
+        found = [np.asarray(cut) for _, cut in sorted(numbered)]  # checkpoints store tensors
     best = combine_cuts(graph, np.array([signs, *found]))
     if graph.cut_value(best) > graph.cut_value(signs):
         objective.vectors.data.zero_()
         objective.mean.data.copy_(torch.from_numpy(FOUND_LEVEL * settings.smoothing * best))
-        _descend(graph, objective, settings, generator, None, checkpoints)
+        descend(descent_optimizer(objective, settings, generator))
         reached = one_flip_optimum(graph, objective.signs())
         signs = max(best, reached, key=graph.cut_value)
     objective.evaluation = None  # the certificate needs two derivatives
@@ -210,28 +186,6 @@ def derandomize(
         restart_cut_values=np.array([float(graph.cut_value(each)) for each in found]),
         objective=objective,
         certificate=certify(objective),
-    )
-
-
-def _descend(
-    graph: Graph,
-    objective: ExpectedCut,
-    settings: DescentSettings,
-    generator: torch.Generator,
-    progress: StepCallback | None,
-    checkpoints: Checkpoints | None,
-) -> History:
-    return resumable_descend(
-        objective,
-        descent_optimizer(objective, settings, generator),
-        max_steps=settings.max_steps,
-        observe=lambda: {
-            "cut_value": float(graph.cut_value(objective.signs())),
-            "largest_deviation": float(objective.vectors.detach().norm(dim=1).max()),
-        },
-        snapshot_steps=range(0, settings.max_steps, max(1, settings.max_steps // NUM_SNAPSHOTS)),
-        progress=progress,
-        checkpoints=checkpoints,
     )
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import networkx as nx
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from derandomization import Certificate
 from derandomization.checks import MAX_SEED, require_at_least, require_between
-from MAXCUT.graph import Graph, SparseMatrix, as_graph
+from MAXCUT.graph import Graph, Signs, SparseMatrix, as_graph
 from MAXCUT.optimizer import derandomize
 from MAXCUT.sdp import solve_sdp
 
@@ -25,7 +24,7 @@ class Partition:
     Attributes:
         sides: 0 or 1 for every node, by the node's label.
         cut_value: the sum of the weights of the edges between the sides.
-        cut_value_before_polish: the same before single nodes were moved because that gains.
+        cut_value_before_polish: the value before single nodes were moved because that gains.
         upper_bound: no cut has a larger value.
         certificate: the certificate of the point where the descent ended.
     """
@@ -87,19 +86,16 @@ def derandomized_cut(
 
 
 def proven_ratio(cut_value: float, upper_bound: float) -> float:
-    """The fraction of the largest cut that this cut is proven to have.
-
-    It is 1 if the bound is 0 up to rounding: then no cut has a positive value.
-    """
+    """The proven fraction of the largest cut; 1 if the bound is 0: then no cut is positive."""
     return cut_value / upper_bound if cut_value < upper_bound else 1.0
 
 
-def sides_of(signs: Float[np.ndarray, " vertices"]) -> list[int]:
+def sides_of(signs: Signs) -> list[int]:
     """0 or 1 for each vertex; the first vertex is on side 0."""
     return [int(side) for side in signs != signs[0]]
 
 
-def write_partition(path: Path, graph: Graph, signs: Float[np.ndarray, " vertices"]) -> None:
+def write_partition(path: Path, graph: Graph, signs: Signs) -> None:
     """Write a CSV with one line per vertex: its label and its side, 0 or 1."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

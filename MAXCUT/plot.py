@@ -1,6 +1,7 @@
 """Figures 4 and 5 and pictures of a cut, drawn from arrays."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -24,7 +25,7 @@ from derandomization.laboratory.figures import (
     new_figure,
 )
 from derandomization.laboratory.trace import NormTrace
-from MAXCUT.graph import Graph
+from MAXCUT.graph import Graph, Signs
 
 MAX_DRAWN_VERTICES = 200  # larger graphs are illegible
 MAX_NORM_LINES = 100
@@ -36,15 +37,11 @@ def cut_value_figure(
     expected_cuts: Float[np.ndarray, " records"],
     levels: Mapping[str, float],
 ) -> Figure:
-    """Draw figure 4: the weight that sign(μ) cuts and the expected cut before each step.
-
-    Each of the levels, which are values to compare with by name, is a horizontal line.
-    """
+    """Draw figure 4: the cut of sign(μ) and the expected cut before each step; levels are lines."""
     figure, (axes,) = new_figure(width=7.2, height=4.2)
     for (name, value), colour in zip(levels.items(), LEVEL_COLOURS, strict=False):
-        axes.axhline(
-            value, color=colour, linestyle="--", linewidth=1.1, label=f"{name} {value:.6g}"
-        )
+        text = f"{name} {value:.6g}"
+        axes.axhline(value, color=colour, linestyle="--", linewidth=1.1, label=text)
     axes.plot(expected_cuts, color=BLUE, alpha=0.45, label="expected cut of the smoothed sign")
     axes.plot(cut_values, color=BLUE, linewidth=2, label="cut of sign(μ)")
     shown = [*levels.values(), *expected_cuts, *cut_values[1:]]
@@ -73,9 +70,8 @@ def vertex_norms_figure(
     figure, (axes,) = new_figure(width=6.2, height=4.0)
     shown = norms[:, :: max(1, -(-norms.shape[1] // MAX_NORM_LINES))]
     axes.semilogy(steps, np.maximum(shown, SMALLEST_NORM), color=BLUE, alpha=0.3, linewidth=0.8)
-    axes.semilogy(
-        steps, np.maximum(np.median(norms, axis=1), SMALLEST_NORM), color=RED, label="median"
-    )
+    median = np.maximum(np.median(norms, axis=1), SMALLEST_NORM)
+    axes.semilogy(steps, median, color=RED, label="median")
     of = "every vertex" if shown.shape[1] == norms.shape[1] else f"{shown.shape[1]} vertices"
     label(axes, x="step", y="‖v_i‖", title=f"What is left of the randomness at {of}")
     return figure
@@ -89,15 +85,9 @@ def bracket_figure(cut_value: float, upper_bound: float, others: Mapping[str, fl
     for height, (name, value) in enumerate(sorted(values.items(), key=lambda pair: pair[1])):
         ours = name not in others
         axes.plot(value, height, "o" if ours else "|", color=BLUE if ours else GREY, markersize=9)
-        axes.annotate(
-            f"{name}  {value:.6g}",
-            (value, height),
-            xytext=(-10, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=9,
-        )
+        text, offset = f"{name}  {value:.6g}", (-10, 0)
+        place: dict[str, Any] = {"ha": "right", "va": "center", "textcoords": "offset points"}
+        axes.annotate(text, (value, height), offset, fontsize=9, **place)
     lowest = min(values.values())
     width = upper_bound - lowest or 1.0  # 0 if no cut has a positive value
     axes.set_xlim(lowest - 0.9 * width, upper_bound + 0.04 * width)
@@ -110,7 +100,7 @@ def bracket_figure(cut_value: float, upper_bound: float, others: Mapping[str, fl
     return figure
 
 
-def cut_graph_figure(graph: Graph, signs: Float[np.ndarray, " vertices"]) -> Figure:
+def cut_graph_figure(graph: Graph, signs: Signs) -> Figure:
     """Draw the graph in two colours; edges that are cut are light, all others are dark."""
     layout = nx.spring_layout(graph.to_networkx(), weight=None, seed=0)
     places = np.array([layout[vertex] for vertex in range(graph.num_vertices)])
@@ -122,9 +112,8 @@ def cut_graph_figure(graph: Graph, signs: Float[np.ndarray, " vertices"]) -> Fig
         (crossing, "#D0D0D0", 0.7, "cut"),
         (~crossing, "#333333", 1.2, "not cut"),
     ):
-        lines = LineCollection(
-            list(segments[chosen]), colors=colour, linewidths=width, label=f"{name}: {chosen.sum()}"
-        )
+        text = f"{name}: {chosen.sum()}"
+        lines = LineCollection(list(segments[chosen]), colors=colour, linewidths=width, label=text)
         axes.add_collection(lines)
     size = 700 / max(graph.num_vertices, 10) ** 0.6
     for side, colour in ((signs == signs[0], BLUE), (signs != signs[0], ORANGE)):
@@ -141,14 +130,7 @@ def ratios_figure(
     guaranteed: float,
     panel: Panel,
 ) -> Figure:
-    """Draw histograms of cut/OPT and, to their right, a panel.
-
-    Args:
-        ratios: those of the cuts.
-        start_ratios: those of the expectations that the descents started from.
-        guaranteed: the ratio that Goemans and Williamson guarantee.
-        panel: what to draw to the right.
-    """
+    """Draw histograms of cut/OPT and of its expectation at the start, and a panel to the right."""
     figure, (axes, other) = new_figure(2, width=5.8, height=4.2)
     bins = np.linspace(min(start_ratios.min(), guaranteed) - 1e-3, 1 + 1e-3, 61).tolist()
     axes.hist(start_ratios, bins, color=ORANGE, label="E[cut] of hyperplanes, the start")

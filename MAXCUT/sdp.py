@@ -9,14 +9,13 @@ from jaxtyping import Float
 from scipy.sparse.linalg import aslinearoperator
 
 from derandomization.eigenvalues import smallest_eigenvalue
-from MAXCUT.graph import Graph
+from MAXCUT.graph import Graph, Vectors
 
 # inf over θ of (θ/π) / ((1 − cos θ)/2): the guarantee of Goemans & Williamson 1995.
 GUARANTEED_RATIO = 0.87856
 MAX_SWEEPS = 5_000
 # The descent ends at a sweep that changes the value by less than n² times this fraction. The
-# relative gap to the dual bound is then below 1e-6 at n = 15 and 1e-4 at n = 20 000, far less than
-# the difference between cuts.
+# relative gap to the dual bound is then below 1e-6 at n = 15 and 1e-4 at n = 20 000.
 RELATIVE_GAIN = 5e-16
 # Optimal solutions of the G-set have ranks of 8 to 18. Beyond n = 264 this is less than
 # ⌈√(2n)⌉ + 1, the rank that excludes spurious points; the dual bound shows whether one was found.
@@ -33,16 +32,12 @@ BOUND_TOLERANCE = 1e-5
 class SdpSolution:
     """Unit vectors, the value of the relaxation, and the bound on every cut.
 
-    Attributes:
-        vectors: V; row i is v_i, compressed to the numerical rank.
-        value: Σ w_ij (1 − v_i·v_j)/2.
-        upper_bound: no cut has a larger value, by weak duality. The eigenvalue's residual is
-            included, so the bound is proven.
+    The bound is proven by weak duality, as the residual of its eigenvalue is included.
     """
 
-    vectors: Float[np.ndarray, "vertices rank"]
-    value: float
-    upper_bound: float
+    vectors: Vectors
+    value: float  # Σ w_ij (1 − v_i·v_j)/2
+    upper_bound: float  # no cut has a larger value
 
 
 def solve_sdp(graph: Graph, rng: np.random.Generator) -> SdpSolution:
@@ -51,11 +46,7 @@ def solve_sdp(graph: Graph, rng: np.random.Generator) -> SdpSolution:
     Coordinate descent sets v_i ← −g_i/‖g_i‖ with g_i = Σ_j w_ij v_j. All vertices of a colour class
     of the graph move at once, which equals moving them one by one since no edge joins them.
     Nesterov's momentum, reset whenever the value falls, needs a fifth of the sweeps on grids.
-    A sweep costs O(edges · r).
-
-    Args:
-        graph: the graph to cut.
-        rng: draws the first vectors.
+    A sweep costs O(edges · r). The first vectors are random.
 
     References:
         Goemans & Williamson 1995; Wang, Chang, Kolter 2017 (arXiv 1706.00476), the Mixing method;
@@ -64,7 +55,10 @@ def solve_sdp(graph: Graph, rng: np.random.Generator) -> SdpSolution:
     adjacency = graph.adjacency()
     rank = min(int(np.ceil(np.sqrt(2 * graph.num_vertices))) + 1, MAX_RANK)
     vectors = _normalized(rng.standard_normal((graph.num_vertices, rank)))
-    classes = [(rows, adjacency[rows]) for rows in _colour_classes(graph)]
+    colours = nx.greedy_color(graph.to_networkx())
+    colour_of = np.array([colours[vertex] for vertex in range(graph.num_vertices)])
+    alike = [np.flatnonzero(colour_of == colour) for colour in range(colour_of.max() + 1)]
+    classes = [(rows, adjacency[rows]) for rows in alike]
     gain = RELATIVE_GAIN * graph.num_vertices**2
     previous, energy, streak = vectors, np.inf, 0  # energy: Σ_ij A_ij v_i·v_j
     for _ in range(MAX_SWEEPS):
@@ -81,11 +75,11 @@ def solve_sdp(graph: Graph, rng: np.random.Generator) -> SdpSolution:
         streak = streak + 1 if energy <= last else 0
     vectors = _compressed(vectors)
     energy = float((vectors * (adjacency @ vectors)).sum())
-    total = float(graph.weights.sum())
-    return SdpSolution(vectors, total / 2 - energy / 4, dual_bound(graph, vectors))
+    value = float(graph.weights.sum()) / 2 - energy / 4
+    return SdpSolution(vectors, value, dual_bound(graph, vectors))
 
 
-def dual_bound(graph: Graph, vectors: Float[np.ndarray, "vertices rank"]) -> float:
+def dual_bound(graph: Graph, vectors: Vectors) -> float:
     """An upper bound on every cut: Σw/2 + (Σ_i y_i − n·λ_min(A + diag y))/4, y_i = −(AV)_i·v_i.
 
     It holds for any V, since xᵀAx = xᵀ(A + diag y)x − Σy ≥ n·λ_min − Σy for every x in {±1}^n. It
@@ -98,15 +92,14 @@ def dual_bound(graph: Graph, vectors: Float[np.ndarray, "vertices rank"]) -> flo
     total, n = float(graph.weights.sum()), graph.num_vertices
     slack = adjacency + scipy.sparse.diags_array(duals)
     scale = max(total / 2 + duals.sum() / 4, np.finfo(float).tiny)
+    tolerance = 4 * BOUND_TOLERANCE * scale / n
     smallest = smallest_eigenvalue(
-        aslinearoperator(slack),
-        tolerance=4 * BOUND_TOLERANCE * scale / n,
-        dense_size=DENSE_VERTICES,
+        aslinearoperator(slack), tolerance=tolerance, dense_size=DENSE_VERTICES
     )
     return float(total / 2 + (duals.sum() - n * smallest.lower_end) / 4)
 
 
-def hyperplane_expectation(graph: Graph, vectors: Float[np.ndarray, "vertices rank"]) -> float:
+def hyperplane_expectation(graph: Graph, vectors: Vectors) -> float:
     """Σ w_ij arccos(v_i·v_j)/π: the exact mean of Goemans–Williamson rounding."""
     i, j = graph.ends.T
     inner = (vectors[i] * vectors[j]).sum(axis=1).clip(-1, 1)
@@ -114,21 +107,12 @@ def hyperplane_expectation(graph: Graph, vectors: Float[np.ndarray, "vertices ra
 
 
 def hyperplane_cuts(
-    graph: Graph,
-    vectors: Float[np.ndarray, "vertices rank"],
-    num_hyperplanes: int,
-    rng: np.random.Generator,
+    graph: Graph, vectors: Vectors, num_hyperplanes: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " hyperplanes"]:
     """The values (Σw − xᵀAx/2)/2 of the cuts x = sign(Vz) for many z ~ N(0, I)."""
     normals = rng.standard_normal((num_hyperplanes, vectors.shape[1]))
     signs = np.where(vectors @ normals.T >= 0, 1.0, -1.0)
     return (graph.weights.sum() - (signs * (graph.adjacency() @ signs)).sum(axis=0) / 2) / 2
-
-
-def _colour_classes(graph: Graph) -> list[np.ndarray]:
-    colours = nx.greedy_color(graph.to_networkx())
-    colour_of = np.array([colours[vertex] for vertex in range(graph.num_vertices)])
-    return [np.flatnonzero(colour_of == colour) for colour in range(colour_of.max() + 1)]
 
 
 def _normalized(vectors: np.ndarray) -> np.ndarray:

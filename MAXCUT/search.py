@@ -1,19 +1,15 @@
 """Search for better cuts from the SDP's vectors; the paper has no such search.
 
-Each search runs rounds of simulated bifurcation, 16 cuts at a time, and combines the cuts of each
-round part by part. A local search over single vertices ends it.
+Rounds of simulated bifurcation give 16 cuts each, which are combined; a local search follows.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
 import torch
 from jaxtyping import Float
 from scipy.sparse.csgraph import connected_components
-from torch import Tensor
 
-from MAXCUT.graph import Graph, csr_tensor
+from MAXCUT.graph import Graph, Signs, Vectors, csr_tensor
 
 # Chosen on the G-set, where half as many rounds of twice as many steps give equal cuts.
 NUM_ROUNDS, NUM_CUTS, NUM_STEPS = 12, 16, 1_000
@@ -22,40 +18,25 @@ HYPERPLANE_SCALE = 0.3
 # Standard deviation of the noise that is added to the best cut's signs before each later round. On
 # large graphs 0.3 gives equal cuts; on some of 14 vertices every oscillator then returns.
 NOISE = 1.0
-# The pumps of a round are uniform between 0, which forgets the cut, and this, which keeps most of
-# it. The best value differs from graph to graph.
+# The pumps of a round are uniform between 0, which forgets the cut, and this.
 HIGHEST_PUMP = 0.8
-# The time step over the inverse of the highest frequency, √(1 + ‖C·A‖). From 2 on, harmonic
-# oscillators without walls would diverge.
+# The time step times the highest frequency, √(1 + ‖C·A‖). From 2 on, harmonic oscillators diverge.
 RELATIVE_STEP = 1.4
 POWER_ITERATIONS = 30
 # Initial momenta are uniform between −this and this, so that equal positions differ.
 FIRST_MOMENTUM = 0.1
 
 
-def search(
-    graph: Graph,
-    vectors: Float[np.ndarray, "vertices rank"],
-    signs: Float[np.ndarray, " vertices"],
-    seed: int,
-) -> Float[np.ndarray, " vertices"]:
+def search(graph: Graph, vectors: Vectors, signs: Signs, seed: int) -> Signs:
     """Search around the cuts of random hyperplanes and around a given cut.
 
     Goemans and Williamson's random cut is sign(Vz). Here v_i·z is where the oscillator of vertex i
     starts, which leads to a better cut than its sign. Later rounds start around the best cut so
-    far. A search costs 12 000 steps of O(16 · edges).
-
-    Args:
-        graph: the graph to cut.
-        vectors: V, the SDP's solution.
-        signs: the cut to start with, +1 or −1 for each vertex.
-        seed: seed of hyperplanes, noise, pumps and momenta.
-
-    Returns:
-        A cut at least as good, which moving a single vertex does not improve.
+    far. The result is at least as good as ``signs``, and moving a single vertex does not improve
+    it. A search costs 12 000 steps of O(16 · edges).
     """
     rng = np.random.default_rng(seed)
-    oscillators = Oscillators.of(graph)
+    oscillators = Oscillators(graph)
     normals = rng.standard_normal((vectors.shape[1], NUM_CUTS))
     found = oscillators.cuts(HYPERPLANE_SCALE * vectors @ normals, np.zeros(NUM_CUTS), rng)
     signs = combine_cuts(graph, np.vstack([signs, found]))
@@ -66,30 +47,22 @@ def search(
     return one_flip_optimum(graph, signs)
 
 
-@dataclass(frozen=True)
 class Oscillators:
     """Simulated bifurcation: one oscillator per vertex, pushed away from its neighbours' sides.
 
     A step costs O(edges · cuts), limited by memory traffic: 0.2 ms for 20 000 edges and 16 cuts.
-
-    Attributes:
-        push: C·A, where C scales each row so that neighbours on random sides push by 1/2.
-        step: the time step.
     """
 
-    push: Tensor
-    step: float
-
-    @classmethod
-    def of(cls, graph: Graph) -> "Oscillators":
-        """The oscillators of a graph that meets ``Graph.require_cuttable``."""
+    def __init__(self, graph: Graph) -> None:
         adjacency = graph.adjacency()
+        # C scales each row of A so that neighbours on random sides push by 1/2.
         field = np.sqrt(adjacency.multiply(adjacency).sum(axis=1))  # 0 for an isolated vertex
         scales = 0.5 / np.where(field > 0, field, np.inf)
         roots = scipy.sparse.diags_array(np.sqrt(scales))
         norm = _spectral_norm((roots @ adjacency @ roots).tocsr())  # that of C·A, but symmetric
         push = (scipy.sparse.diags_array(scales) @ adjacency).tocsr().astype(np.float32)
-        return cls(csr_tensor(push), RELATIVE_STEP / (1 + norm) ** 0.5)
+        self.push = csr_tensor(push)  # C·A
+        self.step = RELATIVE_STEP / (1 + norm) ** 0.5
 
     def cuts(
         self,
@@ -100,12 +73,8 @@ class Oscillators:
         """The signs of the final positions, +1 or −1; each column of ``positions`` gives one cut.
 
         ẏ = −(1 − a)x − C·A·sign(x) and ẋ = y, between walls at ±1 that absorb all momentum. While
-        the pump a rises to 1, the spring weakens and each x settles on one side.
-
-        Args:
-            positions: x at the start; clipped to [−1, 1].
-            pumps: a at the start, from 0 to 1; the higher, the closer a cut stays to its start.
-            rng: draws the first momenta.
+        the pump a rises from ``pumps`` to 1, the spring weakens and each x settles on one side. The
+        higher the pump, the closer a cut stays to its start.
 
         References:
             Goto et al., *High-performance combinatorial optimization based on classical
@@ -133,9 +102,7 @@ def _spectral_norm(matrix: scipy.sparse.csr_array) -> float:
     return float(np.linalg.norm(image))
 
 
-def combine_cuts(
-    graph: Graph, cuts: Float[np.ndarray, "cuts vertices"]
-) -> Float[np.ndarray, " vertices"]:
+def combine_cuts(graph: Graph, cuts: Float[np.ndarray, "cuts vertices"]) -> Signs:
     """The best of the cuts, improved by every part of the others that is better there.
 
     The vertices on which two cuts differ form connected parts. No edge joins two parts, so what a
@@ -156,31 +123,22 @@ def combine_cuts(
             return best
 
 
-def _with_better_parts(
-    graph: Graph, signs: Float[np.ndarray, " vertices"], other: Float[np.ndarray, " vertices"]
-) -> Float[np.ndarray, " vertices"]:
+def _with_better_parts(graph: Graph, signs: Signs, other: Signs) -> Signs:
     """The signs, with those parts of ``other`` that gain."""
     i, j = graph.ends.T
     differs = signs != other
     inside, across = differs[i] & differs[j], differs[i] != differs[j]
+    links = (np.ones(inside.sum(), dtype=bool), (i[inside], j[inside]))
     size = (graph.num_vertices, graph.num_vertices)
-    links = scipy.sparse.coo_array(
-        (np.ones(inside.sum(), dtype=bool), (i[inside], j[inside])), shape=size
-    )
-    count, part = connected_components(links, directed=False)
+    count, part = connected_components(scipy.sparse.coo_array(links, size), directed=False)
     i, j = i[across], j[across]
     gains = np.where(signs[i] == signs[j], 1.0, -1.0) * graph.weights[across]
     gain = np.bincount(part[np.where(differs[i], i, j)], gains, minlength=count)
     return np.where(differs & (gain > _rounding_error(graph))[part], other, signs)
 
 
-def one_flip_optimum(
-    graph: Graph, signs: Float[np.ndarray, " vertices"]
-) -> Float[np.ndarray, " vertices"]:
-    """Move the vertex that gains most to the other side until no vertex gains.
-
-    A move costs O(vertices + degree); a derandomized cut needs few.
-    """
+def one_flip_optimum(graph: Graph, signs: Signs) -> Signs:
+    """Move the vertex that gains most to the other side until no vertex gains."""
     adjacency = graph.adjacency()
     starts, neighbours, weights = adjacency.indptr, adjacency.indices, adjacency.data
     signs = signs.copy()

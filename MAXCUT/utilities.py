@@ -30,16 +30,10 @@ class GraphConfig:
     """Probability of an edge between each pair of vertices, in [0, 1]."""
 
     def load_graph(self, seed: int) -> Graph:
-        """Read the file, or draw the random graph of this seed.
-
-        Raises:
-            ValueError: the file can't be read or is malformed, there is no edge to cut, or the
-                weights are out of range.
-        """
+        """Read the file, or draw the random graph of this seed; errors name the option."""
         if self.graph_file is None:
             option = f"edge_probability is {self.edge_probability}"
-            drawn = random_graph(self.graph_size, self.edge_probability, seed)
-            graph = Graph.from_networkx(drawn)
+            graph = Graph.from_networkx(random_graph(self.graph_size, self.edge_probability, seed))
         else:
             option = f"graph_file is {self.graph_file}"
             try:
@@ -57,9 +51,6 @@ def random_graph(num_vertices: int, edge_probability: float, seed: int) -> nx.Gr
     """Join each pair of vertices with the given probability; (15, 0.6, 42) is figure 4's graph.
 
     The strict upper triangle of one n×n float32 uniform draw is compared with the probability.
-
-    Raises:
-        ValueError: there are fewer than 2 vertices, or the probability is outside [0, 1].
     """
     require_at_least("graph_size", num_vertices, 2)
     require_between("edge_probability", edge_probability, 0, 1)
@@ -76,24 +67,18 @@ def maximum_cut(graph: Graph) -> float:
 
     The vertices are split into two halves. With x = (y, z), xᵀAx/2 = yᵀA₁₁y/2 + zᵀA₂₂z/2 + yᵀA₁₂z,
     so each pair of partitions of the halves is one entry of a matrix product.
-
-    Raises:
-        ValueError: the graph has more than 24 vertices.
     """
     n = graph.num_vertices
     if n > MAX_ENUMERATED_VERTICES:
         raise ValueError(f"graph has {n} vertices: enumeration reaches {MAX_ENUMERATED_VERTICES}")
     adjacency = graph.adjacency().toarray()
     half = n // 2
-    first = _all_signs(half)
-    second = _all_signs(n - half)
+    first, second = _all_signs(half), _all_signs(n - half)
     second = second[: (len(second) + 1) // 2]  # the side of the last vertex is fixed by symmetry
-    within = [
-        np.einsum("pi,ij,pj->p", signs, block, signs) / 2
-        for signs, block in ((first, adjacency[:half, :half]), (second, adjacency[half:, half:]))
-    ]
+    within_first = np.einsum("pi,ij,pj->p", first, adjacency[:half, :half], first) / 2
+    within_second = np.einsum("pi,ij,pj->p", second, adjacency[half:, half:], second) / 2
     across = first @ adjacency[:half, half:] @ second.T
-    smallest = (within[0][:, None] + within[1][None, :] + across).min()
+    smallest = (within_first[:, None] + within_second + across).min()
     return float((graph.weights.sum() - smallest) / 2)
 
 

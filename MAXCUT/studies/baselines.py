@@ -3,9 +3,9 @@
 import importlib.util
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ from networkx.algorithms.approximation import one_exchange
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import AtLeast, Between
-from derandomization.laboratory.study import Measurement, Row, Study, StudyConfig, run_study
+from derandomization.laboratory.study import Row, Study, StudyConfig, measured, run_study
 from MAXCUT.graph import Graph
-from MAXCUT.optimizer import Estimator, derandomize
+from MAXCUT.optimizer import DerandomizedCut, derandomize
 from MAXCUT.sdp import SdpSolution, hyperplane_cuts, solve_sdp
 from MAXCUT.studies.conditional import conditional_expectation_cut
 from MAXCUT.utilities import GraphConfig
@@ -56,11 +56,7 @@ class MethodSetting:
 def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
     graph = config.load_graph(config.seed)
-    source = GraphConfig(
-        graph_file=config.graph_file,
-        graph_size=config.graph_size,
-        edge_probability=config.edge_probability,
-    )
+    source = GraphConfig(**{each.name: getattr(config, each.name) for each in fields(GraphConfig)})
     left_out = _left_out(graph)
     methods = [name for name in METHODS if name not in left_out]
 
@@ -85,7 +81,7 @@ def main(config: Config) -> None:
     run_study(study, config)
 
 
-def cut_and_time(setting: MethodSetting, seed: int) -> Measurement:
+def cut_and_time(setting: MethodSetting, seed: int) -> dict[str, float]:
     """Cut the graph once; the SDP's seconds count for the methods that start from it."""
     graph = setting.source.load_graph(setting.graph_seed)
     started = time.process_time()
@@ -109,26 +105,10 @@ def _hyperplane_cuts(graph: Graph, solution: SdpSolution, seed: int) -> np.ndarr
     return hyperplane_cuts(graph, solution.vectors, NUM_DRAWS, np.random.default_rng(seed))
 
 
-def _one_exchange(graph: Graph, solution: SdpSolution, seed: int) -> float:
-    value, _ = one_exchange(graph.to_networkx(), weight="weight", seed=seed % 2**32)
-    return value
-
-
-def _conditional_expectations(graph: Graph, solution: SdpSolution, seed: int) -> np.ndarray:
-    return graph.cut_value(conditional_expectation_cut(graph, solution.vectors))
-
-
 def _derandomized(
-    graph: Graph, solution: SdpSolution, seed: int, estimator: Estimator = "exact"
-) -> float:
-    generator = torch.Generator().manual_seed(seed)
-    cut = derandomize(graph, solution, generator=generator, estimator=estimator)
-    return cut.cut_value_before_polish
-
-
-def _restarted(graph: Graph, solution: SdpSolution, seed: int) -> float:
-    generator = torch.Generator().manual_seed(seed)
-    return derandomize(graph, solution, generator=generator, restarts=NUM_RESTARTS).cut_value
+    graph: Graph, solution: SdpSolution, seed: int, **options: Any
+) -> DerandomizedCut:
+    return derandomize(graph, solution, generator=torch.Generator().manual_seed(seed), **options)
 
 
 def _tabu(graph: Graph, solution: SdpSolution, seed: int) -> float:
@@ -147,15 +127,21 @@ def _tabu(graph: Graph, solution: SdpSolution, seed: int) -> float:
 METHODS: dict[str, Callable[[Graph, SdpSolution, int], float | np.ndarray]] = {
     "uniform, mean": lambda graph, _, seed: _uniform_cuts(graph, seed).mean(),
     f"uniform, best of {NUM_DRAWS}": lambda graph, _, seed: _uniform_cuts(graph, seed).max(),
-    EXCHANGE: _one_exchange,
+    EXCHANGE: lambda graph, _, seed: one_exchange(
+        graph.to_networkx(), weight="weight", seed=seed % 2**32
+    )[0],
     "hyperplanes, mean": lambda *problem: _hyperplane_cuts(*problem).mean(),
     f"hyperplanes, best of {NUM_DRAWS}": lambda *problem: _hyperplane_cuts(*problem).max(),
-    "conditional expectations": _conditional_expectations,
-    "score function (published)": lambda graph, solution, seed: _derandomized(
-        graph, solution, seed, "sampled"
+    "conditional expectations": lambda graph, solution, _: graph.cut_value(
+        conditional_expectation_cut(graph, solution.vectors)
     ),
-    DERANDOMIZED: _derandomized,
-    f"{DERANDOMIZED}, {NUM_RESTARTS} restarts": _restarted,
+    "score function (published)": lambda *problem: (
+        _derandomized(*problem, estimator="sampled").cut_value_before_polish
+    ),
+    DERANDOMIZED: lambda *problem: _derandomized(*problem).cut_value_before_polish,
+    f"{DERANDOMIZED}, {NUM_RESTARTS} restarts": lambda *problem: (
+        _derandomized(*problem, restarts=NUM_RESTARTS).cut_value
+    ),
     TABU: _tabu,
 }
 WITHOUT_SDP = {"uniform, mean", f"uniform, best of {NUM_DRAWS}", EXCHANGE}
@@ -188,7 +174,7 @@ def _claim(run: Run, rows: list[Row[MethodSetting]]) -> None:
 
 def _panel(rows: list[Row[MethodSetting]]) -> Panel:
     return Panel(
-        series={"cut": np.array([row.measured["proven_ratio"] for row in rows])},
+        series={"cut": measured(rows, "proven_ratio")},
         x=[row.name for row in rows],
         x_label="",
         y_label="part of the proven upper bound",

@@ -2,20 +2,17 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from scipy.special import ndtri
 
 from MAXCUT.expected_cut import crossing_probabilities
-from MAXCUT.graph import Graph
+from MAXCUT.graph import Graph, Signs, Vectors
 
 NUM_CANDIDATES = 33  # values of a coordinate, at quantiles of N(0, 1)
 # The quadrature needs |r| < 1. At this limit two signs agree or differ up to arccos(r)/π = 1%.
 LARGEST_CORRELATION = 0.9995
 
 
-def conditional_expectation_cut(
-    graph: Graph, vectors: Float[np.ndarray, "vertices rank"]
-) -> Float[np.ndarray, " vertices"]:
+def conditional_expectation_cut(graph: Graph, vectors: Vectors) -> Signs:
     """sign(Vz), where the coordinates of z are chosen in turn to maximise E[cut | chosen].
 
     With z_1 … z_l chosen, vertex i takes the sign of μ_i + v'_i·z', where μ_i = Σ_{m ≤ l} v_im z_m
@@ -23,18 +20,10 @@ def conditional_expectation_cut(
     r_ij), where a_i = μ_i/‖v'_i‖ and r_ij is the correlation of the rests. Since the expectation is
     the mean over all values of z_{l+1}, some value does not decrease it; the best of 33 is taken.
     For the last coordinate the cut is piecewise constant, and the best of all values is taken.
-    The cost is O(rank · 33 · edges · quadrature nodes).
 
     References:
         Mahajan, Ramesh, *Derandomizing Approximation Algorithms Based on Semidefinite
         Programming*, SIAM J. Comput. 1999, which discretises the coordinates.
-
-    Args:
-        graph: the graph to cut.
-        vectors: V, the SDP's solution.
-
-    Returns:
-        +1 or −1 for each vertex.
     """
     candidates = ndtri((np.arange(NUM_CANDIDATES) + 0.5) / NUM_CANDIDATES)
     mean = np.zeros(graph.num_vertices)
@@ -46,9 +35,7 @@ def conditional_expectation_cut(
     return _best_last_coordinate(graph, mean, vectors[:, -1])
 
 
-def _expected_cut(
-    graph: Graph, rest: Float[np.ndarray, "vertices rank"], mean: Float[np.ndarray, " vertices"]
-) -> float:
+def _expected_cut(graph: Graph, rest: Vectors, mean: np.ndarray) -> float:
     i, j = graph.ends.T
     # If the rest of a vertex is 0, its sign is decided: the level ±∞ is clipped for the quadrature.
     length = np.maximum(np.linalg.norm(rest, axis=1), 1e-12)
@@ -59,17 +46,14 @@ def _expected_cut(
     return float(graph.weights @ crossing.numpy())
 
 
-def _best_last_coordinate(
-    graph: Graph, mean: Float[np.ndarray, " vertices"], slope: Float[np.ndarray, " vertices"]
-) -> Float[np.ndarray, " vertices"]:
+def _best_last_coordinate(graph: Graph, mean: np.ndarray, slope: np.ndarray) -> Signs:
     """The best sign(μ + vz) over all z: vertex i changes its sign at z = −μ_i/v_i."""
     moving = np.flatnonzero(slope)
     zeros = -mean[moving] / slope[moving]
     order, zeros = moving[np.argsort(zeros)], np.append(np.sort(zeros), np.inf)
     signs = np.where(np.where(slope == 0, mean >= 0, slope < 0), 1.0, -1.0)  # at z = −∞
     adjacency = graph.adjacency()
-    best, best_flips, value = 0.0, 0, 0.0
-    current = signs.copy()
+    best, best_flips, value, current = 0.0, 0, 0.0, signs.copy()
     for flips, vertex in enumerate(order, start=1):
         row = slice(adjacency.indptr[vertex], adjacency.indptr[vertex + 1])
         neighbours = current[adjacency.indices[row]]

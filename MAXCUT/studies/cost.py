@@ -11,7 +11,7 @@ import torch
 from derandomization import descend
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
-from derandomization.laboratory.study import Measurement, Row, Study, StudyConfig, run_study
+from derandomization.laboratory.study import Row, Study, StudyConfig, measured, run_study
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.fused_kernel import FusedKernel
 from MAXCUT.graph import Graph
@@ -48,7 +48,7 @@ def main(config: Config) -> None:
     run_study(study, config)
 
 
-def time_descent_step(num_edges: int, seed: int) -> Measurement:
+def time_descent_step(num_edges: int, seed: int) -> dict[str, float]:
     """Time steps of plain descent from random unit vectors; the time does not depend on them."""
     rng = np.random.default_rng(seed)
     drawn = nx.gnm_random_graph(2 * num_edges // MEAN_DEGREE, num_edges, seed=seed % 2**32)
@@ -64,9 +64,9 @@ def time_descent_step(num_edges: int, seed: int) -> Measurement:
     return {"seconds_per_step": (time.process_time() - started) / NUM_STEPS}
 
 
-def _fastest(rows: list[Row[int]]) -> list[float]:
+def _fastest(rows: list[Row[int]]) -> np.ndarray:
     """The least seconds for each size: other programs on the machine can only add to them."""
-    return [float(row.measured["seconds_per_step"].min()) for row in rows]
+    return measured(rows, "seconds_per_step").min(axis=1)
 
 
 def _claim(run: Run, rows: list[Row[int]]) -> None:
@@ -83,7 +83,7 @@ def _claim(run: Run, rows: list[Row[int]]) -> None:
 
 def _panel(rows: list[Row[int]]) -> Panel:
     return Panel(
-        series={"one step": np.array([row.measured["seconds_per_step"] for row in rows])},
+        series={"one step": measured(rows, "seconds_per_step")},
         x=EDGES,
         x_label="edges",
         y_label="CPU seconds",

@@ -11,15 +11,10 @@ from MAXCUT.graph import Graph
 from MAXCUT.utilities import random_graph
 
 NUM_VERTICES = 15
-# networkx requires seeds of 32 bits, hence seed % 2**32.
 
 
 def _random(edge_probability: float, seed: int) -> Graph:
     return Graph.from_networkx(random_graph(NUM_VERTICES, edge_probability, seed))
-
-
-def _regular(seed: int) -> Graph:
-    return Graph.from_networkx(nx.random_regular_graph(4, NUM_VERTICES, seed=seed % 2**32))
 
 
 def _signed(seed: int) -> Graph:
@@ -31,14 +26,7 @@ def _signed(seed: int) -> Graph:
 def _normal(seed: int) -> Graph:
     """Random graphs like the paper's, with standard normal weights."""
     ends = _random(0.6, seed).ends
-    weights = np.random.default_rng(seed).standard_normal(len(ends))
-    return Graph(NUM_VERTICES, ends, weights)
-
-
-def _bipartite(seed: int) -> Graph:
-    half = NUM_VERTICES // 2
-    drawn = nx.bipartite.random_graph(half, NUM_VERTICES - half, 0.5, seed=seed % 2**32)
-    return Graph.from_networkx(drawn)
+    return Graph(NUM_VERTICES, ends, np.random.default_rng(seed).standard_normal(len(ends)))
 
 
 def _planar(seed: int) -> Graph:
@@ -59,20 +47,23 @@ def _karloff(seed: int) -> Graph:
         Karloff, *How Good is the Goemans–Williamson MAX CUT Algorithm?*, SIAM J. Comput. 1999.
     """
     bits = (np.arange(32)[:, None] >> np.arange(5)) & 1
-    words = bits[bits.sum(axis=1) % 2 == 0]
-    words = np.random.default_rng(seed).permutation(words)
-    apart = (words[:, None] != words[None]).sum(axis=2)
-    ends = np.argwhere(np.triu(apart == 4))
+    words = np.random.default_rng(seed).permutation(bits[bits.sum(axis=1) % 2 == 0])
+    ends = np.argwhere(np.triu((words[:, None] != words).sum(axis=2) == 4))
     return Graph(len(words), ends, np.ones(len(ends)))
 
 
+# networkx requires seeds of 32 bits.
 FAMILIES: Mapping[str, Callable[[int], Graph]] = {
     "Erdős–Rényi, p = 0.6": partial(_random, 0.6),
     "Erdős–Rényi, p = 0.2": partial(_random, 0.2),  # often with isolated vertices
-    "4-regular": _regular,
+    "4-regular": lambda seed: Graph.from_networkx(
+        nx.random_regular_graph(4, NUM_VERTICES, seed=seed % 2**32)
+    ),
     "weights ±1": _signed,
     "normal weights": _normal,
-    "bipartite": _bipartite,
+    "bipartite": lambda seed: Graph.from_networkx(
+        nx.bipartite.random_graph(7, NUM_VERTICES - 7, 0.5, seed=seed % 2**32)
+    ),
     "planar": _planar,
     "Karloff": _karloff,
 }

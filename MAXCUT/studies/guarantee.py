@@ -16,11 +16,12 @@ from derandomization.laboratory.study import (
     Row,
     StudyConfig,
     claim_lemma,
+    measured,
     record_rows,
     spawn_seeds,
+    sweep_rows,
     tabulate,
 )
-from derandomization.laboratory.workers import parallel_calls
 from MAXCUT import plot
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.graph import Graph
@@ -35,6 +36,7 @@ SMOOTHING_FAMILY = "weights ±1"  # the hardest family
 BATCH = 25  # graphs that are cut together
 VANISHED = 1e-3
 OPTIMAL_SHARE, WORST_RATIO = 0.99, 0.95
+BOUNDS = ("rho", "min_curvature", "hessian_lipschitz", "weight_bound", "sharp_weight_bound")
 COLUMNS = {
     "ratio": "cut/OPT",
     "optimal": "OPT reached",
@@ -70,40 +72,17 @@ def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
     run = Run("MAXCUT/guarantee", config)
     seeds = spawn_seeds(config.seed, config.seeds)
-    rows = _cut_all(run, config, {name: FamilySetting(name) for name in FAMILIES}, seeds)
+    batches = [seeds[first : first + BATCH] for first in range(0, len(seeds), BATCH)]
+    by_family = {name: FamilySetting(name) for name in FAMILIES}
+    rows = sweep_rows(run, config, cut_batch, by_family, batches)
     record_rows(run, rows, seeds)
     tabulate(run, rows, COLUMNS)
     by_smoothing = {f"ε = {each:g}": FamilySetting(SMOOTHING_FAMILY, each) for each in SMOOTHINGS}
-    smoothed = _cut_all(run, config, by_smoothing, seeds[:BATCH])
+    smoothed = sweep_rows(run, config, cut_batch, by_smoothing, batches[:1])
     run.results["smoothing_rows"] = [row.recorded() for row in smoothed]
     _claim(run, rows)
     run.figure("guarantee", _figure(rows, smoothed))
     run.finish()
-
-
-def _cut_all(
-    run: Run, config: Config, settings: Mapping[str, FamilySetting], seeds: list[int]
-) -> list[Row[FamilySetting]]:
-    """Cut the graphs of every setting and seed in batches, which the workers share."""
-    batches = [seeds[first : first + BATCH] for first in range(0, len(seeds), BATCH)]
-    calls = [(setting, batch) for setting in settings.values() for batch in batches]
-    found = {}
-    with run.counter(len(calls)) as advance:
-        for number, measured in parallel_calls(
-            cut_batch,
-            calls,
-            workers=config.workers,
-            scheduler=config.scheduler,
-            checkpoints=run.checkpoints,
-        ):
-            found[number] = measured
-            advance()
-    rows = []
-    for number, (name, setting) in enumerate(settings.items()):
-        parts = [found[number * len(batches) + batch] for batch in range(len(batches))]
-        joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        rows.append(Row(setting, name, joined))
-    return rows
 
 
 def cut_batch(
@@ -116,21 +95,18 @@ def cut_batch(
     exist is NaN.
     """
     graphs = [_scaled(FAMILIES[setting.family](seed)) for seed in seeds]
-    solutions = [
-        solve_sdp(graph, np.random.default_rng(seed))
-        for graph, seed in zip(graphs, seeds, strict=True)
-    ]
+    solutions = list(map(solve_sdp, graphs, map(np.random.default_rng, seeds)))
     cut = derandomize(
         *_disjoint_union(graphs, solutions),
         generator=torch.Generator().manual_seed(seeds[0]),
         settings=replace(EXACT, smoothing=setting.smoothing),
     )
-    first, measured = 0, []
-    for graph, solution in zip(graphs, solutions, strict=True):
-        component = slice(first, first + graph.num_vertices)
-        first = component.stop
-        measured.append(_measure_component(graph, solution, cut.objective, component))
-    return {name: np.array([each[name] for each in measured], dtype=float) for name in measured[0]}
+    ends = np.cumsum([graph.num_vertices for graph in graphs])
+    found = [
+        _measure_component(graph, solution, cut.objective, slice(end - graph.num_vertices, end))
+        for graph, solution, end in zip(graphs, solutions, ends, strict=True)
+    ]
+    return {name: np.array([each[name] for each in found], dtype=float) for name in found[0]}
 
 
 def _scaled(graph: Graph) -> Graph:
@@ -143,16 +119,12 @@ def _disjoint_union(
     graphs: Sequence[Graph], solutions: Sequence[SdpSolution]
 ) -> tuple[Graph, SdpSolution]:
     """The disjoint union of graphs and the solution of its SDP."""
-    sizes = [graph.num_vertices for graph in graphs]
-    offsets = np.cumsum([0, *sizes[:-1]])
+    offsets = np.cumsum([0, *(graph.num_vertices for graph in graphs)])
+    ends = np.concatenate([g.ends + offset for g, offset in zip(graphs, offsets, strict=False)])
+    weights = np.concatenate([graph.weights for graph in graphs])
     rank = max(solution.vectors.shape[1] for solution in solutions)
-    union = Graph(
-        sum(sizes),
-        np.concatenate([g.ends + offset for g, offset in zip(graphs, offsets, strict=True)]),
-        np.concatenate([graph.weights for graph in graphs]),
-    )
     padded = [np.pad(s.vectors, ((0, 0), (0, rank - s.vectors.shape[1]))) for s in solutions]
-    return union, SdpSolution(
+    return Graph(int(offsets[-1]), ends, weights), SdpSolution(
         np.concatenate(padded),
         sum(solution.value for solution in solutions),
         sum(solution.upper_bound for solution in solutions),
@@ -186,47 +158,32 @@ def _measure_component(
         "bound_valid": float(solution.upper_bound >= optimum - rounding),
         "relative_random_weights": certificate.weight_norm / graph.num_vertices**0.5,
         "weight_norm": certificate.weight_norm,
-        "rho": certificate.rho,
-        "min_curvature": certificate.min_curvature,
-        "hessian_lipschitz": certificate.hessian_lipschitz,
-        "weight_bound": certificate.weight_bound,
-        "sharp_weight_bound": certificate.sharp_weight_bound,
+        **{name: getattr(certificate, name) for name in BOUNDS},
     }
 
 
-def _over_all(rows: list[Row[FamilySetting]], quantity: str) -> Float[np.ndarray, " graphs"]:
-    return np.concatenate([row.measured[quantity] for row in rows])
-
-
 def _claim(run: Run, rows: list[Row[FamilySetting]]) -> None:
-    ratios, optimal = _over_all(rows, "ratio"), _over_all(rows, "optimal")
-    kept, valid = _over_all(rows, "expectation_kept"), _over_all(rows, "bound_valid")
-    remaining = _over_all(rows, "relative_random_weights")
-    worst, gained = float(ratios.min()), float((ratios - _over_all(rows, "start_ratio")).min())
+    ratios, optimal = measured(rows, "ratio"), measured(rows, "optimal") == 1
+    kept, valid = measured(rows, "expectation_kept") == 1, measured(rows, "bound_valid") == 1
+    remaining = measured(rows, "relative_random_weights")
+    worst, gained = float(ratios.min()), float((ratios - measured(rows, "start_ratio")).min())
     high, small = ratios >= GUARANTEED_RATIO, remaining <= VANISHED
     none = "no guarantee"
     # id, statement, the paper's value, the measured one, where it holds, the share that is required
     statements: list[tuple[str, str, float | str, float, np.ndarray, float]] = [
         ("T5.2", "ratio to OPT at least 0.878", GUARANTEED_RATIO, worst, high, 1.0),
-        ("T5.2", "never below the expectation", "cut ≥ E[cut]", gained, kept == 1, 1.0),
-        ("OPT", "the optimum", none, float(optimal.mean()), optimal == 1, OPTIMAL_SHARE),
+        ("T5.2", "never below the expectation", "cut ≥ E[cut]", gained, kept, 1.0),
+        ("OPT", "the optimum", none, float(optimal.mean()), optimal, OPTIMAL_SHARE),
         ("OPT", f"ratio at least {WORST_RATIO}", none, worst, ratios >= WORST_RATIO, 1.0),
-        (
-            "OPT",
-            "dual bound above the optimum",
-            "OPT ≤ bound",
-            float(valid.mean()),
-            valid == 1,
-            1.0,
-        ),
+        ("OPT", "dual bound above the optimum", "OPT ≤ bound", float(valid.mean()), valid, 1.0),
         ("F5", f"‖V‖ ≤ {VANISHED:g} of its start", 0.0, float(remaining.max()), small, 1.0),
     ]
-    for id, statement, paper, measured, held, share in statements:
+    for id, statement, paper, value, held, share in statements:
         run.claim(
             id,
-            f"{statement} on {share:.0%} of the graphs: {int(held.sum())} of {len(held)}",
+            f"{statement} on {share:.0%} of the graphs: {int(held.sum())} of {held.size}",
             paper=paper,
-            measured=measured,
+            measured=value,
             holds=bool(held.mean() >= share),
         )
     claim_lemma(run, rows, "weight_norm", "‖V‖")
@@ -234,7 +191,7 @@ def _claim(run: Run, rows: list[Row[FamilySetting]]) -> None:
 
 def _figure(rows: list[Row[FamilySetting]], smoothed: list[Row[FamilySetting]]) -> Figure:
     by_smoothing = Panel(
-        series={f"cut/OPT, {SMOOTHING_FAMILY}": np.array([r.measured["ratio"] for r in smoothed])},
+        series={f"cut/OPT, {SMOOTHING_FAMILY}": measured(smoothed, "ratio")},
         x=SMOOTHINGS,
         x_label="smoothing ε of the sign",
         y_label="cut/OPT",
@@ -243,6 +200,5 @@ def _figure(rows: list[Row[FamilySetting]], smoothed: list[Row[FamilySetting]]) 
         log_y=False,
         references={"the guarantee, 0.878": np.full(len(SMOOTHINGS), GUARANTEED_RATIO)},
     )
-    return plot.ratios_figure(
-        _over_all(rows, "ratio"), _over_all(rows, "start_ratio"), GUARANTEED_RATIO, by_smoothing
-    )
+    ratios, start_ratios = measured(rows, "ratio").ravel(), measured(rows, "start_ratio").ravel()
+    return plot.ratios_figure(ratios, start_ratios, GUARANTEED_RATIO, by_smoothing)

@@ -3,10 +3,12 @@
 import io
 import math
 import zipfile
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse
+
+SparseMatrix: TypeAlias = scipy.sparse.sparray | scipy.sparse.spmatrix
 
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -33,15 +35,9 @@ class Header(NamedTuple):
 
 
 def check_archive(file: io.BufferedIOBase, max_bytes: int) -> dict[str, Header]:
-    """Check that an .npz archive is safe to read; return the header of every array.
+    """Check that an .npz archive is safe to read and unpacks to at most ``max_bytes``.
 
-    Args:
-        file: at its start; it is rewound.
-        max_bytes: the most bytes that the arrays may take decompressed.
-
-    Raises:
-        ValueError: the file is no archive of arrays, the arrays take more bytes, or an array fails
-            the checks of ``read_header``.
+    Return the header of every array; the file is rewound.
     """
     headers = {}
     with zipfile.ZipFile(file) as archive:
@@ -58,17 +54,7 @@ def check_archive(file: io.BufferedIOBase, max_bytes: int) -> dict[str, Header]:
 
 
 def read_header(stream: io.BufferedIOBase | IO[bytes], size: int, name: str) -> Header:
-    """Read the header of an array in numpy's format and check it against the file's size.
-
-    Args:
-        stream: at the array's start.
-        size: bytes from there to the array's end.
-        name: the array's name.
-
-    Raises:
-        ValueError: the header is broken, the array is larger than ``size``, or it holds pickled
-            objects.
-    """
+    """Read the header of an array that takes ``size`` bytes; refuse what is unsafe to load."""
     # For a header of version 2 numpy would allocate as many bytes as the header itself asks for.
     start = io.BytesIO(stream.read(_LONGEST_HEADER))
     version = np.lib.format.read_magic(start)
@@ -89,18 +75,8 @@ def read_header(stream: io.BufferedIOBase | IO[bytes], size: int, name: str) -> 
     return header
 
 
-def load_sparse(
-    file: io.BufferedIOBase, headers: dict[str, Header]
-) -> scipy.sparse.sparray | scipy.sparse.spmatrix:
-    """Read a matrix saved by ``scipy.sparse.save_npz``; ``sparse_entries`` checks its entries.
-
-    Args:
-        file: the archive, at its start.
-        headers: the headers that ``check_archive`` returned.
-
-    Raises:
-        ValueError: the archive is malformed.
-    """
+def load_sparse(file: io.BufferedIOBase, headers: dict[str, Header]) -> SparseMatrix:
+    """Read a matrix from a checked archive; ``sparse_entries`` checks its entries."""
     for name in _INDICES & headers.keys():
         # scipy accepts any number as an index, even nan.
         if headers[name].dtype.kind not in "iu":
@@ -108,14 +84,8 @@ def load_sparse(
     return scipy.sparse.load_npz(file)
 
 
-def sparse_entries(
-    matrix: scipy.sparse.sparray | scipy.sparse.spmatrix,
-) -> scipy.sparse.coo_array:
-    """The entries of a sparse matrix, safe to convert even if it was read from a malicious file.
-
-    Raises:
-        ValueError: entries are not real numbers, or lie outside the matrix.
-    """
+def sparse_entries(matrix: SparseMatrix) -> scipy.sparse.coo_array:
+    """The real entries of a sparse matrix, even if it was read from a malicious file."""
     if matrix.dtype.kind not in "biuf":
         raise ValueError(f"the matrix has entries of type {matrix.dtype}: they must be real")
     # If the index pointers decrease, scipy's conversion writes outside its arrays. Their difference

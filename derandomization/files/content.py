@@ -26,12 +26,7 @@ class MalformedFileError(ValueError):
 
 @dataclass(frozen=True)
 class FileContent:
-    """The bytes of a file, decompressed.
-
-    Attributes:
-        name: the path as the caller wrote it.
-        data: every byte of the file.
-    """
+    """The bytes of a file, decompressed, and its path as the caller wrote it."""
 
     name: str
     data: bytes = b""
@@ -39,13 +34,7 @@ class FileContent:
     def error(
         self, reason: str, line: int | None = None, text: str | None = None
     ) -> MalformedFileError:
-        """The error ``name, line: "text": reason``; characters that can't be printed are replaced.
-
-        Args:
-            reason: what is wrong with the file.
-            line: number of the malformed line, from 1.
-            text: what that line says.
-        """
+        """The error ``name, line: "text": reason``; ``text`` is what the malformed line says."""
         place = self.name if line is None else f"{self.name}, line {line}"
         quoted = "" if text is None else f'"{_shortened(text.strip(), 60)}": '
         message = f"{place}: {quoted}{_shortened(reason, 300)}"
@@ -58,13 +47,7 @@ class FileContent:
     ) -> ResultT:
         """Call the reader; convert every exception to a ``ValueError`` that names the file.
 
-        Args:
-            reader: reads this file.
-            plain: exceptions whose message is clear without the name of their type, as that of
-                a ``ValueError`` is.
-
-        Raises:
-            ValueError: the reader raised any exception.
+        The messages of the types in ``plain`` are clear without the name of the type.
         """
         try:
             with warnings.catch_warnings():
@@ -76,9 +59,9 @@ class FileContent:
             raise
         except Exception as error:
             # On broken files the libraries raise a dozen other types, from KeyError to MemoryError.
-            name = "" if isinstance(error, (ValueError, *plain)) else type(error).__name__
-            kind = f"unreadable: {name}: " if name else ""
-            raise self.error(kind + _one_line(error)) from error
+            name = type(error).__name__
+            kind = "" if isinstance(error, (ValueError, *plain)) else f"unreadable: {name}: "
+            raise self.error(kind + (" ".join(str(error)[:1000].split()) or name)) from error
 
     def text(self) -> str:
         """The content as UTF-8; an error names the first line that is not."""
@@ -105,15 +88,8 @@ def read_content(
 ) -> FileContent:
     """Read an open file, and decompress it if the path ends in .gz or .bz2.
 
-    Args:
-        file: open for reading, from its start.
-        path: the file's name.
-        max_bytes: the most bytes it may hold, compressed or decompressed; no more are ever read.
-        longest_line: the most bytes between two line breaks, checked to the nearest MiB.
-
-    Raises:
-        ValueError: the compressed data are broken or truncated, the file is empty, or it exceeds
-            a limit.
+    No more than ``max_bytes`` are read, compressed or decompressed. The longest line, in bytes, is
+    checked to the nearest MiB. A file that is broken, empty or too large is a ``ValueError``.
     """
     name = str(path)
     content = FileContent(name, _read_bounded(file, name, max_bytes, longest_line))
@@ -151,10 +127,6 @@ def _read_bounded(
     if not data or data.isspace():
         raise FileContent(name).error("the file is empty")
     return data
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error)[:1000].split()) or type(error).__name__
 
 
 def _shortened(text: str, length: int) -> str:

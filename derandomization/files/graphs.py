@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
-from derandomization.files.arrays import MAX_VERTICES, check_archive, load_sparse
+from derandomization.files.arrays import MAX_VERTICES, SparseMatrix, check_archive, load_sparse
 from derandomization.files.content import COMPRESSED, FileContent, parse_number, read_content
 from derandomization.files.number_lines import LineFormat, NumberLines, read_banner
 
@@ -31,23 +31,17 @@ GraphT = TypeVar("GraphT")
 
 
 class EdgeList(NamedTuple):
-    """Weighted edges as a file lists them; parallel edges and self-loops are allowed.
+    """Weighted edges as a file lists them; parallel edges and self-loops are allowed."""
 
-    Attributes:
-        labels: the name of each vertex.
-        ends: the positions of each edge's two ends among the labels.
-        weights: the weight of each edge.
-    """
-
-    labels: tuple[Hashable, ...]
-    ends: Int[np.ndarray, "edges 2"]
+    labels: tuple[Hashable, ...]  # the name of each vertex
+    ends: Int[np.ndarray, "edges 2"]  # the positions of each edge's two ends among the labels
     weights: Float[np.ndarray, " edges"]
 
 
 class AdjacencyMatrix(NamedTuple):
     """A sparse matrix that a file holds; it is not yet known to be a graph's."""
 
-    matrix: scipy.sparse.sparray | scipy.sparse.spmatrix
+    matrix: SparseMatrix
     labels: tuple[Hashable, ...]
 
 
@@ -75,17 +69,8 @@ def read_graph_file(
     the file in memory, plus 32 MiB. A file that decompresses to more than 256 MiB, or whose header
     counts more than a file of its size can hold, is refused before it is parsed.
 
-    Args:
-        path: the file.
-        build: makes the caller's graph from the content; a ``ValueError`` that it raises becomes
-            one line that names the file.
-
-    Returns:
-        What ``build`` returned.
-
-    Raises:
-        ValueError: the suffix is unknown, or the content is malformed; one line says where and why.
-        OSError: the file can't be opened or read.
+    ``build`` makes the caller's graph from the content. All errors, including those of ``build``,
+    are a ``ValueError`` of one line that says where and why, or an ``OSError``.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -149,17 +134,15 @@ def _read_npz(content: FileContent) -> AdjacencyMatrix:
     matrix = load_sparse(file, headers)
     most = MAX_UNNAMED_VERTICES + sum(header.num_bytes for header in headers.values())
     if matrix.shape[0] > most:
-        reason = f"shape is {matrix.shape}: a file of this size may have {most} vertices"
-        raise content.error(reason)
+        raise content.error(
+            f"shape is {matrix.shape}: a file of this size may have {most} vertices"
+        )
     return AdjacencyMatrix(matrix, tuple(range(matrix.shape[0])))
 
 
 def _read_edge_list(content: FileContent) -> EdgeList:
-    """One edge per line: ``u v``, ``u v weight`` or ``u v {'weight': …}``; # starts a comment.
-
-    Labels are any words and stay text. ``networkx.read_edgelist`` is not used: it skips malformed
-    lines and keeps only the last of parallel edges.
-    """
+    """One edge per line: ``u v``, ``u v weight`` or ``u v {'weight': …}``; # starts a comment."""
+    # networkx.read_edgelist skips malformed lines and keeps only the last of parallel edges.
     index: dict[str, int] = {}
     ends, weights = [], []
     for number, line in content.uncommented_lines():
@@ -207,10 +190,7 @@ def _read_adjacency_list(content: FileContent) -> EdgeList:
 
 
 def _read_graphml(content: FileContent) -> nx.Graph:
-    """The first graph of the file; an edge's weight is its attribute named ``weight``.
-
-    Not read are a DOCTYPE, hyperedges, and directed edges in an undirected graph.
-    """
+    """The first graph of the file; an edge's weight is its attribute named ``weight``."""
     _check_graphml(content)
     # networkx replaces an edge by a parallel edge of the same id: here no two ids are equal.
     return nx.read_graphml(io.BytesIO(content.data), edge_key_type=lambda _: object())

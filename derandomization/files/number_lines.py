@@ -25,30 +25,15 @@ _SYMMETRIES = ("general", "symmetric")
 
 @dataclass(frozen=True)
 class Banner:
-    """The first line of a Matrix Market file.
+    """The first line of a Matrix Market file."""
 
-    Attributes:
-        layout: coordinate or array.
-        valued: whether its lines end with a value; the entries of a pattern are 1.
-        symmetric: whether the file holds one triangle only.
-    """
-
-    layout: str
-    valued: bool
-    symmetric: bool
+    layout: str  # coordinate or array
+    valued: bool  # whether the lines end with a value; the entries of a pattern are 1
+    symmetric: bool  # whether the file holds one triangle only
 
 
 def read_banner(content: FileContent, layouts: Sequence[str]) -> Banner:
-    """Read the first line of a Matrix Market file.
-
-    Args:
-        content: the file.
-        layouts: the layouts that are allowed.
-
-    Raises:
-        ValueError: the file has another layout, its entries are not real numbers, or it is no
-            Matrix Market file.
-    """
+    """Read the first line of a Matrix Market file of real numbers in one of the layouts."""
     banner = content.data[:_LONGEST_LINE].decode(errors="replace").partition("\n")[0]
     words = banner.lower().split()
     if (
@@ -69,17 +54,11 @@ def read_banner(content: FileContent, layouts: Sequence[str]) -> Banner:
 
 @dataclass(frozen=True)
 class LineFormat:
-    """The numbers on each line after the header: bounded integers, then a finite value.
+    """The numbers on each line after the header: bounded integers, then a finite value."""
 
-    Attributes:
-        bounds: name and largest value of each integer; the smallest value is 1.
-        value: name of the finite number after them.
-        valued: whether that number is required (True), forbidden (False) or optional (None).
-    """
-
-    bounds: tuple[tuple[str, int], ...]
-    value: str
-    valued: bool | None
+    bounds: tuple[tuple[str, int], ...]  # name and largest value of each integer; the least is 1
+    value: str  # name of the finite number after them
+    valued: bool | None  # whether it is required (True), forbidden (False) or optional (None)
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -95,15 +74,7 @@ class LineFormat:
 class NumberLines:
     """The lines of a file, without blank lines and without comments, which start with # or %.
 
-    Args:
-        content: the file.
-        sizes: what each integer of the header counts.
-
-    Attributes:
-        header: the integers of the header, none of them negative.
-
-    Raises:
-        ValueError: the header is not that many integers.
+    ``sizes`` says what each integer of the header counts; ``header`` holds these integers.
     """
 
     def __init__(self, content: FileContent, sizes: tuple[str, ...]) -> None:
@@ -118,8 +89,7 @@ class NumberLines:
         self._number, self._text = next(self._lines, (1, b""))
         fields = [parse_number(field) for field in self._text.split(None, len(sizes))]
         if len(fields) != len(sizes) or not all(f.is_integer() and f >= 0 for f in fields):
-            reason = f"the header must hold {len(sizes)} integers: {', '.join(sizes)}"
-            raise self.error(reason)
+            raise self.error(f"the header must hold {len(sizes)} integers: {', '.join(sizes)}")
         self.header = tuple(map(int, fields))
 
     def error(self, reason: str) -> ValueError:
@@ -129,16 +99,10 @@ class NumberLines:
     def entries(
         self, count: int, name: str, line: LineFormat
     ) -> Float[np.ndarray, "entries numbers"]:
-        """The numbers on every line after the header; a missing optional value is 1.
+        """The numbers on the ``count`` lines after the header; a missing optional value is 1.
 
-        Args:
-            count: how many lines the header promises. A number that does not fit into a file of
-                this size is an error before anything is allocated.
-            name: what the lines are called in errors.
-            line: the format of each line.
-
-        Raises:
-            ValueError: a line is malformed (the first is named), or their number is not ``count``.
+        A ``count`` that does not fit into a file of this size is an error before anything is
+        allocated. Errors call the lines by ``name``.
         """
         if count > len(self._content.data) / (2 * min(line.counts)):
             reason = f"the header promises {count} {name}, more than the file has room for"

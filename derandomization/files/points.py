@@ -35,11 +35,8 @@ def read_points(path: Path) -> Float[Tensor, "points dimension"]:
 
     Needs at most 32 MiB and 50 times the decompressed size of the file in memory; for a sparse file
     also the table, which is at most 1000 times the size of the file. Tables of more than 2^29
-    numbers, and shapes that need a larger file, are refused before they are read.
-
-    Raises:
-        ValueError: the suffix is unknown, the file can't be read, or its content is no table of
-            finite numbers. The message is one line that names the file and the reason.
+    numbers, and shapes that need a larger file, are refused before they are read. All errors are a
+    ``ValueError`` of one line that names the file and the reason.
     """
     content = FileContent(str(path))
     reader = READERS.get(path.suffix.lower())

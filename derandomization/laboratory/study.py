@@ -21,6 +21,7 @@ from derandomization.laboratory.settings import Between
 from derandomization.laboratory.workers import WorkersConfig, parallel_calls, spawn_seeds
 
 SettingT = TypeVar("SettingT")
+SeedT = TypeVar("SeedT")
 KeyT = TypeVar("KeyT")
 Measurement = Mapping[str, float]
 
@@ -107,6 +108,19 @@ def measure_rows(
 ) -> list[Row[SettingT]]:
     """Call ``function(setting, seed)`` for all settings and seeds; store the numbers in the run."""
     seeds = spawn_seeds(config.seed, config.seeds)
+    rows = sweep_rows(run, config, function, settings, seeds)
+    record_rows(run, rows, seeds)
+    return rows
+
+
+def sweep_rows(
+    run: Run,
+    config: WorkersConfig,
+    function: Callable[[SettingT, SeedT], Mapping[str, Any]],
+    settings: Mapping[str, SettingT],
+    seeds: Sequence[SeedT],
+) -> list[Row[SettingT]]:
+    """Call ``function(setting, seed)`` as ``sweep`` does, under the progress bar of the run."""
     with run.counter(len(settings) * len(seeds)) as advance:
         found = sweep(
             function,
@@ -118,9 +132,7 @@ def measure_rows(
             checkpoints=run.checkpoints,
         )
     pairs = zip(settings.items(), found, strict=True)
-    rows = [Row(setting, name, measured) for (name, setting), measured in pairs]
-    record_rows(run, rows, seeds)
-    return rows
+    return [Row(setting, name, measured) for (name, setting), measured in pairs]
 
 
 def measured(rows: Iterable[Row[Any]], quantity: str) -> Float[np.ndarray, "rows seeds"]:
@@ -204,9 +216,9 @@ def _write_csv(path: Path, rows: Sequence[Row[Any]]) -> None:
 
 
 def sweep(
-    function: Callable[[SettingT, int], Measurement],
+    function: Callable[[SettingT, SeedT], Mapping[str, Any]],
     settings: Sequence[SettingT],
-    seeds: Sequence[int],
+    seeds: Sequence[SeedT],
     *,
     workers: int = 1,
     scheduler: str | None = None,
@@ -215,12 +227,13 @@ def sweep(
 ) -> list[dict[str, np.ndarray]]:
     """Call ``function(setting, seed)`` for every pair; the workers do not change the numbers.
 
-    Returns what was measured for each setting, by name, with one entry per seed. ``function``
-    returns the same names for every setting; ``progress`` is called after each call. The other
-    arguments and the errors are those of ``parallel_calls``.
+    Returns what was measured for each setting, by name, with one entry per seed; arrays, which are
+    what a batch of seeds measures, are joined. ``function`` returns the same names for every
+    setting; ``progress`` is called after each call. The other arguments and the errors are those of
+    ``parallel_calls``.
     """
     pairs = [(setting, seed) for setting in settings for seed in seeds]
-    found: list[Measurement] = [{}] * len(pairs)
+    found: list[Mapping[str, Any]] = [{}] * len(pairs)
     calls = parallel_calls(
         function, pairs, workers=workers, scheduler=scheduler, checkpoints=checkpoints
     )
@@ -229,4 +242,7 @@ def sweep(
         if progress:
             progress()
     rows = [found[start : start + len(seeds)] for start in range(0, len(pairs), len(seeds))]
-    return [{name: np.array([each[name] for each in row]) for name in row[0]} for row in rows]
+    return [
+        {name: np.concatenate([np.atleast_1d(each[name]) for each in row]) for name in row[0]}
+        for row in rows
+    ]

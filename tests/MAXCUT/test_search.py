@@ -20,7 +20,7 @@ Build = Callable[..., Graph]
 
 def cuts_of(graph: Graph, pump: float, start: np.ndarray, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return Oscillators.of(graph).cuts(start, np.full(start.shape[1], pump), rng)
+    return Oscillators(graph).cuts(start, np.full(start.shape[1], pump), rng)
 
 
 def test_the_best_of_eight_comes_near_the_optimum_of_small_graphs_and_mostly_is_it(
