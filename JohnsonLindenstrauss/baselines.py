@@ -12,29 +12,32 @@ from torch import Tensor
 from derandomization.checks import require_at_least, require_between
 from derandomization.expectations import standard_normal
 from JohnsonLindenstrauss.model import BATCH_SIZE, gaussian_images, span_coordinates
-from JohnsonLindenstrauss.pairs import BLOCK_SIZE, PairBlocks, ratio_range, span
+from JohnsonLindenstrauss.pairs import (
+    BLOCK_SIZE,
+    Embedding,
+    PairBlocks,
+    Points,
+    ratio_range,
+    span,
+)
 
 NUM_DRAWS = 1_000  # the paper's
 MAX_DRAWN_PAIRS = 2_000_000_000  # pairs of all random draws together: about 15 s on one core
 
 
 class GaussianBaselines(NamedTuple):
-    """Largest distortions of single Gaussian embeddings, and of the worst of 20 of them each.
-
-    A user of the random embedding gets the first; the published figure shows the second.
-    """
+    """Largest distortions of single Gaussian embeddings, and of the published worst of 20."""
 
     single: Float[np.ndarray, " draws"]
     worst_of_20: Float[np.ndarray, " draws"]
 
 
 def gaussian_baselines(
-    points: Float[Tensor, "points dimension"], num_components: int, generator: torch.Generator
+    points: Points, num_components: int, generator: torch.Generator
 ) -> GaussianBaselines:
     """max_u |‖Au‖² − 1| over 1000 batches of 20 draws A ~ N(0, 1/k): first and worst of each.
 
-    In float32: the draws spread by 0.1 and rounding moves them by 1e-6, in a quarter of the time.
-    O(20 000 · nk·min(n, d)): 0.4 s at n = 100, k = 30.
+    In float32, which moves the draws by 1e-6 and takes a quarter of the time.
     """
     require_at_least("num_components", num_components, 1)
     coordinates = span_coordinates(points.cpu()).float()
@@ -50,7 +53,7 @@ def guaranteed_distortion(num_points: int, num_components: int) -> float:
     """The ε with n·Pr(|χ²_k/k − 1| > ε) = 1, above which Theorem 5.5 applies.
 
     At this ε the union bound for the random embedding, M = 0 and σ² = 1/k, falls below 1. Returns 0
-    for a single point, for which it is below 1 at every ε > 0.
+    for a single point.
     """
     from scipy import optimize  # imported here because it takes 0.1 s, which --help does not need
 
@@ -66,35 +69,24 @@ def guaranteed_distortion(num_points: int, num_components: int) -> float:
     return float(optimize.brentq(excess, 0.0, enough)) if n > 1 else 0.0
 
 
-def gaussian_matrix(
-    num_components: int, dimension: int, generator: torch.Generator
-) -> Float[Tensor, "components dimension"]:
+def gaussian_matrix(num_components: int, dimension: int, generator: torch.Generator) -> Embedding:
     """A matrix with entries N(0, 1/k)."""
     like = torch.zeros(0, dtype=torch.float64)
     normal = standard_normal(num_components, dimension, generator=generator, like=like)
     return normal / num_components**0.5
 
 
-def rademacher_matrix(
-    num_components: int, dimension: int, generator: torch.Generator
-) -> Float[Tensor, "components dimension"]:
+def rademacher_matrix(num_components: int, dimension: int, generator: torch.Generator) -> Embedding:
     """A matrix with entries √(3/k) times +1, 0, −1, with probabilities 1/6, 2/3, 1/6.
 
-    References:
-        Achlioptas, *Database-friendly random projections*, JCSS 2003, Theorem 1.1.
+    Achlioptas, *Database-friendly random projections*, JCSS 2003, Theorem 1.1.
     """
     die = torch.randint(6, (num_components, dimension), generator=generator)
     return ((die == 0).double() - (die == 1).double()) * (3 / num_components) ** 0.5
 
 
-def principal_components(
-    points: Float[Tensor, "points dimension"], num_components: int
-) -> Float[Tensor, "components dimension"]:
-    """The k orthonormal directions of largest spread; rows beyond the points' rank are 0.
-
-    Raises:
-        ValueError: k is not from 1 to d.
-    """
+def principal_components(points: Points, num_components: int) -> Embedding:
+    """The k orthonormal directions of largest spread; rows beyond the points' rank are 0."""
     require_between("num_components", num_components, 1, points.shape[1])
     basis = span(points).basis[:num_components]
     missing = num_components - len(basis)
@@ -102,7 +94,7 @@ def principal_components(
 
 
 def random_pair_distortions(
-    points: Float[Tensor, "points dimension"],
+    points: Points,
     num_components: int,
     draw_matrix: Callable[[int, int, torch.Generator], Tensor],
     generator: torch.Generator,
@@ -110,17 +102,10 @@ def random_pair_distortions(
     num_draws: int = NUM_DRAWS,
     block_size: int = BLOCK_SIZE,
 ) -> Float[np.ndarray, " draws"]:
-    """The largest pairwise distortion of each of many random embeddings, in float32.
+    """The largest pairwise distortion of each of ``num_draws`` random embeddings, in float32.
 
-    There are fewer than ``num_draws``, but at least two, if together they would look at more than
-    ``MAX_DRAWN_PAIRS`` pairs.
-
-    Args:
-        points: n, all different.
-        num_components: k ≥ 1.
-        draw_matrix: draws a k×d matrix from the generator.
-        num_draws: the most draws.
-        block_size: rows of the n×n matrices held at a time.
+    The points are distinct. There are fewer draws, but at least two, if together they would look
+    at more than ``MAX_DRAWN_PAIRS`` pairs.
     """
     centred = points - points.mean(dim=0)
     blocks = PairBlocks(centred, block_size, torch.float32)

@@ -38,9 +38,8 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     Attributes:
         components_: A, ``[n_components_, n_features_in_]``, of the data's floating type.
-        n_components_: k.
+        n_components_, n_features_in_: k and d.
         max_distortion_: over all pairs of distinct fitted points, computed in float64.
-        n_features_in_: d.
         n_iter_: steps taken, at least 1.
 
     References:
@@ -65,11 +64,7 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.random_state = random_state
 
     def fit(self, X: Matrix, y: Any = None) -> "LearnedProjection":  # noqa: N803
-        """Learn A from the rows of X, at least two of them different; y is ignored.
-
-        Raises:
-            ValueError: an argument outside its range; NaN or infinity; too few points.
-        """
+        """Learn A from the rows of X, finite and at least two of them different; y is ignored."""
         matrix = self._validated(X, fitting=True)
         require_at_least("block_size", self.block_size, 1)
         if self.max_iter is not None:
@@ -104,10 +99,7 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         matrix = self._validated(X, fitting=False)
         return np.asarray(matrix @ self.components_.T.astype(matrix.dtype))
 
-    def inverse_transform(
-        self,
-        X: Matrix,  # noqa: N803
-    ) -> Float[np.ndarray, "points dimension"]:
+    def inverse_transform(self, X: Matrix) -> Float[np.ndarray, "points dimension"]:  # noqa: N803
         """A⁺z for every row z of X: the shortest of all points that A maps to z."""
         check_is_fitted(self)
         images = np.asarray(X)
@@ -155,9 +147,8 @@ def _smallest_embedding(
 ) -> PairTraining:
     """The embedding with the smallest k that reaches ``eps``, by bisection up to ``largest``.
 
-    Each k starts from the strongest directions of the last embedding that reached ``eps``.
-    Distortion falls with k up to errors of the descent: the k returned reaches ``eps`` and k − 1
-    was tried and did not, but a smaller k is not excluded.
+    The k returned reaches ``eps`` and k − 1 did not, but a smaller k is not excluded: distortion
+    falls with k only up to errors of the descent.
     """
     best = learn(largest)
     low, high = 0, largest

@@ -30,6 +30,7 @@ from JohnsonLindenstrauss.studies import STUDIES
 from JohnsonLindenstrauss.train import (
     MAX_PAIR_STEPS,
     SETTINGS,
+    VANISHED,
     Estimator,
     PairTraining,
     Training,
@@ -38,7 +39,6 @@ from JohnsonLindenstrauss.train import (
     train_pairs,
 )
 
-VANISHED = 1e-2  # σ counts as vanished at this share of its start: F7
 ROUNDING = 1e-12  # at k = d, and for two points, every fitted embedding is exact but for this
 PLOTTED_PAIRS = 200_000  # pairs in the histogram and the Shepard plot, where there are more
 
@@ -104,12 +104,6 @@ class Config(RunConfig):
         if self.pairs and self.objective == "exceedance":
             raise ValueError("objective is exceedance: it is for points; with --pairs use moment")
 
-    def points_origin(self) -> str:
-        """The settings that the points come from, to begin an error message about them."""
-        if self.data is not None:
-            return f"data is {self.data}"
-        return f"num_points is {self.num_points}, dimension is {self.dimension}"
-
     def require_dimension(self, dimension: int) -> None:
         """Raise ``ValueError`` unless k is at most d."""
         if self.num_components > dimension:
@@ -122,8 +116,7 @@ class Config(RunConfig):
 def main(config: Config) -> None:
     """Run figures 6 and 7 and write everything to ``config.output_dir``."""
     generator = config.generator()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with warnings.catch_warnings(record=True, action="always") as caught:
         points = _points(config, generator)
     run = Run("JohnsonLindenstrauss", config)
     for warning in caught:
@@ -143,8 +136,9 @@ def _points(config: Config, generator: torch.Generator) -> Tensor:
         largest = points.abs().amax(dim=1, keepdim=True)
         if not largest.all():
             row = int((largest == 0).nonzero()[0, 0]) + 1
-            origin = config.points_origin()
-            raise ValueError(f"{origin}: row {row} is all zeros: it can't be normalised")
+            raise ValueError(
+                f"data is {config.data}: row {row} is all zeros: it can't be normalised"
+            )
         points /= largest
         points /= points.norm(dim=1, keepdim=True)
     return points
@@ -207,12 +201,9 @@ def _record_lengths(
 
 
 def _claim_distortion(run: Run, *, rounding: float = 0.0, **statements: str) -> None:
-    """Claim that the largest distortion is at most each bound, and that σ has vanished.
+    """Claim that the largest distortion is at most each bound plus rounding and that σ vanished.
 
-    Args:
-        run: holds the results and makes the claims.
-        rounding: the amount by which the distortion may exceed a bound.
-        statements: the claim about each bound, by the bound's name in the results.
+    ``statements`` holds the claim about each bound, by the bound's name in the results.
     """
     distortion = run.results["max_distortion"]
     for name, statement in statements.items():
@@ -221,13 +212,8 @@ def _claim_distortion(run: Run, *, rounding: float = 0.0, **statements: str) -> 
             holds = distortion <= bound + rounding
             run.claim(id, statement, paper=bound, measured=distortion, holds=holds)
     remaining = run.results["relative_random_weights"]
-    run.claim(
-        "F7",
-        f"σ → 0: at most {VANISHED:g} of its start",
-        paper=0.0,
-        measured=remaining,
-        holds=remaining <= VANISHED,
-    )
+    statement = f"σ → 0: at most {VANISHED:g} of its start"
+    run.claim("F7", statement, paper=0.0, measured=remaining, holds=remaining <= VANISHED)
 
 
 def _claim_saddle(run: Run, training: Training, points: Tensor) -> None:
@@ -257,8 +243,9 @@ def _draw_lengths(run: Run, training: Training, baselines: GaussianBaselines) ->
     )
     run.figure("figure6_distortion", figure)
     run.figure("figure7_variance", plot.variance_figure(variance, trace))
-    run.arrays |= history.arrays() | {f"random_{n}": a for n, a in baselines._asdict().items()}
-    run.arrays |= {
+    run.arrays |= history.arrays() | {
+        "random_single": baselines.single,
+        "random_worst_of_20": baselines.worst_of_20,
         "variance": variance,
         "sharp_bound_steps": trace.bound_steps,
         "sharp_bound": trace.sharp_bound,
@@ -267,7 +254,8 @@ def _draw_lengths(run: Run, training: Training, baselines: GaussianBaselines) ->
 
 def _keep_distances(run: Run, config: Config, points: Tensor, generator: torch.Generator) -> None:
     """``--pairs``: embed points so that the distances of all pairs are kept."""
-    found = distinct_points(points, config.points_origin())
+    origin = f"num_points is {config.num_points}, dimension is {config.dimension}"
+    found = distinct_points(points, f"data is {config.data}" if config.data else origin)
     if found.exponent:
         run.say(f"warning: points over 2^{found.exponent}: on that no ratio depends")
     if found.copies:

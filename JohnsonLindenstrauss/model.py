@@ -11,12 +11,11 @@ from derandomization import DerandomizationObjective
 from derandomization.checks import require_at_least, require_between, require_positive
 from derandomization.expectations import standard_normal
 from JohnsonLindenstrauss.chi_square import tail
-from JohnsonLindenstrauss.pairs import PairBlocks, WorstPairs
+from JohnsonLindenstrauss.pairs import Embedding, PairBlocks, Points, WorstPairs
 
 BATCH_SIZE = 20  # draws per step of the published code
 LEAST_VARIANCE = 1e-12  # (1e-6)²: the smallest σ at which the χ² tails were checked
-# Softmax weights below e^−60 are rounded up to it. Next to 1 both are 0 in any floating type, but
-# denormal numbers made a step in float32 at sharpness 320 five times as long.
+# Smaller softmax weights are as negligible, but denormal numbers make a step five times as long.
 LEAST_LOG_WEIGHT = -60.0
 LEAST_SQUARE = 1e-20  # lower limit of a squared root moment, whose root has no slope at 0
 
@@ -25,20 +24,11 @@ class RandomEmbedding(DerandomizationObjective):
     """A = M + σZ, Z k×d standard normal, read as Wx + b: b is M and W is σI on Z's kd entries.
 
     The parameters are M and s = ‖W‖_F = σ√(kd). They start at M = 0 and σ² = 1/k, the random
-    Johnson–Lindenstrauss embedding. Subclasses define which expectation is minimised.
-
-    Args:
-        points: n points in R^d; A is applied to them or to their differences.
-        num_components: k, rows of A, from 1 to d.
-        regularization: λ > 0.
-
-    Raises:
-        ValueError: k or λ outside its range.
+    Johnson–Lindenstrauss embedding. Subclasses define which expectation is minimised. A has k rows,
+    1 ≤ k ≤ d, and is applied to the n points in R^d or to their differences.
     """
 
-    def __init__(
-        self, points: Float[Tensor, "points dimension"], num_components: int, regularization: float
-    ) -> None:
+    def __init__(self, points: Points, num_components: int, regularization: float) -> None:
         dimension = points.shape[1]
         require_between("num_components", num_components, 1, dimension)
         super().__init__(regularization)
@@ -55,7 +45,7 @@ class RandomEmbedding(DerandomizationObjective):
     def random_weights(self) -> Float[Tensor, ""]:
         return self.scale
 
-    def bias(self) -> Float[Tensor, "components dimension"]:
+    def bias(self) -> Embedding:
         return self.mean
 
     def images(self) -> Float[Tensor, "points components"]:
@@ -64,26 +54,15 @@ class RandomEmbedding(DerandomizationObjective):
 
 
 class UnitVectorEmbedding(RandomEmbedding):
-    """A random embedding whose objective looks at the lengths of unit vectors u.
+    """A random embedding whose objective looks at the lengths of the points u, unit vectors.
 
-    Args:
-        points, num_components: as for ``RandomEmbedding``.
-        regularization: λ > 0; by default 1/(2kd), with which λ‖W‖_F² is the penalty σ²/2 of
-            Tsikouras, Caramanis, Tzamos.
-
-    Raises:
-        ValueError: an argument outside its range, or points that are not unit vectors.
-
-    References:
-        Tsikouras, Caramanis, Tzamos, *Optimization Can Learn Johnson Lindenstrauss Embeddings*,
-        NeurIPS 2024 (arXiv 2412.07242); Theorem 5.5 of the paper.
+    λ is by default 1/(2kd), with which λ‖W‖_F² is the penalty σ²/2 of Tsikouras, Caramanis,
+    Tzamos, *Optimization Can Learn Johnson Lindenstrauss Embeddings*, NeurIPS 2024 (arXiv
+    2412.07242). Raises ``ValueError`` for points that are not unit vectors.
     """
 
     def __init__(
-        self,
-        points: Float[Tensor, "points dimension"],
-        num_components: int,
-        regularization: float | None = None,
+        self, points: Points, num_components: int, regularization: float | None = None
     ) -> None:
         if regularization is None:
             regularization = 1 / (2 * max(num_components, 1) * points.shape[1])
@@ -103,8 +82,7 @@ class ExpectedDistortion(UnitVectorEmbedding):
     """
 
     def expected_value(self) -> Float[Tensor, ""]:
-        variance = self.variance()
-        q = squared_norms(self.mean, self.points)
+        variance, q = self.variance(), self.images().square().sum(dim=1)
         excess = q + self.num_components * variance - 1
         moments = excess.square() + 4 * variance * q
         return moments.mean() + 2 * self.num_components * variance.square()
@@ -113,21 +91,12 @@ class ExpectedDistortion(UnitVectorEmbedding):
 class SampledDistortion(UnitVectorEmbedding):
     """f = max over u and 20 draws of |‖Au‖² − 1|, plus λ‖W‖_F²: the published code's loss.
 
-    An unbiased estimate of the expectation of that maximum, from fresh draws at every call. This
-    expectation differs from ``ExpectedDistortion``, which certifies the point where it ends.
-    A step costs O(nkd + 20·nk·min(n, d)).
-
-    Args:
-        points, num_components: as for ``UnitVectorEmbedding``.
-        generator: of the draws; the caller owns it, so a run can be repeated.
+    An unbiased estimate of the expectation of that maximum, from fresh draws of ``generator`` at
+    every call. This expectation differs from ``ExpectedDistortion``, which certifies the point
+    where it ends. A step costs O(nkd + 20·nk·min(n, d)).
     """
 
-    def __init__(
-        self,
-        points: Float[Tensor, "points dimension"],
-        num_components: int,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, points: Points, num_components: int, generator: torch.Generator) -> None:
         super().__init__(points, num_components)
         self.generator = generator
         self.coordinates: Tensor
@@ -137,9 +106,8 @@ class SampledDistortion(UnitVectorEmbedding):
         images = self.images()
         deviation = self.scale / math.sqrt(self.mean.numel())
         with torch.no_grad():
-            noise = gaussian_images(
-                self.coordinates, self.num_components, BATCH_SIZE, self.generator
-            )
+            k = self.num_components
+            noise = gaussian_images(self.coordinates, k, BATCH_SIZE, self.generator)
             distortions = ((images + deviation * noise).square().sum(dim=-1) - 1).abs()
             draw, worst = divmod(int(distortions.argmax()), len(self.points))
         # The derivative of a maximum is that of its maximiser: the other draws need no graph.
@@ -151,27 +119,19 @@ class ExceedanceProbability(UnitVectorEmbedding):
 
     ‖Au‖²/σ² is noncentral χ² with k degrees of freedom, so with q = ‖Mu‖² the summand is
     F_k((1 − ε)/σ²; q/σ²) + 1 − F_k((1 + ε)/σ²; q/σ²). Where the sum is below 1, some matrix
-    distorts no point by more than ε. Twice differentiable at σ > 0. A step costs O(nkd) and the
-    tails of n points.
+    distorts no point by more than ε. Twice differentiable at σ > 0.
 
     λ is 1/(4d), with which the penalty starts at 1/4. With an ε at which the union bound starts at
-    1/2, f then starts below 1; at σ = 0, f < 1 means that fewer than one point, so none, is
-    distorted by more than ε.
-
-    Args:
-        points, num_components: as for ``UnitVectorEmbedding``.
-        epsilon: ε > 0.
+    1/2, f then starts below 1; at σ = 0, f < 1 means that no point is distorted by more than ε.
     """
 
-    def __init__(
-        self, points: Float[Tensor, "points dimension"], num_components: int, epsilon: float
-    ) -> None:
+    def __init__(self, points: Points, num_components: int, epsilon: float) -> None:
         super().__init__(points, num_components, 1 / (4 * points.shape[1]))
         self.epsilon = require_positive("epsilon", epsilon)
 
     def probabilities(self) -> Float[Tensor, " points"]:
         """Pr(|‖Au‖² − 1| > ε) for each u."""
-        q = squared_norms(self.mean, self.points)
+        q = self.images().square().sum(dim=1)
         # χ² needs σ > 0; below 1e-6 the embedding is deterministic for every purpose.
         variance = self.variance().clamp(min=LEAST_VARIANCE)
         noncentrality = q / variance
@@ -179,39 +139,26 @@ class ExceedanceProbability(UnitVectorEmbedding):
         probabilities = tail(above, self.num_components, noncentrality, upper=True)
         if self.epsilon < 1:
             below = ((1 - self.epsilon) / variance).expand_as(q)
-            lower = tail(below, self.num_components, noncentrality, upper=False)
-            probabilities = probabilities + lower
+            return probabilities + tail(below, self.num_components, noncentrality, upper=False)
         return probabilities
 
     def expected_value(self) -> Float[Tensor, ""]:
-        """The union bound Σ_u Pr(|‖Au‖² − 1| > ε)."""
         return self.probabilities().sum()
 
 
 class PairDistortion(RandomEmbedding):
     """f = (1/β) log Σ exp(β √E(‖Au‖² − 1)²) + λ‖W‖_F², u the unit differences of pairs of points.
 
-    A softened maximum over the pairs, which has a gradient, in closed form. With q = ‖Mu‖² the
-    moment is (q + (k+2)σ² − 1)² + 4σ² − (2k+4)σ⁴. f is at least the largest root moment, and
-    exceeds it by at most log(pairs)/β. f is a function of expectations and not itself one; with
-    the softmax weights held fixed it is one, so ∂f/∂W = (H + 2λI)W holds with H the weighted sum
-    of Hessians, and M = 0 is a saddle as for ``ExpectedDistortion``.
+    A softened maximum over the pairs, in closed form: with q = ‖Mu‖² the moment is
+    (q + (k+2)σ² − 1)² + 4σ² − (2k+4)σ⁴. f exceeds the largest root moment by at most log(pairs)/β.
+    It is a function of expectations and not itself one; with the softmax weights held fixed it is
+    one, so ∂f/∂W = (H + 2λI)W holds with H the weighted sum of Hessians.
 
-    Over all pairs a step costs O(n²k) time and O(block_size·n) memory in addition to the distances
-    that ``PairBlocks`` keeps; over a list of pairs, O(pairs·k + nkr).
+    λ is 1/rank, with which λ‖W‖² is kσ². With the 1/(2kd) of unit vectors the descent would leave
+    the saddle at M = 0 k times as slowly; at σ = 0 both choices are the same.
 
-    λ is 1/rank, with which λ‖W‖² is kσ². At M = 0 the descent first settles near σ² = 1/(k+2),
-    where the curvature in M is of the order of λ. With the 1/(2kd) of unit vectors it would leave
-    that saddle k times as slowly; at σ = 0 both choices are the same.
-
-    Args:
-        coordinates: of the points, ``[points, rank]``; M's columns belong to their columns.
-        num_components: k, from 1 to the rank.
-        pairs: all of them in blocks, or a list of some.
-        sharpness: β > 0.
-
-    Raises:
-        ValueError: an argument outside its range.
+    The points are given by coordinates, to whose columns M's columns belong; ``pairs`` are all in
+    blocks, or a list of some; ``sharpness`` is β > 0.
     """
 
     def __init__(
@@ -234,22 +181,17 @@ class _SoftMaximum(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        images: Tensor,
-        variance: Tensor,
-        pairs: PairBlocks | WorstPairs,
-        sharpness: float,
+        ctx: Any, images: Tensor, variance: Tensor, pairs: PairBlocks | WorstPairs, sharpness: float
     ) -> Tensor:
         total = _SoftmaxSum(images.shape[1], float(variance), sharpness)
         if isinstance(pairs, PairBlocks):
             slope_in_images = _add_blocks(total, images, pairs)
         else:
             slope_in_images = _add_listed_pairs(total, images, pairs)
-        ctx.save_for_backward(
-            slope_in_images.div_(total.weight),
-            variance.new_tensor(total.slope_in_variance / total.weight),
-        )
-        return variance.new_tensor(total.soft_maximum())
+        slope_in_variance = variance.new_tensor(total.slope_in_variance / total.weight)
+        ctx.save_for_backward(slope_in_images.div_(total.weight), slope_in_variance)
+        # (1/β) log Σ exp(βr)
+        return variance.new_tensor(total.largest + math.log(total.weight) / sharpness)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
@@ -272,11 +214,10 @@ class _SoftmaxSum:
         self.slope_in_variance = 0.0
 
     def add(self, ratios: Tensor, triangle: int = 0) -> tuple[float, Tensor]:
-        """Add a batch of pairs by their ratios q, which are overwritten.
+        """Add pairs by their ratios q, overwritten; of ``triangle`` columns only those above i = j.
 
-        In the first ``triangle`` columns only the entries above the diagonal are pairs. Returns the
-        factor by which to multiply slopes of earlier batches, because the largest r has grown, and
-        exp(β(r − largest))·∂r/∂q for every pair.
+        Returns the factor by which to multiply slopes of earlier batches, because the largest r
+        has grown, and exp(β(r − largest))·∂r/∂q for every pair.
         """
         excess = ratios.add_(self.offset)
         excess[:, :triangle].triu_(1)
@@ -293,10 +234,6 @@ class _SoftmaxSum:
         weights.mul_(excess)
         self.slope_in_variance += self.offset_slope * float(weights.sum())
         return shrink, weights
-
-    def soft_maximum(self) -> float:
-        """(1/β) log Σ exp(βr)."""
-        return self.largest + math.log(self.weight) / self.sharpness
 
 
 def _add_blocks(total: _SoftmaxSum, images: Tensor, blocks: PairBlocks) -> Tensor:
@@ -328,13 +265,10 @@ def _add_listed_pairs(total: _SoftmaxSum, images: Tensor, pairs: WorstPairs) -> 
     return slope_in_images.index_add_(0, pairs.second, differences, alpha=-1)
 
 
-def cube_points(
-    num_points: int, dimension: int, generator: torch.Generator
-) -> Float[Tensor, "points dimension"]:
+def cube_points(num_points: int, dimension: int, generator: torch.Generator) -> Points:
     """u = x/‖x‖, x uniform in [0, 1]^d: the points of figure 6.
 
-    The paper says "the cube". Of [0, 1]^d and [−1, 1]^d only the first gives its baselines, 0.58
-    mean and 0.31 best of 1000 draws at n = 100, d = 500, k = 30 (the second: 0.77 and 0.47).
+    The paper says "the cube". Of [0, 1]^d and [−1, 1]^d only the first gives its baselines.
     """
     require_at_least("num_points", num_points, 1)
     require_at_least("dimension", dimension, 1)
@@ -342,24 +276,13 @@ def cube_points(
     return cube / cube.norm(dim=1, keepdim=True)
 
 
-def squared_norms(
-    embedding: Float[Tensor, "components dimension"], points: Float[Tensor, "points dimension"]
-) -> Float[Tensor, " points"]:
-    """q = ‖Mu‖² for each u."""
-    return (points @ embedding.T).square().sum(dim=1)
-
-
 @torch.no_grad()
-def max_distortion(
-    embedding: Float[Tensor, "components dimension"], points: Float[Tensor, "points dimension"]
-) -> float:
+def max_distortion(embedding: Embedding, points: Points) -> float:
     """max_u |‖Mu‖² − 1|."""
-    return float((squared_norms(embedding, points) - 1).abs().max())
+    return float(((points @ embedding.T).square().sum(dim=1) - 1).abs().max())
 
 
-def span_coordinates(
-    points: Float[Tensor, "points dimension"],
-) -> Float[Tensor, "points rank"]:
+def span_coordinates(points: Points) -> Float[Tensor, "points rank"]:
     """C with CCᵀ = UUᵀ: the points in an orthonormal basis of their span, rank at most min(n, d).
 
     A Gaussian matrix is Gaussian in every orthonormal basis, so Zu may be drawn as Z'c.
@@ -368,16 +291,9 @@ def span_coordinates(
 
 
 def gaussian_images(
-    coordinates: Float[Tensor, "points rank"],
-    num_components: int,
-    num_draws: int,
-    generator: torch.Generator,
+    coordinates: Points, num_components: int, num_draws: int, generator: torch.Generator
 ) -> Float[Tensor, "draws points components"]:
-    """Zu for each u and each of ``num_draws`` fresh standard normal Z.
-
-    The coordinates are those of ``span_coordinates``. Z is drawn on the generator's device, so one
-    seed gives the same Z on every device.
-    """
+    """Zu for each u, given by its ``span_coordinates``, and each of many standard normal Z."""
     shape = (num_draws * num_components, coordinates.shape[1])
     images = standard_normal(*shape, generator=generator, like=coordinates) @ coordinates.T
     return images.view(num_draws, num_components, -1).transpose(1, 2)

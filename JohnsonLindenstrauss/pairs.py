@@ -5,7 +5,6 @@ A pair's ratio is ‖A(x − y)‖²/‖x − y‖², and its distortion is |rat
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -13,6 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from derandomization.checks import require_at_least
+
+Points = Float[Tensor, "points dimension"]
+Embedding = Float[Tensor, "components dimension"]
 
 BLOCK_SIZE = 256  # rows of the n×n matrices at a time: with 2 000 points a block fits the cache
 # Half of n² inverse distances in float32 are kept up to n = 23 000; beyond, each pass redoes them.
@@ -37,10 +39,7 @@ class RatioRange(NamedTuple):
 
     @property
     def balancing_factor(self) -> float:
-        """The factor on A after which both extremes are equally far from 1; 1 if A is zero.
-
-        Squared lengths scale by its square, which is 2/(low + high).
-        """
+        """The factor on A after which both extremes are equally far from 1; 1 if A is zero."""
         return math.sqrt(2 / (self.low + self.high)) if self.high > 0 else 1.0
 
     @property
@@ -49,31 +48,18 @@ class RatioRange(NamedTuple):
         return (self.high - self.low) / (self.high + self.low) if self.high > 0 else 1.0
 
 
-@dataclass(frozen=True)
-class DistinctPoints:
-    """Points for all of whose pairs ratios of squared distances can be computed.
+class DistinctPoints(NamedTuple):
+    """Points for all of whose pairs ratios of squared distances can be computed."""
 
-    Attributes:
-        points: in float64, each once, in their order.
-        copies: number of points left out because they equal an earlier one.
-        exponent: the points are the given ones divided by 2^exponent, which changes no ratio; 0
-            unless squares would leave float64.
-    """
-
-    points: Float[Tensor, "points dimension"]
-    copies: int
-    exponent: int
+    points: Points  # divided by 2^exponent
+    copies: int  # points left out because they equal an earlier one
+    exponent: int  # 0 unless squares would leave float64
 
 
-def distinct_points(points: Float[Tensor, "points dimension"], name: str) -> DistinctPoints:
+def distinct_points(points: Points, name: str) -> DistinctPoints:
     """The points without exact copies, in float64, scaled if their squares would overflow.
 
-    Args:
-        points: finite numbers.
-        name: what an error message calls them.
-
-    Raises:
-        ValueError: all points are equal, or two are too close together for float64.
+    Raises ``ValueError``, which calls them ``name``, if all are equal or two are too close.
     """
     scaled, exponent = rescaled(points.double())
     _, owner = torch.unique(scaled, dim=0, return_inverse=True)
@@ -88,9 +74,7 @@ def distinct_points(points: Float[Tensor, "points dimension"], name: str) -> Dis
     return DistinctPoints(distinct, len(points) - len(distinct), exponent)
 
 
-def rescaled(
-    points: Float[Tensor, "points dimension"],
-) -> tuple[Float[Tensor, "points dimension"], int]:
+def rescaled(points: Points) -> tuple[Points, int]:
     """The points over 2^e and e, if their squares would leave float64; else the points and 0."""
     exponent = int(torch.frexp(points.abs().max()).exponent)
     if abs(exponent) <= LARGEST_EXPONENT:
@@ -108,16 +92,13 @@ def _are_apart(points: Tensor) -> bool:
     if not ((gaps > 0) & (gaps.square() < closest)).any():
         return True
     for start in range(0, len(points), BLOCK_SIZE):
-        rows = points[start : start + BLOCK_SIZE]
-        near = squared_distances(rows, points[start:]) < closest
+        near = squared_distances(points[start : start + BLOCK_SIZE], points[start:]) < closest
         if near.triu(1).any():
             return False
     return True
 
 
-def squared_distances(
-    rows: Float[Tensor, "rows dimension"], columns: Float[Tensor, "columns dimension"]
-) -> Float[Tensor, "rows columns"]:
+def squared_distances(rows: Tensor, columns: Tensor) -> Float[Tensor, "rows columns"]:
     """‖x − y‖² by one matrix product; where that cancels, from the differences themselves."""
     row_norms, column_norms = rows.square().sum(dim=1), columns.square().sum(dim=1)
     squares = torch.addmm(column_norms[None, :], rows, columns.T, alpha=-2)
@@ -130,16 +111,13 @@ def squared_distances(
 
 
 class Span(NamedTuple):
-    """Centred points in an orthonormal basis of their span, ``points ≈ mean + coordinates·basis``.
-
-    The directions, which are the rows of the basis, are in the order of decreasing spread.
-    """
+    """Centred points in an orthonormal basis, directions of decreasing spread, of their span."""
 
     coordinates: Float[Tensor, "points rank"]
     basis: Float[Tensor, "rank dimension"]
 
 
-def span(points: Float[Tensor, "points dimension"]) -> Span:
+def span(points: Points) -> Span:
     """Centre the points and rotate them by an SVD; the rank is at most min(n − 1, d)."""
     left, values, right = torch.linalg.svd(points - points.mean(dim=0), full_matrices=False)
     smallest = values[0] * max(points.shape) * torch.finfo(points.dtype).eps
@@ -148,28 +126,20 @@ def span(points: Float[Tensor, "points dimension"]) -> Span:
 
 
 class PairBlocks:
-    """1/‖x_i − x_j‖² for i < j, computed and iterated in blocks of rows.
-
-    Args:
-        coordinates: of n ≥ 2 distinct points, in float64.
-        block_size: rows of a block; a block holds at most ``block_size``·n numbers.
-        dtype: of the blocks.
-    """
+    """1/‖x_i − x_j‖² for i < j, of distinct points in float64, in blocks of ``block_size`` rows."""
 
     def __init__(
-        self,
-        coordinates: Float[Tensor, "points rank"],
-        block_size: int = BLOCK_SIZE,
-        dtype: torch.dtype = torch.float64,
+        self, coordinates: Points, block_size: int = BLOCK_SIZE, dtype: torch.dtype = torch.float64
     ) -> None:
         self.block_size = require_at_least("block_size", block_size, 1)
         self.num_points = require_at_least("the number of distinct points", len(coordinates), 2)
         self._coordinates = coordinates
         self._dtype = dtype
         size = self.num_pairs * torch.finfo(dtype).bits // 8
+        self._starts = range(0, self.num_points, block_size)
         self._kept: list[Tensor] | None = None
         if size <= KEPT_BYTES:
-            self._kept = [self._inverse(start) for start in self._starts()]
+            self._kept = [self._inverse(start) for start in self._starts]
 
     @property
     def num_pairs(self) -> int:
@@ -178,11 +148,8 @@ class PairBlocks:
 
     def __iter__(self) -> Iterator[tuple[int, Float[Tensor, "rows columns"]]]:
         """The first row i of each block and its 1/‖x_i − x_j‖², j from i on; 0 where j ≤ i."""
-        for number, start in enumerate(self._starts()):
+        for number, start in enumerate(self._starts):
             yield start, self._inverse(start) if self._kept is None else self._kept[number]
-
-    def _starts(self) -> range:
-        return range(0, self.num_points, self.block_size)
 
     def _inverse(self, start: int) -> Float[Tensor, "rows columns"]:
         rows = self._coordinates[start : start + self.block_size]
@@ -196,27 +163,18 @@ class PairBlocks:
         """Each block with its ratios ‖y_i − y_j‖²/‖x_i − x_j‖² of the images y; 0 where j ≤ i."""
         norms = images.square().sum(dim=1)
         for start, inverse in self:
-            stop = start + len(inverse)
-            ratios = torch.addmm(
-                norms[None, start:], images[start:stop], images[start:].T, alpha=-2
-            )
-            yield start, inverse, ratios.add_(norms[start:stop, None]).mul_(inverse)
+            rows = slice(start, start + len(inverse))
+            ratios = torch.addmm(norms[None, start:], images[rows], images[start:].T, alpha=-2)
+            yield start, inverse, ratios.add_(norms[rows, None]).mul_(inverse)
 
 
-@dataclass(frozen=True)
-class WorstPairs:
-    """The pairs with nearly the largest distortion.
-
-    Attributes:
-        first, second: the indices i < j of their points.
-        inverse: 1/‖x_i − x_j‖².
-        ratios: the range over all pairs, listed or not.
-    """
+class WorstPairs(NamedTuple):
+    """The pairs i < j of points with nearly the largest distortion."""
 
     first: Int[Tensor, " pairs"]
     second: Int[Tensor, " pairs"]
-    inverse: Float[Tensor, " pairs"]
-    ratios: RatioRange
+    inverse: Float[Tensor, " pairs"]  # 1/‖x_i − x_j‖²
+    ratios: RatioRange  # over all pairs, listed or not
 
 
 @torch.no_grad()
@@ -249,16 +207,11 @@ def ratio_range(images: Float[Tensor, "points components"], blocks: PairBlocks) 
 
 @torch.no_grad()
 def exact_ratio_range(
-    embedding: Float[Tensor, "components dimension"],
-    points: Float[Tensor, "points dimension"],
-    block_size: int = BLOCK_SIZE,
+    embedding: Embedding, points: Points, block_size: int = BLOCK_SIZE
 ) -> RatioRange:
     """The range of ‖A(x − y)‖²/‖x − y‖² over all pairs of distinct points, in float64.
 
-    O(n²(k + d)) time, O(block_size·n) memory. Pairs of equal points have no ratio and are skipped.
-
-    Raises:
-        ValueError: fewer than two points, or points that are all equal.
+    Raises ``ValueError`` if there are none.
     """
     require_at_least("the number of points", len(points), 2)
     require_at_least("block_size", block_size, 1)

@@ -27,14 +27,7 @@ def distortion_figure(
     single: Float[np.ndarray, " draws"],
     worst_of_20: Float[np.ndarray, " draws"],
 ) -> Figure:
-    """Figure 6: the largest distortion of M at every step, compared with Gaussian embeddings.
-
-    Args:
-        distortion: max_u |‖Mu‖² − 1| before each step.
-        perturbation_steps: the steps at which noise was added.
-        single: largest distortions of single Gaussian draws.
-        worst_of_20: largest distortions of 20 draws each, the baseline of the published figure.
-    """
+    """Figure 6: the largest distortion of M before each step, compared with Gaussian embeddings."""
     figure, (axes,) = new_figure(width=6.8, height=4.8)
     _draw_baseline(axes, single, ORANGE, "single Gaussian draws")
     axes.semilogy(np.maximum(distortion, SMALLEST_NORM), color=BLUE, label="M")
@@ -52,13 +45,9 @@ def pair_distortion_figure(
     random: Float[np.ndarray, " draws"],
     pca: float,
 ) -> Figure:
-    """Figure 6 for pairs: the largest distortion of M whenever all pairs were evaluated.
+    """Figure 6 for pairs: the largest distortion at the steps where all pairs were evaluated.
 
-    Args:
-        steps: the steps at which they were.
-        distortion: the largest distortion there, after balancing.
-        random: largest distortions of Gaussian embeddings.
-        pca: the largest distortion of principal components, after balancing.
+    M and the principal components are rescaled to balance their extremes, Gaussian ones are not.
     """
     figure, (axes,) = new_figure(width=6.8, height=4.8)
     _draw_baseline(axes, random, ORANGE, "Gaussian draws")
@@ -111,9 +100,7 @@ def shepard_figure(
 ) -> Figure:
     """Embedded distance against distance; pairs on the diagonal line have no distortion.
 
-    Args:
-        distances: ‖x − y‖.
-        before, after: ‖A(x − y)‖²/‖x − y‖² for a Gaussian A and for the learned one.
+    ``before`` and ``after`` are ‖A(x − y)‖²/‖x − y‖² for a Gaussian A and for the learned one.
     """
     figure, panels = new_figure(2, width=4.6, height=4.4)
     shown = slice(None, None, max(1, len(distances) // 20_000))
@@ -122,13 +109,10 @@ def shepard_figure(
     top = (distances * np.sqrt(np.maximum(before, after))).max() * 1.05
     styles = ((panels[0], before, ORANGE, "Gaussian"), (panels[1], after, BLUE, "learned"))
     for axes, ratios, color, name in styles:
-        (dots,) = axes.plot(
-            distances[shown], (distances * np.sqrt(ratios))[shown], ".", color=color
-        )
-        dots.set(markersize=2, alpha=0.4, rasterized=True)
+        x, y = distances[shown], (distances * np.sqrt(ratios))[shown]
+        axes.plot(x, y, ".", color=color, markersize=2, alpha=0.4, rasterized=True)
         axes.plot([lowest, highest], [lowest, highest], color=GREY, linewidth=1)
-        axes.set_xlim(lowest, highest)
-        axes.set_ylim(bottom, top)
+        axes.set(xlim=(lowest, highest), ylim=(bottom, top))
         title = f"{name}: distortion up to {np.abs(ratios - 1).max():.2f}"
         label(axes, x="distance", y="embedded distance", title=title)
     return figure

@@ -1,8 +1,7 @@
 """Learning an embedding that keeps the lengths of points, or the distances of all their pairs.
 
 Both start at the random embedding, M = 0 and σ² = 1/k, and descend by perturbed gradient descent.
-For lengths a step costs O(nkd), exact, and O(nkd + 20·nk·min(n, d)), sampled. For distances it
-costs O(n²k) over all pairs and O(pairs·k + nkr) over the worst ones, r the points' rank.
+For distances a step costs O(n²k) over all pairs and O(pairs·k + nk·rank) over the worst ones.
 """
 
 import copy
@@ -13,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from derandomization import Certificate, History, PerturbedGradientDescent, certify, descend
@@ -31,7 +30,9 @@ from JohnsonLindenstrauss.model import (
 )
 from JohnsonLindenstrauss.pairs import (
     BLOCK_SIZE,
+    Embedding,
     PairBlocks,
+    Points,
     RatioRange,
     Span,
     distinct_points,
@@ -42,34 +43,30 @@ from JohnsonLindenstrauss.pairs import (
 )
 
 Estimator = Literal["exact", "sampled"]
-
-# Lemma 3.1 applies where √(Kρ) < 2λ. K is at most 24 where ‖Mu‖ = 1 (15.7 measured), so with
-# λ = 1/(2kd) it needs ρ < 1.9e-10 at k = 30, d = 500; this value serves every kd up to 200 000.
-GRADIENT_THRESHOLD = 1e-12
+VANISHED = 1e-2  # σ counts as vanished at this share of its start: F7
 
 
 @dataclass(frozen=True)
 class DescentSettings:
     """Settings of a descent on lengths; ``scale_learning_rate`` is in units of kd/(k+3)."""
 
-    max_steps: int
     learning_rate: float
     scale_learning_rate: float
-    momentum: float
-    decrease_threshold: float
-    gradient_threshold: float = GRADIENT_THRESHOLD
+    max_steps: int = 3_000
+    momentum: float = 0.95
+    decrease_threshold: float = 1e-12
+    # Lemma 3.1 applies where √(Kρ) < 2λ. K ≤ 24 where ‖Mu‖ = 1: this ρ serves every kd ≤ 200 000.
+    gradient_threshold: float = 1e-12
     restart: bool = False
 
     def parameter_groups(self, objective: RandomEmbedding) -> list[dict[str, Any]]:
         """The parameters M and s with their learning rates."""
-        unit = objective.mean.numel() / (objective.num_components + 3)
-        rate = self.scale_learning_rate * unit
+        rate = self.scale_learning_rate * (objective.mean.numel() / (objective.num_components + 3))
         return [{"params": [objective.mean]}, {"params": [objective.scale], "lr": rate}]
 
     def optimizer(
         self, objective: RandomEmbedding, generator: torch.Generator
     ) -> PerturbedGradientDescent:
-        """Perturbed gradient descent with these settings."""
         return PerturbedGradientDescent(
             self.parameter_groups(objective),
             lr=self.learning_rate,
@@ -85,74 +82,47 @@ class DescentSettings:
 
 
 # The curvature in M is at most 8 where ‖Mu‖ = 1, and Nesterov's method with β = 0.95 is stable
-# below 1.34/curvature. The curvature in s is at most (8 + 25/k)/d, at the random start: in units of
-# kd/(k+3) this is the same step. The descent takes 1 300 steps with β = 0.95, 3 300 with 0.9 and
-# 1 800 with 0.97; larger problems, or points that no embedding fits exactly, may take all 3 000.
-EXACT = DescentSettings(
-    max_steps=3_000,
-    learning_rate=0.1,
-    scale_learning_rate=0.1,
-    momentum=0.95,
-    decrease_threshold=1e-12,
-)
+# below 1.34/curvature; the same holds for s in its units. The descent takes 1 300 steps with
+# β = 0.95, 3 300 with 0.9, 1 800 with 0.97; points that no embedding fits may take all 3 000.
+EXACT = DescentSettings(learning_rate=0.1, scale_learning_rate=0.1)
 # Steps on a maximum do not shrink with its gradient, so M ends at a distortion of about four steps:
-# here 0.02, the published 0.017. With this step σ vanishes within 3 700 of the paper's 5 000 steps
-# on each of three seeds; with a step a third shorter it is still falling on some.
+# here 0.02, the published 0.017. With a step a third shorter σ does not vanish on every seed.
 SAMPLED = DescentSettings(
-    max_steps=5_000,
     learning_rate=0.005,
     scale_learning_rate=1e-3,
+    max_steps=5_000,
     momentum=0.0,
     decrease_threshold=-math.inf,  # no decrease can be told from noise
 )
 # The union bound is steep in σ and, near σ = 0, in M. It needs shorter steps than the moments: with
-# longer ones σ vanishes while M is still 0. Where the bound is 0 only the penalty has a gradient,
-# and M stays. On figure 6: 1 350 steps, σ → 0 and a distortion of 0.44, within the theorem's 0.79
-# and no better, since below ε all embeddings are equally good; the moments end at 1e-11. Where the
-# bound starts above 1, at 5, either σ or M = 0 stays: the theorem does not apply there.
+# longer ones σ vanishes while M is still 0. On figure 6: 1 350 steps and a distortion of 0.44,
+# within the theorem's 0.79 and no better, since below ε all embeddings are equally good.
 EXCEEDANCE = DescentSettings(
-    max_steps=3_000,
-    learning_rate=0.02,
-    scale_learning_rate=1.1e-3,
-    momentum=0.95,
-    decrease_threshold=1e-12,
-    gradient_threshold=1e-5,
-    restart=True,
+    learning_rate=0.02, scale_learning_rate=1.1e-3, gradient_threshold=1e-5, restart=True
 )
 SETTINGS = {"exact": EXACT, "sampled": SAMPLED}
 
-# The descent leaves the saddle at M = 0 along curvatures of −2λd‖C‖, C = Σuuᵀ/n, about −0.025. A
-# radius 10 times larger saves 70 steps; 0.01 is 1% of the length of every Mu, or M(x − y) over the
-# distance, at the end.
-PERTURBATION_RADIUS = 1e-2
-# Leaving the saddle lowers f by 1e-6 within this many steps, far above the threshold.
-PERTURBATION_INTERVAL = 200
-# Plain descent's momentum shrinks its error to 1e-5 in as many steps.
-PLAIN_STEPS = 500
+PERTURBATION_RADIUS = 1e-2  # 1% of the length of every Mu at the end; 0.1 saves 70 steps
+PERTURBATION_INTERVAL = 200  # leaving the saddle lowers f by 1e-6 in as many steps
+PLAIN_STEPS = 500  # in which plain descent's momentum shrinks its error to 1e-5
 NUM_SNAPSHOTS = 15  # each is certified for figure 7, in 0.1 s
 
 # Pairs: stages of constant sharpness β with steps of pace·√(k·rank)/β, since the curvature grows
-# with β and falls as the pairs spread over more directions of M. On the pairs of the paper's
-# points, of digits and of 1 000 Gaussian points the best constant rates were 10, 10 and 100 over β.
-# A pace that falls where a step had to be halved, and grows elsewhere, finds each of them. Adam, on
-# digits, ends within 1% of this.
+# with β and falls as the pairs spread over more directions of M. The best rate depends on the data;
+# a pace that falls where a step had to be halved, and else grows, finds it.
 PAIR_MOMENTUM = 0.98
 PAIR_LEARNING_RATE, GROWTH, SHRINKAGE = 0.2, 1.2, 0.85
 MAX_ATTEMPTS = 12  # to halve the pace until a stage ends below where it began
 MAX_PAIR_STEPS = 3_400  # of all stages
 FIRST_STAGE = (10.0, 200)  # β and steps in which M leaves 0 and σ vanishes
 ALL_PAIRS, ALL_PAIRS_STEPS = np.geomspace(10, 150, 20), 40
-# From β = 150 on, the pairs within 14/β of the worst have all but 1e-6 of the softmax weight; of
-# digits these are about 1%, and a step takes 1 to 2 ms instead of 18. The soft maximum exceeds the
-# maximum by log(pairs)/β, so β grows to 4 000.
+# From β = 150 on, the pairs within 14/β of the worst, about 1%, have all but 1e-6 of the softmax
+# weight. The soft maximum exceeds the maximum by log(pairs)/β, so β grows to 4 000.
 WORST_PAIRS, WORST_PAIRS_STEPS = np.geomspace(150, 4000, 40), 60
 WARM_STAGES = 5  # of the stages over all pairs, when the descent starts from an embedding
 PATIENCE, LEAST_GAIN = 10, 2e-3  # stop when so many rounds gained less than this share
-# Up to this many points, the descent uses all pairs; beyond, it uses the pairs of a sample and then
-# the worst pairs of all points. On 5 000 Gaussian points in 1 000 dimensions, k = 50, 850 steps:
-# all pairs reach 0.377 in 111 s of one core; a sample of 2 000 alone 0.88 over all pairs, which is
-# what fitting block by block would reach, and 0.538 in 39 s with the worst pairs of all after it.
-# Hence there is no partial_fit, and no smaller sample.
+# With more points: a sample, then the worst pairs of all points. On 5 000 Gaussian points, k = 50,
+# all pairs reach 0.377; a sample of 2 000 reaches 0.538, and 0.88 without the worst pairs after it.
 SAMPLE = 5_000
 LIMIT = 5_000_000  # numbers in the differences of a list of pairs, at least
 CLOSEST = 1e-3  # squared distance over squared norm that float32 resolves to three digits
@@ -169,7 +139,7 @@ class Training:
 
 
 def train(
-    points: Float[Tensor, "points dimension"],
+    points: Points,
     num_components: int,
     *,
     generator: torch.Generator,
@@ -189,13 +159,10 @@ def train(
         generator: of the perturbations and the draws.
         estimator: "exact" closed form, or "sampled": the published loss, from batches of 20 draws.
         epsilon: minimise the union bound on Pr(some |‖Au‖² − 1| > ε) at this ε instead of the
-            second moments; the bound should start below 1, see ``guaranteed_distortion``.
+            second moments; exact only. It should start below 1, see ``guaranteed_distortion``.
         max_steps: the most steps; the estimator's own number if None.
         progress: called with step, f and ‖W‖_F.
         checkpoints: where to store the descent, and to resume it from.
-
-    Raises:
-        ValueError: as ``ExpectedDistortion``; an ε with the sampled estimator, or not above 0.
     """
     settings = SETTINGS[estimator] if epsilon is None else EXCEEDANCE
     if epsilon is None:
@@ -221,42 +188,26 @@ def train(
     return Training(history, exact, certify(exact))
 
 
-def plain_descent(
-    points: Float[Tensor, "points dimension"], num_components: int
-) -> ExpectedDistortion:
-    """The point where gradient descent without noise ends from M = 0: a saddle with σ > 0.
-
-    ∂f/∂M is a multiple of M, so M stays 0; kσ² settles near k/(k + 2).
-    """
+def plain_descent(points: Points, num_components: int) -> ExpectedDistortion:
+    """The saddle with σ > 0 where gradient descent without noise ends: from M = 0, M stays 0."""
     objective = ExpectedDistortion(points, num_components)
-    groups = EXACT.parameter_groups(objective)
-    rate, momentum = EXACT.learning_rate, EXACT.momentum
-    optimizer = torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=True)
+    groups, rate = EXACT.parameter_groups(objective), EXACT.learning_rate
+    optimizer = torch.optim.SGD(groups, lr=rate, momentum=EXACT.momentum, nesterov=True)
     descend(objective, optimizer, max_steps=PLAIN_STEPS)
     return objective
 
 
 @dataclass(frozen=True)
 class PairTraining:
-    """A learned embedding of all pairs and the record of its descent.
+    """A learned embedding of all pairs and the record of its descent."""
 
-    Attributes:
-        embedding: A, ``[components, dimension]``, scaled so that its extremes balance about 1.
-        ratios: the range of ‖A(x − y)‖²/‖x − y‖² over all pairs, in float64.
-        value: f before each step, of the pairs used in that step.
-        deviation: σ before each step.
-        rounds: steps at which all pairs (of the sample, while that is used) were evaluated.
-        distortion: the largest distortion at each of these, after balancing.
-        seconds: wall time of the descent, without reading the points and the final check.
-    """
-
-    embedding: Float[Tensor, "components dimension"]
-    ratios: RatioRange
-    value: Float[np.ndarray, " steps"]
-    deviation: Float[np.ndarray, " steps"]
-    rounds: np.ndarray
-    distortion: Float[np.ndarray, " rounds"]
-    seconds: float
+    embedding: Embedding  # A, scaled so that its extreme ratios balance about 1
+    ratios: RatioRange  # of all pairs, in float64
+    value: Float[np.ndarray, " steps"]  # f before each step, of the pairs used in that step
+    deviation: Float[np.ndarray, " steps"]  # σ before each step
+    rounds: Int[np.ndarray, " rounds"]  # steps at which all pairs, or a sample's, were evaluated
+    distortion: Float[np.ndarray, " rounds"]  # the largest distortion there, after balancing
+    seconds: float  # wall time of the descent, without the final check
 
     @property
     def max_distortion(self) -> float:
@@ -265,7 +216,7 @@ class PairTraining:
 
 
 def train_pairs(
-    points: Float[Tensor, "points dimension"],
+    points: Points,
     num_components: int,
     *,
     generator: torch.Generator,
@@ -289,9 +240,6 @@ def train_pairs(
         max_steps: the most steps; fewer than the usual 3 400 shorten every stage in proportion.
         device: where to compute; where the points are if None.
         progress, checkpoints: as for ``train``.
-
-    Raises:
-        ValueError: an argument outside its range, or points that are all equal.
     """
     require_between("num_components", num_components, 1, points.shape[1])
     distinct = distinct_points(points, "points").points.to(device)
@@ -373,10 +321,7 @@ def _refine(
 
 
 def _coordinate_units(coordinates: Tensor) -> Float[Tensor, " rank"]:
-    """The spread of each coordinate, by which it is divided so that all are learned equally fast.
-
-    Flat coordinates are divided by ``FLATTEST`` times the largest spread.
-    """
+    """The spread of each coordinate: divided by these, all are learned equally fast."""
     spread = coordinates.square().mean(dim=0).sqrt()
     units = spread.clamp(min=FLATTEST * float(spread.max()))
     return units * (coordinates / units).square().sum(dim=1).mean().sqrt()
@@ -391,20 +336,18 @@ def _precision(coordinates: Tensor) -> torch.dtype:
 
 @dataclass
 class StagedDescent:
-    """Perturbed gradient descents at growing sharpness, one after the other, with their record.
-
-    ``pace`` is a factor on the learning rate, adapted from stage to stage.
-    """
+    """Perturbed gradient descents at growing sharpness, one after the other, with their record."""
 
     generator: torch.Generator
     max_steps: int
     progress: StepCallback | None = None
     checkpoints: Checkpoints | None = None
-    pace: float = 1.0
+    pace: float = 1.0  # a factor on the learning rate, adapted from stage to stage
     steps: int = 0
-    values: list[np.ndarray] = field(default_factory=list)
-    deviations: list[np.ndarray] = field(default_factory=list)
-    rounds: list[tuple[int, float]] = field(default_factory=list)
+    values: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0)])
+    deviations: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0)])
+    rounds: list[int] = field(default_factory=list)
+    distortions: list[float] = field(default_factory=list)
 
     def run(
         self, objective: PairDistortion, sharpness: float, steps: int, *, perturb: bool = False
@@ -443,12 +386,11 @@ class StagedDescent:
     ) -> PerturbedGradientDescent:
         size, k = objective.mean.numel(), objective.num_components
         rate = self.pace * PAIR_LEARNING_RATE * math.sqrt(size) / objective.sharpness
-        groups: list[dict[str, Any]] = [
-            {"params": [objective.mean]},
-            {"params": [objective.scale], "lr": 0.1 * rate * size / (k + 3)},
-        ]
         return PerturbedGradientDescent(
-            groups,
+            [
+                {"params": [objective.mean]},
+                {"params": [objective.scale], "lr": 0.1 * rate * size / (k + 3)},
+            ],
             lr=rate,
             momentum=PAIR_MOMENTUM,
             nesterov=True,
@@ -466,14 +408,10 @@ class StagedDescent:
 
     def record_round(self, distortion: float) -> None:
         """Record the largest distortion of all pairs at the current step."""
-        self.rounds.append((self.steps, distortion))
+        self.rounds.append(self.steps)
+        self.distortions.append(distortion)
 
     def record(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """f and σ before each step, then the steps of the rounds and their distortions."""
-        none = [np.zeros(0)]
-        return (
-            np.concatenate(self.values or none),
-            np.concatenate(self.deviations or none),
-            np.array([step for step, _ in self.rounds], dtype=np.int64),
-            np.array([distortion for _, distortion in self.rounds]),
-        )
+        values, deviations = np.concatenate(self.values), np.concatenate(self.deviations)
+        return values, deviations, np.array(self.rounds, np.int64), np.array(self.distortions)

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from sklearn.random_projection import johnson_lindenstrauss_min_dim
-from torch import Tensor
 
 from derandomization.checks import require_at_least
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import AtLeast, PositiveInt
-from derandomization.laboratory.study import Measurement, Row, Study, StudyConfig, run_study
+from derandomization.laboratory.study import Row, Study, StudyConfig, measured, run_study
 from JohnsonLindenstrauss.baselines import (
     gaussian_matrix,
     principal_components,
@@ -77,7 +75,7 @@ def main(config: Config) -> None:
     run_study(Study(name, settings, measure_embeddings, TABLE_COLUMNS, _claim, _figures), config)
 
 
-def measure_embeddings(setting: Setting, seed: int) -> Measurement:
+def measure_embeddings(setting: Setting, seed: int) -> dict[str, float]:
     """The largest pairwise distortion of each embedding; NaN where k is too large for it."""
     generator = torch.Generator().manual_seed(seed)
     points = cube_points(setting.num_points, setting.dimension, generator)
@@ -87,23 +85,17 @@ def measure_embeddings(setting: Setting, seed: int) -> Measurement:
     draws = FEW_DRAWS if random_only else DRAWS
     gaussian = random_pair_distortions(points, k, gaussian_matrix, generator, num_draws=draws)
     sparse = random_pair_distortions(points, k, rademacher_matrix, generator, num_draws=FEW_DRAWS)
-    measured = dict.fromkeys([*TABLE_COLUMNS, "seconds"], math.nan) | {
+    found = dict.fromkeys([*TABLE_COLUMNS, "seconds"], math.nan) | {
         "gaussian_mean": float(gaussian.mean()),
-        "gaussian_best": math.nan if random_only else float(gaussian.min()),
         "rademacher": float(sparse.mean()),
     }
-    return measured if random_only else measured | _fitted(points, new, setting, generator)
-
-
-def _fitted(
-    points: Tensor, new: Tensor, setting: Setting, generator: torch.Generator
-) -> dict[str, float]:
-    """Distortions of embeddings fitted to the points, on these points and on new ones."""
-    k = setting.num_components
+    if random_only:
+        return found
     training = train_pairs(points, k, generator=generator, max_steps=setting.steps)
     components = principal_components(points, k)
     pca = exact_ratio_range(components, points)
-    return {
+    return found | {
+        "gaussian_best": float(gaussian.min()),
         "learned": training.max_distortion,
         "learned_held_out": exact_ratio_range(training.embedding, new).distortion,
         "pca": pca.distortion,
@@ -124,46 +116,35 @@ def _claim(run: Run, rows: list[Row[Setting]]) -> None:
         words = ", ".join(f"{text} {needed[name] or '–'}" for name, text in COLUMNS.items())
         run.say(f"k for ε = {epsilon:g}: {words}, scikit-learn {bound}")
     fitted = [row for row in rows if row.setting.num_components <= max(COMPONENTS)]
-    learned = np.concatenate([row.measured["learned"] for row in fitted])
+    learned = measured(fitted, "learned")
     for name in ("gaussian_best", "pca_rescaled"):
-        other = np.concatenate([row.measured[name] for row in fitted])
+        other = measured(fitted, name)
         below = int((learned < other).sum())
         run.claim(
             "F6",
-            f"all pairs: learned below {COLUMNS[name]} on {below} of {len(learned)} runs",
+            f"all pairs: learned below {COLUMNS[name]} on {below} of {learned.size} runs",
             paper="below",
             measured=f"ratio ≤ {(learned / other).max():.3g}",
-            holds=below == len(learned),
+            holds=below == learned.size,
         )
-    ratios = [
-        row.interval("learned_held_out").mean / row.interval("gaussian_mean").mean for row in fitted
-    ]
-    run.claim(
-        "GEN",
-        "learned on new points over a Gaussian's mean, smallest to largest k",
-        paper=None,
-        measured=", ".join(f"{ratio:.2f}" for ratio in ratios),
-        holds=None,
+    statement = "learned on new points over a Gaussian's mean, smallest to largest k"
+    ratios = ", ".join(
+        f"{row.interval('learned_held_out').mean / row.interval('gaussian_mean').mean:.2f}"
+        for row in fitted
     )
+    run.claim("GEN", statement, paper=None, measured=ratios, holds=None)
 
 
 def _needed_components(rows: Sequence[Row[Setting]], name: str, epsilon: float) -> int | None:
     """The smallest measured k from which on the mean distortion is at most ε; None if none is."""
-    enough = None
-    for row in reversed(rows):
-        mean = row.interval(name).mean
-        if mean > epsilon:
-            break
-        if mean <= epsilon:  # not so for NaN
-            enough = row.setting.num_components
-    return enough
+    means = {row.setting.num_components: row.interval(name).mean for row in rows}
+    failed = max((k for k, mean in means.items() if mean > epsilon), default=0)
+    return min((k for k, mean in means.items() if k > failed and mean <= epsilon), default=None)
 
 
 def _figures(rows: list[Row[Setting]]) -> Mapping[str, Figure]:
     panel = Panel(
-        series={
-            text: np.array([row.measured[name] for row in rows]) for name, text in COLUMNS.items()
-        },
+        series={text: measured(rows, name) for name, text in COLUMNS.items()},
         x=[float(row.setting.num_components) for row in rows],
         x_label="components k",
         y_label="largest distortion of all pairs",

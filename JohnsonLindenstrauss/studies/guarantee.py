@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -13,11 +12,11 @@ from derandomization import descend
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import PositiveInt
-from derandomization.laboratory.study import Measurement, Row, Study, StudyConfig, run_study
+from derandomization.laboratory.study import Row, Study, StudyConfig, measured, run_study
 from JohnsonLindenstrauss.baselines import gaussian_matrix, guaranteed_distortion
 from JohnsonLindenstrauss.model import ExpectedDistortion, cube_points, max_distortion
 from JohnsonLindenstrauss.studies import Setting
-from JohnsonLindenstrauss.train import train
+from JohnsonLindenstrauss.train import VANISHED, train
 
 # Points n, components k, dimension d: one of them changes at a time.
 SIZES = (
@@ -37,7 +36,6 @@ COLUMNS = {
     "direct_from_zero": "direct, M = 0",
     "direct_from_random": "direct, random M",
 }
-VANISHED = 1e-2  # σ counts as vanished at this share of its start
 SOLVED = 1e-3  # largest distortion of a direct descent that found an embedding
 DIRECT_STEPS = 500
 
@@ -63,26 +61,25 @@ def main(config: Config) -> None:
     run_study(Study(name, settings, measure_distortions, COLUMNS, _claim, _figures), config)
 
 
-def measure_distortions(setting: Setting, seed: int) -> Measurement:
+def measure_distortions(setting: Setting, seed: int) -> dict[str, float]:
     """Distortions after minimising both objectives, and without variance from M = 0 and random."""
     generator = torch.Generator().manual_seed(seed)
     points = cube_points(setting.num_points, setting.dimension, generator)
     k = setting.num_components
     # The ε at which the bound for twice the points is 1, so that for these points it is 1/2.
     minimised = guaranteed_distortion(2 * setting.num_points, k)
-    guaranteed = guaranteed_distortion(setting.num_points, k)
-    measured = {"guaranteed": guaranteed, "minimised": minimised}
+    found = {"guaranteed": guaranteed_distortion(setting.num_points, k), "minimised": minimised}
     for name, epsilon in (("moment", None), ("exceedance", minimised)):
         training = train(points, k, generator=generator, epsilon=epsilon, max_steps=setting.steps)
         history = training.history
-        measured[name] = max_distortion(training.exact_objective.mean, points)
-        measured[f"{name}_sigma"] = float(history.weight_norm[-1] / history.weight_norm[0])
-        measured[f"{name}_seconds"] = history.seconds
+        found[name] = max_distortion(training.exact_objective.mean, points)
+        found[f"{name}_sigma"] = float(history.weight_norm[-1] / history.weight_norm[0])
+        found[f"{name}_seconds"] = history.seconds
     start = gaussian_matrix(k, setting.dimension, generator)
-    measured["random"] = max_distortion(start, points)
-    measured["direct_from_zero"] = _distortion_without_variance(points, torch.zeros_like(start))
-    measured["direct_from_random"] = _distortion_without_variance(points, start)
-    return measured
+    found["random"] = max_distortion(start, points)
+    found["direct_from_zero"] = _distortion_without_variance(points, torch.zeros_like(start))
+    found["direct_from_random"] = _distortion_without_variance(points, start)
+    return found
 
 
 def _distortion_without_variance(points: Tensor, start: Tensor) -> float:
@@ -101,48 +98,37 @@ def _claim(run: Run, rows: list[Row[Setting]]) -> None:
     _claim_guarantee(run, rows, "moment", "the moments", "guaranteed")
     _claim_guarantee(run, rows, "exceedance", "the union bound at ½", "minimised")
     for name, words in (("direct_from_zero", "M = 0"), ("direct_from_random", "random M")):
-        ends = [float(value) for row in rows for value in row.measured[name]]
-        stuck = sum(not value <= SOLVED for value in ends)
+        ends = measured(rows, name)
+        stuck = int((~(ends <= SOLVED)).sum())
         run.claim(
             "T5.5",
             f"ablation, no variance: descents from {words} that end above {SOLVED:g}",
             paper="bad stationary points",
-            measured=f"{stuck} of {len(ends)}, the worst at {max(ends):.3g}",
-            holds=stuck == len(ends) if name == "direct_from_zero" else None,
+            measured=f"{stuck} of {ends.size}, the worst at {ends.max():.3g}",
+            holds=stuck == ends.size if name == "direct_from_zero" else None,
         )
 
 
 def _claim_guarantee(
     run: Run, rows: list[Row[Setting]], name: str, words: str, epsilon: str
 ) -> None:
-    runs = [
-        (distortion, allowed)
-        for row in rows
-        for distortion, allowed in zip(row.measured[name], row.measured[epsilon], strict=True)
-    ]
-    within = sum(bool(distortion <= allowed) for distortion, allowed in runs)
+    distortion, allowed = measured(rows, name), measured(rows, epsilon)
+    within = int((distortion <= allowed).sum())
     run.claim(
         "T5.5",
-        f"minimising {words}: distortion of M at most ε on {within} of {len(runs)} runs",
+        f"minimising {words}: distortion of M at most ε on {within} of {distortion.size} runs",
         paper="distortion ≤ ε",
-        measured=f"distortion/ε ≤ {max(d / e for d, e in runs):.3g}",
-        holds=within == len(runs),
+        measured=f"distortion/ε ≤ {(distortion / allowed).max():.3g}",
+        holds=within == distortion.size,
     )
-    worst = max(float(sigma) for row in rows for sigma in row.measured[f"{name}_sigma"])
-    run.claim(
-        "F7",
-        f"minimising {words}: σ over its start at most {VANISHED:g} on every run",
-        paper=0.0,
-        measured=worst,
-        holds=worst <= VANISHED,
-    )
+    worst = float(measured(rows, f"{name}_sigma").max())
+    statement = f"minimising {words}: σ over its start at most {VANISHED:g} on every run"
+    run.claim("F7", statement, paper=0.0, measured=worst, holds=worst <= VANISHED)
 
 
 def _figures(rows: list[Row[Setting]]) -> Mapping[str, Figure]:
     panel = Panel(
-        series={
-            text: np.array([row.measured[name] for row in rows]) for name, text in COLUMNS.items()
-        },
+        series={text: measured(rows, name) for name, text in COLUMNS.items()},
         x=[row.name for row in rows],
         x_label="points, components, dimension",
         y_label="largest distortion",
