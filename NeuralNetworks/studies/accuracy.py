@@ -1,35 +1,25 @@
 """How many steps to a ρ-second-order point? PGD and Hessian descent over decades of ρ (T4.2)."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils import get_total_norm, parameters_to_vector
 
 from derandomization import DerandomizationObjective, HessianDescent, PerturbedGradientDescent
 from derandomization.certificate import Hessian, lemma_bound
-from derandomization.checks import require_at_least
 from derandomization.laboratory.figures import Panel, study_figure
-from derandomization.laboratory.intervals import Interval, confidence_interval
+from derandomization.laboratory.intervals import log_log_slope
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import PositiveInt
-from derandomization.laboratory.study import (
-    Measurement,
-    Row,
-    Study,
-    StudyConfig,
-    grouped,
-    measured,
-    run_study,
-)
+from derandomization.laboratory.study import Row, Study, StudyConfig, grouped, measured, run_study
 from NeuralNetworks.risk import PopulationRisk
 from NeuralNetworks.studies.saddles import saddle_risk
+from NeuralNetworks.studies.training import claim_on_every_run
 
 Method = Literal["PGD", "Hessian descent"]
 Regime = Literal["λ = 0.1", "λ = √(Kρ)"]
@@ -62,7 +52,6 @@ class Config(StudyConfig):
     """
 
     output_dir: Path = Path("results/NeuralNetworks/accuracy")
-    """Folder for results.json, table.csv and the figure; made if missing."""
     steps: PositiveInt = 50_000
     """Most steps; a run ends at the first ρ-second-order point."""
 
@@ -81,9 +70,6 @@ class Setting:
         if self.regime == "λ = 0.1":
             return FIXED_REGULARIZATION
         return math.sqrt(HESSIAN_LIPSCHITZ * self.accuracy)
-
-
-Rows = Sequence[Row[Setting]]
 
 
 def main(config: Config) -> None:
@@ -114,29 +100,23 @@ def main(config: Config) -> None:
     run_study(study, config)
 
 
-def count_steps(setting: Setting, seed: int) -> Measurement:
+def count_steps(setting: Setting, seed: int) -> dict[str, float]:
     """Descend to the first ρ-second-order point; NaN if the steps do not suffice."""
     generator = torch.Generator().manual_seed(seed)
     objective = saddle_risk(DIMENSION, setting.regularization, generator)
     with torch.no_grad():
         value_gap = float(objective())  # f is positive
     optimizer = _optimizer(setting, objective, value_gap, generator)
-    first = descend_to_second_order(
-        objective,
-        optimizer,
-        accuracy=setting.accuracy,
-        hessian_lipschitz=HESSIAN_LIPSCHITZ,
-        max_steps=setting.steps,
-    )
+    found = descend_to_second_order(objective, optimizer, setting.accuracy, setting.steps)
     curvature_steps = float(len(getattr(optimizer, "curvature_steps", [])))
-    reached = not math.isnan(first.second_order_step)
+    reached = not math.isnan(found.second_order_step)
     return {
-        "first_order_steps": first.first_order_step,
-        "first_order_norm": first.first_order_norm,
-        "steps": first.second_order_step,
-        "gradient_steps": first.second_order_step - curvature_steps,
+        "first_order_steps": found.first_order_step,
+        "first_order_norm": found.first_order_norm,
+        "steps": found.second_order_step,
+        "gradient_steps": found.second_order_step - curvature_steps,
         "curvature_steps": curvature_steps if reached else math.nan,
-        "orthogonal_norm": first.second_order_norm,
+        "orthogonal_norm": found.second_order_norm,
         "value_gap": value_gap,
     }
 
@@ -161,47 +141,41 @@ def _optimizer(
     )
 
 
-@dataclass(frozen=True)
-class FirstStationary:
-    """Steps made before the first stationary points, and ‖W‖_F there; NaN if not reached.
+class FirstStationary(NamedTuple):
+    """Steps made before the first points with ‖∇f‖ ≤ ρ, and also λ_min ≥ −√(Kρ); ‖W‖_F there."""
 
-    Attributes:
-        first_order_step, first_order_norm: at the first point with ‖∇f‖ ≤ ρ.
-        second_order_step, second_order_norm: at the first with λ_min ≥ −√(Kρ) as well (Def. 2.2).
-    """
-
-    first_order_step: float = math.nan
-    first_order_norm: float = math.nan
-    second_order_step: float = math.nan
-    second_order_norm: float = math.nan
+    first_order_step: float
+    first_order_norm: float
+    second_order_step: float
+    second_order_norm: float
 
 
 def descend_to_second_order(
     objective: DerandomizationObjective,
     optimizer: PerturbedGradientDescent | HessianDescent,
-    *,
     accuracy: float,
-    hessian_lipschitz: float,
     max_steps: int,
 ) -> FirstStationary:
     """Descend until a point is ρ-second-order stationary, whether the optimizer detects it or not.
 
-    Ends before that if the optimizer terminates or the steps run out.
-
-    Args:
-        objective: f, exact; changed in place.
-        optimizer: over all trainable parameters of the objective.
-        accuracy: ρ.
-        hessian_lipschitz: K, valid along the path; it makes most eigenvalue computations needless.
-        max_steps: the most steps to make, at least 1.
-
-    Raises:
-        ValueError: ``max_steps`` is below 1.
+    Ends before that, with NaNs, if the optimizer terminates or the steps run out.
     """
-    require_at_least("max_steps", max_steps, 1)
-    is_second_order = _SecondOrderTest(objective, accuracy, hessian_lipschitz)
+    params = [p for p in objective.parameters() if p.requires_grad]
+    allowed = math.sqrt(HESSIAN_LIPSCHITZ * accuracy)
+    last: tuple[Tensor, float] | None = None  # point and λ_min
     first = second = (math.nan, math.nan)
     is_trial_point, num_steps = False, 0
+
+    def is_second_order() -> bool:
+        nonlocal last
+        here = parameters_to_vector(params).detach()
+        if last is not None:
+            there, curvature = last
+            moved = float(torch.linalg.vector_norm(here - there))
+            if curvature + HESSIAN_LIPSCHITZ * moved < -allowed:
+                return False  # K excludes it without another eigenvalue
+        last = here, Hessian(objective, params).smallest_eigenvalue(tolerance=allowed).lower_end
+        return last[1] >= -allowed
 
     def closure() -> Tensor:
         nonlocal first, second, is_trial_point
@@ -223,57 +197,25 @@ def descend_to_second_order(
     return FirstStationary(*first, *second)
 
 
-class _SecondOrderTest:
-    """Whether λ_min ≥ −√(Kρ) at the current point; needs few eigenvalues along a path."""
-
-    def __init__(
-        self, objective: DerandomizationObjective, accuracy: float, hessian_lipschitz: float
-    ) -> None:
-        self._objective, self._hessian_lipschitz = objective, hessian_lipschitz
-        self._allowed = math.sqrt(hessian_lipschitz * accuracy)
-        self._params = [p for p in objective.parameters() if p.requires_grad]
-        self._last: tuple[Tensor, float] | None = None  # point and λ_min
-
-    def __call__(self) -> bool:
-        here = parameters_to_vector(self._params).detach()
-        if self._last is not None:
-            there, curvature = self._last
-            moved = float(torch.linalg.vector_norm(here - there))
-            if curvature + self._hessian_lipschitz * moved < -self._allowed:
-                return False  # K excludes it without another eigenvalue
-        hessian = Hessian(self._objective, self._params)
-        curvature = hessian.smallest_eigenvalue(tolerance=self._allowed).lower_end
-        self._last = here, curvature
-        return curvature >= -self._allowed
-
-
-def _claims(run: Run, rows: Rows) -> None:
+def _claims(run: Run, rows: list[Row[Setting]]) -> None:
     for each in grouped(rows, lambda setting: (setting.regime, setting.method)).values():
         _claim_order(run, each)
     _claim_counts(run, [row for row in rows if row.setting.method == "Hessian descent"])
     _claim_bound(run, rows)
 
 
-def _largest(values: Float[np.ndarray, "accuracies seeds"]) -> float | None:
+def _largest(values: np.ndarray) -> float | None:
     """The largest value that is not NaN; None if all are."""
-    known = values[~np.isnan(values)]
-    return float(known.max()) if len(known) else None
+    return None if np.isnan(values).all() else float(np.nanmax(values))
 
 
-def log_log_slope(
-    accuracies: Sequence[float], counts: Float[np.ndarray, "accuracies seeds"]
-) -> Interval:
-    """s of counts ∝ (1/ρ)^s, by least squares for each seed; NaN where a count is missing."""
-    slopes, _ = np.polyfit(-np.log(accuracies), np.log(counts), 1)
-    return confidence_interval(slopes)
-
-
-def _claim_order(run: Run, rows: Rows) -> None:
+def _claim_order(run: Run, rows: list[Row[Setting]]) -> None:
     """Claim the slope, and that every count is below a line of that slope through the first."""
     setting, exponent = rows[0].setting, EXPONENTS[rows[0].setting.method]
-    accuracies, steps = [row.setting.accuracy for row in rows], measured(rows, "steps")
-    slope = log_log_slope(accuracies, steps)
-    growth = (accuracies[0] / np.array(accuracies)) ** exponent
+    accuracies = np.array([row.setting.accuracy for row in rows])
+    steps = measured(rows, "steps")
+    slope = log_log_slope(1 / accuracies, steps)
+    growth = (accuracies[0] / accuracies) ** exponent
     below = steps <= steps[0] * growth[:, None]  # false for NaN, where the steps did not suffice
     upper_end = slope.mean if math.isnan(slope.high) else slope.high
     run.claim(
@@ -287,7 +229,7 @@ def _claim_order(run: Run, rows: Rows) -> None:
     )
 
 
-def _claim_counts(run: Run, rows: Rows) -> None:
+def _claim_counts(run: Run, rows: list[Row[Setting]]) -> None:
     """Claim Hessian descent's bounds: 2LΔ/ρ² gradient steps and 1.6Δ√(K/ρ³) curvature steps."""
     rho = np.array([[row.setting.accuracy] for row in rows])
     gap = measured(rows, "value_gap")
@@ -297,17 +239,13 @@ def _claim_counts(run: Run, rows: Rows) -> None:
     }
     for kind, bound in bounds.items():
         shares = measured(rows, f"{kind}_steps") / bound
-        run.claim(
-            "T4.2",
-            f"Hessian descent: {kind} steps within their provable number on "
-            f"{(shares <= 1).sum()} of {shares.size} runs; the largest share of it",
-            paper="≤ 1",
-            measured=_largest(shares),
-            holds=bool((shares <= 1).all()),
+        within = f"Hessian descent: {kind} steps within their provable number"
+        claim_on_every_run(
+            run, "T4.2", within, shares <= 1, "the largest share of it", _largest(shares), "≤ 1"
         )
 
 
-def _claim_bound(run: Run, rows: Rows) -> None:
+def _claim_bound(run: Run, rows: list[Row[Setting]]) -> None:
     """Claim ‖W_⊥‖ ≤ ρ/(2λ − √(Kρ)) at the first ρ-SOSP; report it at the first ‖∇f‖ ≤ ρ."""
     settings = [row.setting for row in rows]
     bounds = [lemma_bound(s.accuracy, HESSIAN_LIPSCHITZ, s.regularization) for s in settings]
@@ -316,34 +254,27 @@ def _claim_bound(run: Run, rows: Rows) -> None:
         ("first_order_norm", "the first point with ‖∇f‖ ≤ ρ", "no guarantee"),
     ):
         ratios = measured(rows, quantity) / np.array(bounds, dtype=float)[:, None]
-        run.claim(
-            "T4.2",
-            f"‖W⊥‖ within Theorem 4.1's bound at {where} on {(ratios <= 1).sum()} of "
-            f"{ratios.size} runs; the largest norm/bound",
-            paper=paper,
-            measured=_largest(ratios),
-            holds=bool((ratios <= 1).all()) if paper == "≤ 1" else None,
+        within = f"‖W⊥‖ within Theorem 4.1's bound at {where}"
+        claim_on_every_run(
+            run, "T4.2", within, ratios <= 1, "the largest norm/bound", _largest(ratios), paper
         )
 
 
-def _panel(rows: Rows) -> Panel:
+def _panel(rows: list[Row[Setting]]) -> Panel:
     """Steps over ρ by both methods, for one way of choosing λ, and the theorem's lines."""
-    by_method = grouped(rows, lambda setting: setting.method)
-    accuracies = [row.setting.accuracy for row in by_method["PGD"]]
-    series: dict[str, np.ndarray] = {
-        method: measured(each, "steps") for method, each in by_method.items()
-    }
+    by_method = grouped(rows, lambda setting: str(setting.method))
+    accuracies = np.array([row.setting.accuracy for row in by_method["PGD"]])
+    series = {method: measured(each, "steps") for method, each in by_method.items()}
     highest = REFERENCE_REACH * (_largest(series["PGD"]) or 0)
     lines = {}
     for method, exponent in EXPONENTS.items():
-        growth = (accuracies[0] / np.array(accuracies)) ** exponent
-        steps = np.max(series[method][0]) * growth
+        steps = np.max(series[method][0]) * (accuracies[0] / accuracies) ** exponent
         line = f"{method}: at most ∝ ρ^−{exponent:g}"
         lines[line] = np.where(steps <= highest, steps, np.nan)
     first_order = measured(by_method["PGD"], "first_order_steps")
     return Panel(
         series={**series, "to ‖∇f‖ ≤ ρ alone": first_order},
-        x=accuracies,
+        x=accuracies.tolist(),
         x_label="ρ",
         y_label="steps to the first ρ-SOSP",
         title=rows[0].setting.regime,

@@ -1,10 +1,10 @@
 """Does structure discovery help to generalise? Test risk against the sample size, by λ."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,18 +14,10 @@ from torch import Tensor
 
 from derandomization import GaussHermite, QuasiMonteCarlo, descend
 from derandomization.laboratory.figures import Panel, study_figure
-from derandomization.laboratory.intervals import Interval, confidence_interval
+from derandomization.laboratory.intervals import log_log_slope
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import AtLeast, Between, PositiveInt
-from derandomization.laboratory.study import (
-    Measurement,
-    Row,
-    Study,
-    StudyConfig,
-    grouped,
-    measured,
-    run_study,
-)
+from derandomization.laboratory.study import Row, Study, StudyConfig, grouped, measured, run_study
 from NeuralNetworks.model import Student, Teacher, orthogonal_part
 from NeuralNetworks.risk import Dataset, PopulationRisk
 from NeuralNetworks.studies.training import largest_principal_angle
@@ -58,7 +50,6 @@ class Config(StudyConfig):
     """
 
     output_dir: Path = Path("results/NeuralNetworks/generalization")
-    """Folder for results.json, table.csv and the figure; made if missing."""
     dimension: Annotated[int, AtLeast(2)] = 20
     """Dimension d of the input; the teacher depends on one direction of it."""
     width: PositiveInt = 100
@@ -89,18 +80,8 @@ class Setting:
         return names.get(self.first_layer, f"trained, λ = {self.regularization or 0:g}")
 
 
-Rows = list[Row[Setting]]
-
-
-@dataclass(frozen=True)
-class Refit:
-    """Output weights by ridge regression.
-
-    Attributes:
-        coefficients: a of Φa, one per feature.
-        ridge: μ, relative to the mean eigenvalue of ΦᵀΦ.
-        leave_one_out: the mean squared error on single labels that are left out.
-    """
+class Refit(NamedTuple):
+    """Output weights, the ridge relative to the mean eigenvalue of ΦᵀΦ, and its error (PRESS)."""
 
     coefficients: Float[Tensor, " features"]
     ridge: float
@@ -109,21 +90,11 @@ class Refit:
 
 def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
-    methods: list[tuple[FirstLayer, float | None]] = [
-        *(("trained", value) for value in REGULARIZATIONS),
-        ("random", None),
-        ("oracle", None),
-    ]
+    methods: list[tuple[FirstLayer, float | None]] = [("trained", x) for x in REGULARIZATIONS]
+    methods += [("random", None), ("oracle", None)]
+    options = {name: getattr(config, name) for name in ("dimension", "width", "noise", "steps")}
     settings = [
-        Setting(
-            first_layer=first_layer,
-            regularization=regularization,
-            samples=samples,
-            dimension=config.dimension,
-            width=config.width,
-            noise=config.noise,
-            steps=config.steps,
-        )
+        Setting(first_layer=first_layer, regularization=regularization, samples=samples, **options)
         for first_layer, regularization in methods
         for samples in SAMPLES
     ]
@@ -145,7 +116,7 @@ def main(config: Config) -> None:
     run_study(study, config)
 
 
-def learn_and_refit(setting: Setting, seed: int) -> Measurement:
+def learn_and_refit(setting: Setting, seed: int) -> dict[str, float]:
     """Learn once; risks E(ŷ − h(u·x))² without σ², NaN where the first layer is not trained.
 
     The draws do not depend on how the first layer is obtained: methods are paired, seed by seed.
@@ -239,7 +210,7 @@ def linear_risk(teacher: Teacher) -> float:
     return float(weights @ signal.square() - (weights @ (signal * nodes[:, 0])) ** 2)
 
 
-def _claims(run: Run, rows: Rows) -> None:
+def _claims(run: Run, rows: list[Row[Setting]]) -> None:
     """Report medians over n; all are open questions."""
     by_method = grouped(rows, lambda setting: setting.method)
     unregularized = [row for row in rows if row.setting.regularization == NONE]
@@ -253,20 +224,18 @@ def _claims(run: Run, rows: Rows) -> None:
             if quantity == "risk" or each[0].setting.first_layer == "trained":
                 run.claim(
                     "GEN",
-                    f"{method}: median {what}, n = {', '.join(str(n) for n in SAMPLES)}"
+                    f"{method}: median {what}, n = {', '.join(map(str, SAMPLES))}"
                     + _remark(quantity, each, unregularized),
-                    paper=None,
                     measured=", ".join(f"{row.median(quantity):.2g}" for row in each),
-                    holds=None,
                 )
 
 
-def _remark(quantity: str, rows: Rows, unregularized: Rows) -> str:
+def _remark(quantity: str, rows: list[Row[Setting]], unregularized: list[Row[Setting]]) -> str:
     """How fast a norm falls over the upper half of n, or how often a risk is below λ ≈ 0's."""
     found = measured(rows, quantity)
     if quantity == "relative_orthogonal_norm":
         half = len(SAMPLES) // 2
-        slope = exponent(SAMPLES[half:], found[half:])
+        slope = log_log_slope(SAMPLES[half:], found[half:])
         return f"; as n^s from n = {SAMPLES[half]} on, s = {slope}"
     if rows[0].setting.regularization == NONE:
         return ""
@@ -274,36 +243,22 @@ def _remark(quantity: str, rows: Rows, unregularized: Rows) -> str:
     return f"; below λ = {NONE:g} on {below.sum()} of {found.size} runs"
 
 
-def exponent(samples: Sequence[int], norms: Float[np.ndarray, "samples seeds"]) -> Interval:
-    """s of norm ∝ n^s, by least squares for each seed."""
-    slopes, _ = np.polyfit(np.log(samples), np.log(norms), 1)
-    return confidence_interval(slopes)
-
-
-def _figure(rows: Rows, linear: float) -> Figure:
+def _figure(rows: list[Row[Setting]], linear: float) -> Figure:
     """The risks with and without refit over n, and the remaining W_⊥."""
     trained = [row for row in rows if row.setting.first_layer == "trained"]
     start = trained[0].median("relative_orthogonal_norm")
     line = {"least risk of a linear function": np.full(len(SAMPLES), linear)}
     rate = {"‖W⊥‖/‖W‖ ∝ n^−1/2": start * np.sqrt(SAMPLES[0] / np.array(SAMPLES))}
 
-    def panel(
-        chosen: Rows, quantity: str, y_label: str, title: str, references: dict[str, np.ndarray]
-    ) -> Panel:
+    def series(chosen: list[Row[Setting]], quantity: str) -> dict[str, np.ndarray]:
         groups = grouped(chosen, lambda setting: setting.method)
-        return Panel(
-            series={method: measured(each, quantity) for method, each in groups.items()},
-            x=SAMPLES,
-            x_label="sample size n",
-            y_label=y_label,
-            title=title,
-            log_x=True,
-            references=references,
-        )
+        return {method: measured(each, quantity) for method, each in groups.items()}
 
-    risk = "test risk E(ŷ − h(u·x))²"
+    panel = partial(Panel, x=SAMPLES, x_label="sample size n", log_x=True)
+    risk = partial(panel, y_label="test risk E(ŷ − h(u·x))²", references=line)
+    norms = series(trained, "relative_orthogonal_norm")
     return study_figure(
-        panel(rows, "risk", risk, "Output layer refitted by ridge regression", line),
-        panel(trained, "risk_as_trained", risk, "The student as trained", line),
-        panel(trained, "relative_orthogonal_norm", "‖W⊥‖ / ‖W‖", "Irrelevant weights", rate),
+        risk(series(rows, "risk"), title="Output layer refitted by ridge regression"),
+        risk(series(trained, "risk_as_trained"), title="The student as trained"),
+        panel(norms, y_label="‖W⊥‖ / ‖W‖", title="Irrelevant weights", references=rate),
     )

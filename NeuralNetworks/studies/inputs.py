@@ -1,7 +1,6 @@
 """Do inputs have to be Gaussian? Comparison with uniform, Rademacher, Laplace and Student-t."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,15 +18,7 @@ from derandomization.certificate import Hessian
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import Between, PositiveInt
-from derandomization.laboratory.study import (
-    Measurement,
-    Row,
-    Study,
-    StudyConfig,
-    grouped,
-    measured,
-    run_study,
-)
+from derandomization.laboratory.study import Row, Study, StudyConfig, grouped, measured, run_study
 from NeuralNetworks.expectations import FixedPoints
 from NeuralNetworks.model import Student, Teacher, complete_basis, orthogonal_part
 from NeuralNetworks.risk import Population, PopulationRisk
@@ -61,7 +52,6 @@ class Config(StudyConfig):
     """
 
     output_dir: Path = Path("results/NeuralNetworks/inputs")
-    """Folder for results.json, table.csv and the figure; made if missing."""
     width: PositiveInt = 40
     """Hidden units h."""
     steps: PositiveInt = 600
@@ -83,17 +73,8 @@ class Setting:
     nodes: int
 
 
-Rows = list[Row[Setting]]
-
-
 class ProductRule(FixedPoints):
-    """E over two independent coordinates of mean 0 and variance 1, by the same rule on each.
-
-    Args:
-        inputs: the distribution of the coordinates.
-        num_nodes: on each axis; see ``axis``.
-        basis: orthonormal rows, the directions of the axes; the standard ones by default.
-    """
+    """E over independent coordinates of mean 0 and variance 1 along the two rows of ``basis``."""
 
     def __init__(
         self, inputs: Inputs, num_nodes: int, basis: Float[Tensor, "2 2"] | None = None
@@ -158,7 +139,7 @@ def main(config: Config) -> None:
     run_study(study, config)
 
 
-def train_on_inputs(setting: Setting, seed: int) -> Measurement:
+def train_on_inputs(setting: Setting, seed: int) -> dict[str, float]:
     """Train once; a ratio to a bound above 1 means it is broken, NaN that there is no bound."""
     generator = torch.Generator().manual_seed(seed)
     turn = math.radians(setting.angle)
@@ -188,7 +169,7 @@ def train_on_inputs(setting: Setting, seed: int) -> Measurement:
     }
 
 
-def _rule(setting: Setting, teacher: Teacher, factors: Mapping[Inputs, int]) -> ProductRule:
+def _rule(setting: Setting, teacher: Teacher, factors: dict[Inputs, int]) -> ProductRule:
     """The rule of the inputs; for Gaussians along u, which keeps W_⊥ = 0 stationary."""
     basis = complete_basis(teacher.directions) if setting.inputs == "gaussian" else None
     return ProductRule(setting.inputs, setting.nodes * factors.get(setting.inputs, 1), basis)
@@ -219,13 +200,13 @@ def tilt(population: Population) -> float:
     return float(orthogonal_part(correlation, population.directions).norm() / correlation.norm())
 
 
-def _claims(run: Run, rows: Rows) -> None:
+def _claims(run: Run, rows: list[Row[Setting]]) -> None:
+    """Report the measurements for each distribution; all are open questions."""
     for inputs, each in grouped(rows, lambda setting: setting.inputs).items():
         _report(run, inputs, each)
 
 
-def _report(run: Run, inputs: Inputs, rows: Rows) -> None:
-    """Report the measurements for one distribution; all are open questions."""
+def _report(run: Run, inputs: Inputs, rows: list[Row[Setting]]) -> None:
     for where, chosen in (
         ("0°", [row for row in rows if row.setting.angle == 0]),
         ("45°", [row for row in rows if row.setting.angle == 45]),
@@ -241,28 +222,24 @@ def _report(run: Run, inputs: Inputs, rows: Rows) -> None:
             f"{(found <= COLLAPSED).sum()} of {len(found)} runs; Lemma 3.1's bound broken on "
             f"{(bound > 1).sum()} of {(~np.isnan(bound)).sum()}, its sharp form on "
             f"{(sharp > 1).sum()} of {(~np.isnan(sharp)).sum()}; ‖W⊥‖/‖W‖",
-            paper=None,
             measured=f"{found.min():.2g} to {found.max():.2g}",
-            holds=None,
         )
     strong = max(chosen, key=lambda row: row.setting.regularization)
     run.claim(
         "NG",
         f"{strong.name}: is W of rank one, and along E(xy)? the largest σ₂/σ₁, median ‖W⊥‖/‖W‖, "
         "sin∠(u, E(xy))",
-        paper=None,
         measured=f"{strong.measured['singular_ratio'].max():.2g}, "
         f"{strong.median('relative_orthogonal_norm'):.3g}, {strong.median('tilt'):.3g}",
-        holds=None,
     )
 
 
-def _figure(rows: Rows) -> Figure:
+def _figure(rows: list[Row[Setting]]) -> Figure:
     """Remaining W_⊥ over the angle and over λ, and Stein's defect over the angle."""
     by_angle = [row for row in rows if row.setting.regularization == MAIN_REGULARIZATION]
     by_regularization = [row for row in rows if row.setting.angle == MAIN_ANGLE]
 
-    def series(chosen: Rows, quantity: str) -> dict[str, np.ndarray]:
+    def series(chosen: list[Row[Setting]], quantity: str) -> dict[str, np.ndarray]:
         groups = grouped(chosen, lambda setting: setting.inputs)
         return {inputs: measured(each, quantity) for inputs, each in groups.items()}
 

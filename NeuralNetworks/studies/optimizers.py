@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,14 +18,7 @@ from derandomization import HessianDescent, MonteCarlo, PerturbedGradientDescent
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import PositiveFloat, PositiveInt
-from derandomization.laboratory.study import (
-    Measurement,
-    Row,
-    Study,
-    StudyConfig,
-    measured,
-    run_study,
-)
+from derandomization.laboratory.study import Row, Study, StudyConfig, measured, run_study
 from NeuralNetworks.expectations import quadrature
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Population, PopulationRisk
@@ -66,7 +58,6 @@ class Config(StudyConfig):
     """
 
     output_dir: Path = Path("results/NeuralNetworks/optimizers")
-    """Folder for results.json, table.csv and the figure; made if missing."""
     width: PositiveInt = 200
     """Hidden units h."""
     regularization: PositiveFloat = 1e-4
@@ -85,9 +76,6 @@ class Setting:
     steps: int
 
 
-Rows = Sequence[Row[Setting]]
-
-
 def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
     study = Study(
@@ -98,8 +86,8 @@ def main(config: Config) -> None:
         },
         measure=count_steps_to_collapse,
         columns={
-            **{_steps_to(level): f"steps to {level:g}" for level in LEVELS},
-            _seconds_to(LEVELS[-1]): f"CPU s to {LEVELS[-1]:g}",
+            **{f"steps_to_{level:g}": f"steps to {level:g}" for level in LEVELS},
+            f"cpu_seconds_to_{LEVELS[-1]:g}": f"CPU s to {LEVELS[-1]:g}",
             "escapes": "noise or curvature steps before",
             "relative_orthogonal_norm": "‖W⊥‖/‖W‖ at the end",
         },
@@ -109,7 +97,7 @@ def main(config: Config) -> None:
     run_study(study, config)
 
 
-def count_steps_to_collapse(setting: Setting, seed: int) -> Measurement:
+def count_steps_to_collapse(setting: Setting, seed: int) -> dict[str, float]:
     """Descend once: the step from which on each level is kept (NaN if it is not), and the end."""
     generator = torch.Generator().manual_seed(seed)
     teacher = Teacher(2)
@@ -139,8 +127,8 @@ def count_steps_to_collapse(setting: Setting, seed: int) -> Measurement:
     with torch.no_grad():
         risk = float(exact.risk())
     return {
-        **{_steps_to(level): step for level, step in kept.items()},
-        **{_seconds_to(level): _elapsed(clock, step) for level, step in kept.items()},
+        **{f"steps_to_{level:g}": step for level, step in kept.items()},
+        **{f"cpu_seconds_to_{level:g}": _elapsed(clock, step) for level, step in kept.items()},
         "escapes": sum(step < last for step in escapes),
         "smallest_relative_norm": float(relative.min()),
         "relative_orthogonal_norm": float(relative[-1]),
@@ -190,15 +178,7 @@ def _elapsed(clock: Float[np.ndarray, " records"], step: float) -> float:
     return math.nan if math.isnan(step) else float(clock[int(step)] - clock[0])
 
 
-def _steps_to(level: float) -> str:
-    return f"steps_to_{level:g}"
-
-
-def _seconds_to(level: float) -> str:
-    return f"cpu_seconds_to_{level:g}"
-
-
-def _claims(run: Run, rows: Rows) -> None:
+def _claims(run: Run, rows: list[Row[Setting]]) -> None:
     for row in rows:
         _claim_collapse_for_good(run, row)
     escapes = [row.measured["escapes"].max() for row in rows if row.name in PAPER_METHODS]
@@ -206,16 +186,14 @@ def _claims(run: Run, rows: Rows) -> None:
         "OPT",
         f"PGD, Hessian descent: most perturbations or curvature steps before {LEVELS[-1]:g}; at 0 "
         "they are gradient descent up to there",
-        paper=None,
         measured=float(max(escapes)),
-        holds=None,
     )
 
 
 def _claim_collapse_for_good(run: Run, row: Row[Setting]) -> None:
     """Claim the collapse with the paper's methods, and report it for the others."""
     level, method = LEVELS[-1], row.setting.method
-    kept = ~np.isnan(row.measured[_steps_to(level)])
+    kept = ~np.isnan(row.measured[f"steps_to_{level:g}"])
     touched = (row.measured["smallest_relative_norm"] <= level) & ~kept
     promised = method in PAPER_METHODS
     run.claim(
@@ -230,21 +208,18 @@ def _claim_collapse_for_good(run: Run, row: Row[Setting]) -> None:
     )
 
 
-def _figure(rows: Rows) -> Figure:
-    def steps_to(level: float) -> np.ndarray:
-        """Infinite if the level is not reached: then it is above the panel, and so is a median."""
-        return np.nan_to_num(measured(rows, _steps_to(level)), nan=np.inf)
-
-    over_optimizers = partial(Panel, x=[row.name for row in rows], x_label="optimizer")
+def _figure(rows: list[Row[Setting]]) -> Figure:
+    # Infinite if the level is not reached: then it is above the panel, and so is a median.
+    steps = {
+        f"to ‖W⊥‖/‖W‖ ≤ {x:g} for good": np.nan_to_num(
+            measured(rows, f"steps_to_{x:g}"), nan=np.inf
+        )
+        for x in LEVELS
+    }
+    left = {"‖W⊥‖/‖W‖ at the end": measured(rows, "relative_orthogonal_norm")}
+    title = f"What is left after at most {rows[0].setting.steps} steps"
+    panel = partial(Panel, x=[row.name for row in rows], x_label="optimizer")
     return study_figure(
-        over_optimizers(
-            series={f"to ‖W⊥‖/‖W‖ ≤ {level:g} for good": steps_to(level) for level in LEVELS},
-            y_label="steps",
-            title="Steps until W⊥ is small",
-        ),
-        over_optimizers(
-            series={"‖W⊥‖/‖W‖ at the end": measured(rows, "relative_orthogonal_norm")},
-            y_label="‖W⊥‖/‖W‖",
-            title=f"What is left after at most {rows[0].setting.steps} steps",
-        ),
+        panel(steps, y_label="steps", title="Steps until W⊥ is small"),
+        panel(left, y_label="‖W⊥‖/‖W‖", title=title),
     )

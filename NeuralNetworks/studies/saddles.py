@@ -1,7 +1,6 @@
 """Is second-order stationarity needed? Gradient descent stays at a strict saddle, W_⊥ ≠ 0."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -10,7 +9,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from torch import Tensor
 from torch.optim import SGD, Optimizer
 
 from derandomization import History, PerturbedGradientDescent, certify, descend
@@ -18,7 +16,6 @@ from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import PositiveInt
 from derandomization.laboratory.study import (
-    Measurement,
     Row,
     StudyConfig,
     grouped,
@@ -31,6 +28,7 @@ from NeuralNetworks.activations import Quadratic
 from NeuralNetworks.expectations import quadrature
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Population, PopulationRisk
+from NeuralNetworks.studies.training import claim_on_every_run
 
 Method = Literal["gradient descent", "PGD"]
 DIMENSIONS = (2, 3)
@@ -62,7 +60,6 @@ class Config(StudyConfig):
     """
 
     output_dir: Path = Path("results/NeuralNetworks/saddles")
-    """Folder for results.json, table.csv and the figure; made if missing."""
     steps: PositiveInt = 800
     """Steps of gradient descent. Rounding errors grow by 1 + 2λη per step as any noise does: at
     λ = 0.1 they leave the saddle within a few thousand steps."""
@@ -90,19 +87,10 @@ def main(config: Config) -> None:
         for dimension in DIMENSIONS
         for value in REGULARIZATIONS
     }
+    headings = {"orthogonal_norm": "‖W⊥‖", "bias_norm": "‖b‖", "value": "f"}
+    headings |= {"gradient_norm": "‖∇f‖", "min_curvature": "λ_min", "steps": "steps"}
     rows = measure_rows(run, config, descend_and_certify, settings)
-    tabulate(
-        run,
-        rows,
-        {
-            "orthogonal_norm": "‖W⊥‖",
-            "bias_norm": "‖b‖",
-            "value": "f",
-            "gradient_norm": "‖∇f‖",
-            "min_curvature": "λ_min",
-            "steps": "steps",
-        },
-    )
+    tabulate(run, rows, headings)
     by_method = grouped(rows, lambda setting: setting.method)
     _claim(run, by_method["gradient descent"], by_method["PGD"])
     run.figure("saddles", _figure(rows, _trajectories(run, config)))
@@ -117,7 +105,7 @@ def saddle_risk(
     With h > d units the curvature at the saddle is of order one in some direction of b, and
     rounding errors grow so fast that gradient descent leaves it within hundreds of steps.
     """
-    teacher = Teacher(dimension, link=_parabola)
+    teacher = Teacher(dimension, link=lambda indices: indices[:, 0].square() + CONSTANT)
     student = Student(dimension, dimension, generator, activation=Quadratic())
     with torch.no_grad():
         student.output.fill_(1)
@@ -126,11 +114,7 @@ def saddle_risk(
     return PopulationRisk(student, Population(teacher, quadrature(teacher, NODES)), regularization)
 
 
-def _parabola(indices: Float[Tensor, "points 1"]) -> Float[Tensor, " points"]:
-    return indices[:, 0].square() + CONSTANT
-
-
-def descend_and_certify(setting: Setting, seed: int) -> Measurement:
+def descend_and_certify(setting: Setting, seed: int) -> dict[str, float]:
     """Descend from the seed's start and certify the end."""
     objective, history = _descend(setting, seed)
     certificate = certify(objective)
@@ -149,47 +133,41 @@ def descend_and_certify(setting: Setting, seed: int) -> Measurement:
 def _descend(setting: Setting, seed: int) -> tuple[PopulationRisk, History]:
     generator = torch.Generator().manual_seed(seed)
     objective = saddle_risk(setting.dimension, setting.regularization, generator)
-    optimizer = _optimizer(setting, objective, generator)
+    params = [objective.student.weight, objective.student.bias]
+    rate = STEP_PER_UNIT * setting.dimension
+    optimizer: Optimizer = SGD(params, lr=rate)
+    if setting.method == "PGD":
+        growth = 2 * setting.regularization * rate / (1 - MOMENTUM)  # per step, out of the saddle
+        optimizer = PerturbedGradientDescent(
+            params,
+            lr=rate,
+            momentum=MOMENTUM,
+            nesterov=True,
+            restart=True,
+            gradient_threshold=FIRST_ORDER,
+            perturbation_radius=PERTURBATION_RADIUS,
+            perturbation_interval=math.ceil(ESCAPE_TIME / growth),
+            decrease_threshold=DECREASE_THRESHOLD,
+            generator=generator,
+        )
     return objective, descend(objective, optimizer, max_steps=setting.steps)
 
 
-def _optimizer(
-    setting: Setting, objective: PopulationRisk, generator: torch.Generator
-) -> Optimizer:
-    params = [objective.student.weight, objective.student.bias]
-    rate = STEP_PER_UNIT * setting.dimension
-    if setting.method == "gradient descent":
-        return SGD(params, lr=rate)
-    growth = 2 * setting.regularization * rate / (1 - MOMENTUM)  # per step, in the escape direction
-    return PerturbedGradientDescent(
-        params,
-        lr=rate,
-        momentum=MOMENTUM,
-        nesterov=True,
-        restart=True,
-        gradient_threshold=FIRST_ORDER,
-        perturbation_radius=PERTURBATION_RADIUS,
-        perturbation_interval=math.ceil(ESCAPE_TIME / growth),
-        decrease_threshold=DECREASE_THRESHOLD,
-        generator=generator,
-    )
-
-
-def _claim(run: Run, stayed: Sequence[Row[Setting]], left: Sequence[Row[Setting]]) -> None:
+def _claim(run: Run, stayed: list[Row[Setting]], left: list[Row[Setting]]) -> None:
     """Claim that gradient descent stays at the saddle and PGD leaves it, setting by setting."""
     norms, curvatures = measured(stayed, "orthogonal_norm"), measured(stayed, "min_curvature")
     first_order = measured(stayed, "gradient_norm") <= FIRST_ORDER
-    at_saddle = first_order & (curvatures < 0) & (norms >= STAYED)
-    run.claim(
+    claim_on_every_run(
+        run,
         "FOSP",
         f"gradient descent is at ‖∇f‖ ≤ {FIRST_ORDER:g}, λ_min < 0 and ‖W⊥‖ ≥ {STAYED:g} after "
-        f"{stayed[0].setting.steps} steps on {at_saddle.sum()} of {norms.size} runs; smallest ‖W⊥‖",
-        paper="W⊥ ≠ 0",
-        measured=float(norms.min()),
-        holds=bool(at_saddle.all()),
+        f"{stayed[0].setting.steps} steps",
+        first_order & (curvatures < 0) & (norms >= STAYED),
+        "smallest ‖W⊥‖",
+        float(norms.min()),
+        "W⊥ ≠ 0",
     )
-    doubled = np.array([[2 * row.setting.regularization] for row in stayed])
-    errors = np.abs(curvatures / doubled + 1)
+    errors = np.abs(curvatures / [[2 * row.setting.regularization] for row in stayed] + 1)
     run.claim(
         "FOSP",
         "Stein's identity at that saddle: λ_min = −2λ; largest |λ_min + 2λ|/2λ",
@@ -199,22 +177,11 @@ def _claim(run: Run, stayed: Sequence[Row[Setting]], left: Sequence[Row[Setting]
     )
     ends = measured(left, "orthogonal_norm")
     collapsed = (ends <= COLLAPSED) & (measured(left, "terminated") == 1)
-    run.claim(
-        "FOSP",
-        f"PGD from the same start ends by its own rule with ‖W⊥‖ ≤ {COLLAPSED:g} on "
-        f"{collapsed.sum()} of {ends.size} runs; the largest",
-        paper=0.0,
-        measured=float(ends.max()),
-        holds=bool(collapsed.all()),
-    )
+    vanished = f"PGD from the same start ends by its own rule with ‖W⊥‖ ≤ {COLLAPSED:g}"
+    claim_on_every_run(run, "FOSP", vanished, collapsed, "the largest", float(ends.max()), 0.0)
     gains = measured(stayed, "value") - measured(left, "value")
-    run.claim(
-        "FOSP",
-        f"f where PGD ends is lower on {(gains > 0).sum()} of {gains.size} runs; by at least",
-        paper="> 0",
-        measured=float(gains.min()),
-        holds=bool((gains > 0).all()),
-    )
+    lower = "f where PGD ends is lower"
+    claim_on_every_run(run, "FOSP", lower, gains > 0, "by at least", float(gains.min()), "> 0")
 
 
 def _trajectories(run: Run, config: Config) -> dict[str, Float[np.ndarray, "steps seeds"]]:
@@ -231,15 +198,11 @@ def _trajectories(run: Run, config: Config) -> dict[str, Float[np.ndarray, "step
     return found
 
 
-def _figure(rows: Sequence[Row[Setting]], trajectories: dict[str, np.ndarray]) -> Figure:
+def _figure(rows: list[Row[Setting]], trajectories: dict[str, np.ndarray]) -> Figure:
     dimension, regularization = SHOWN
-    groups = grouped(rows, lambda setting: (setting.dimension, setting.method))
     # Sorted by dimension first, so that a method has the same colour in both panels.
-    ends = {
-        f"{method}, d = {d}": measured(groups[d, method], "orthogonal_norm")
-        for d in DIMENSIONS
-        for method in get_args(Method)
-    }
+    by_dimension = sorted(rows, key=lambda row: row.setting.dimension)
+    ends = grouped(by_dimension, lambda each: f"{each.method}, d = {each.dimension}")
     return study_figure(
         Panel(
             series={f"{method}, d = {dimension}": norm for method, norm in trajectories.items()},
@@ -249,7 +212,7 @@ def _figure(rows: Sequence[Row[Setting]], trajectories: dict[str, np.ndarray]) -
             title=f"On the way, λ = {regularization:g}",
         ),
         Panel(
-            series=ends,
+            series={name: measured(each, "orthogonal_norm") for name, each in ends.items()},
             x=REGULARIZATIONS,
             x_label="regularization λ",
             y_label="‖W⊥‖ at the end",

@@ -1,41 +1,32 @@
 """Large λ with frozen biases, as in earlier work, compared with tiny λ with trained biases."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from matplotlib.figure import Figure
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
-from derandomization import History, MonteCarlo, descend
+from derandomization import Expectation, History, MonteCarlo, descend
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import AtLeast, PositiveInt
-from derandomization.laboratory.study import (
-    Measurement,
-    Row,
-    Study,
-    StudyConfig,
-    grouped,
-    measured,
-    run_study,
-)
-from NeuralNetworks.activations import SmoothReLU
+from derandomization.laboratory.study import Row, Study, StudyConfig, grouped, measured, run_study
 from NeuralNetworks.expectations import quadrature
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Population, PopulationRisk
 from NeuralNetworks.studies.training import HEADINGS, NODES, claim_collapse
-from NeuralNetworks.train import train
+from NeuralNetworks.train import EXACT, descent_optimizer
 
 DIMENSION = 2
 REGULARIZATIONS = (5e-5, 5e-4, 5e-3, 5e-2)
 COLLAPSED = 1e-6
-SHARPNESS = 2.0
+SHARPNESS = 2.0  # ι of the default activation
 # Where W_⊥ stays it is O(1) and needs more nodes across: 12 give it to 1%, 4 only to 50%.
 NODES_IF_FROZEN, NODES_MEASURED = (24, 12), (48, 24)
 
@@ -63,7 +54,6 @@ class Config(StudyConfig):
     """
 
     output_dir: Path = Path("results/NeuralNetworks/strong-regularization")
-    """Folder for results.json, table.csv and the figure; made if missing."""
     width: PositiveInt = 100
     """Hidden units h."""
     sgd_steps: Annotated[int, AtLeast(32)] = 1500
@@ -83,9 +73,6 @@ class Setting:
     width: int
     steps: int
     batch_size: int
-
-
-Rows = Sequence[Row[Setting]]
 
 
 def main(config: Config) -> None:
@@ -108,7 +95,7 @@ def main(config: Config) -> None:
     run_study(study, config)
 
 
-def train_and_split(setting: Setting, seed: int) -> Measurement:
+def train_and_split(setting: Setting, seed: int) -> dict[str, float]:
     """Train once; the norms of W_∥ and W_⊥, the exact risk and the gradient at the end."""
     generator = torch.Generator().manual_seed(seed)
     teacher = Teacher(DIMENSION)
@@ -116,17 +103,7 @@ def train_and_split(setting: Setting, seed: int) -> Measurement:
     finest = Population(teacher, quadrature(teacher, NODES_MEASURED))
     exact = PopulationRisk(student, finest, setting.regularization)
     threshold = convexity_threshold(exact)
-    if setting.method == OURS:
-        history = train(
-            student,
-            teacher,
-            regularization=setting.regularization,
-            generator=generator,
-            nodes=NODES,
-            max_steps=setting.steps,
-        ).history
-    else:
-        history = _train_frozen(student, teacher, setting, generator)
+    history = _descend(student, teacher, setting, generator)
     with torch.no_grad():
         risk, total = float(exact.risk()), float(student.weight.norm())
     left = exact.weight_norm()
@@ -167,34 +144,33 @@ def decay_slope(norms: Float[np.ndarray, " records"]) -> float:
 
 def _student(setting: Setting, generator: torch.Generator) -> Student:
     """Ours as in figure 3; theirs with biases N(0, 1), because frozen ones near 0 are useless."""
-    frozen = ("output",) if setting.method == OURS else ("output", "bias")
-    student = Student(
-        DIMENSION, setting.width, generator, activation=SmoothReLU(SHARPNESS), frozen=frozen
-    )
-    if setting.method != OURS:
-        with torch.no_grad():
-            student.bias.normal_(generator=generator)
+    if setting.method == OURS:
+        return Student(DIMENSION, setting.width, generator)
+    student = Student(DIMENSION, setting.width, generator, frozen=("output", "bias"))
+    with torch.no_grad():
+        student.bias.normal_(generator=generator)
     return student
 
 
-def _train_frozen(
+def _descend(
     student: Student, teacher: Teacher, setting: Setting, generator: torch.Generator
 ) -> History:
-    """Their SGD, or Nesterov's method on the exact risk without perturbations."""
-    noisy, regularization = setting.method == THEIRS, setting.regularization
-    if noisy:
-        examples = Population(teacher, MonteCarlo(DIMENSION, setting.batch_size, generator))
-    else:
-        examples = Population(teacher, quadrature(teacher, NODES_IF_FROZEN))
-    objective = PopulationRisk(student, examples, regularization)
-    rate = min(RATE_PER_UNIT * setting.width, MAX_DECAY / regularization)
-    optimizer = torch.optim.SGD(
-        [student.weight], lr=rate, momentum=0.0 if noisy else MOMENTUM, nesterov=not noisy
-    )
-    if noisy:
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: 1 / (1 + 2 * regularization * rate * step / DECAY)
-        )
+    """Our PGD; their SGD, or Nesterov's method on the exact risk without perturbations."""
+    expectations: dict[Method, Expectation] = {
+        OURS: quadrature(teacher, NODES),
+        THEIRS: MonteCarlo(DIMENSION, setting.batch_size, generator),
+        NOISELESS: quadrature(teacher, NODES_IF_FROZEN),
+    }
+    examples = Population(teacher, expectations[setting.method])
+    objective = PopulationRisk(student, examples, setting.regularization)
+    rate = min(RATE_PER_UNIT * setting.width, MAX_DECAY / setting.regularization)
+    optimizer: Optimizer = SGD([student.weight], lr=rate, momentum=MOMENTUM, nesterov=True)
+    if setting.method == OURS:
+        optimizer = descent_optimizer(objective, EXACT, generator)
+    if setting.method == THEIRS:
+        optimizer = SGD([student.weight], lr=rate)
+        slowing = 2 * setting.regularization * rate / DECAY
+        schedule = LambdaLR(optimizer, lambda step: 1 / (1 + slowing * step))
         optimizer.register_step_post_hook(lambda *_: schedule.step())
     return descend(objective, optimizer, max_steps=setting.steps)
 
@@ -206,7 +182,7 @@ def _steps(config: Config, method: Method, regularization: float) -> int:
     return min(config.exact_steps, max(300, math.ceil(0.3 / regularization)))
 
 
-def _claims(run: Run, all_rows: Rows) -> None:
+def _claims(run: Run, all_rows: list[Row[Setting]]) -> None:
     """Claim that ours collapses at every λ, and theirs past λ* at its proven rate; report costs."""
     rows = grouped(all_rows, lambda setting: setting.method)
     claim_collapse(run, rows[OURS], "OPT", COLLAPSED)
@@ -217,7 +193,6 @@ def _claims(run: Run, all_rows: Rows) -> None:
         f"{stays.measured['gradient_norm'].max():.1g}",
         paper="no guarantee",
         measured=stays.median("relative_orthogonal_norm"),
-        holds=None,
     )
     _claim_threshold(run, rows[NOISELESS])
     for row in rows[THEIRS]:
@@ -230,12 +205,12 @@ def _claims(run: Run, all_rows: Rows) -> None:
             break
 
 
-def _past(row: Row[Setting]) -> Bool[np.ndarray, " seeds"]:
+def _past(row: Row[Setting]) -> np.ndarray:
     """Which runs have a λ past their own λ*."""
     return row.measured["convexity_threshold"] < row.setting.regularization
 
 
-def _claim_threshold(run: Run, rows: Rows) -> None:
+def _claim_threshold(run: Run, rows: list[Row[Setting]]) -> None:
     """Claim that W_⊥ vanishes past λ* without noise."""
     left = np.concatenate([row.measured["relative_orthogonal_norm"][_past(row)] for row in rows])
     thresholds = rows[0].measured["convexity_threshold"]
@@ -270,37 +245,27 @@ def _claim_cost(run: Run, *rows: Row[Setting]) -> None:
         run.claim(
             "OPT",
             f"where W⊥ first goes, median {symbol}: {'; '.join(row.name for row in rows)}",
-            paper=None,
             measured="; ".join(f"{row.median(quantity):.3g}" for row in rows),
-            holds=None,
         )
 
 
-def _figure(rows: Rows) -> Figure:
+def _figure(rows: list[Row[Setting]]) -> Figure:
     """Norms and risk over λ, one colour per method."""
     groups = grouped(rows, lambda setting: setting.method)
     threshold = groups[THEIRS][0].median("convexity_threshold")
-    over_regularization = partial(
-        Panel,
-        x=REGULARIZATIONS,
-        x_label=f"regularization λ (median λ* = {threshold:.2g})",
-        log_x=True,
-    )
-    return study_figure(
-        *(
-            over_regularization(
-                series={method: measured(each, quantity) for method, each in groups.items()},
-                y_label=y_label,
-                title=title,
-            )
-            for quantity, y_label, title in (
-                (
-                    "relative_orthogonal_norm",
-                    "‖W⊥‖ / ‖W‖",
-                    "What is left of the irrelevant weights",
-                ),
-                ("parallel_norm", "‖W∥‖", "What is left of the relevant ones"),
-                ("risk", "risk", "What it costs"),
-            )
+
+    def panel(quantity: str, y_label: str, title: str) -> Panel:
+        return Panel(
+            series={method: measured(each, quantity) for method, each in groups.items()},
+            x=REGULARIZATIONS,
+            x_label=f"regularization λ (median λ* = {threshold:.2g})",
+            y_label=y_label,
+            title=title,
+            log_x=True,
         )
+
+    return study_figure(
+        panel("relative_orthogonal_norm", "‖W⊥‖ / ‖W‖", "What is left of the irrelevant weights"),
+        panel("parallel_norm", "‖W∥‖", "What is left of the relevant ones"),
+        panel("risk", "risk", "What it costs"),
     )

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from derandomization.laboratory.run import Run
-from derandomization.laboratory.study import Measurement, Row, claim_lemma
+from derandomization.laboratory.study import Row, claim_lemma, measured
 from NeuralNetworks.activations import ACTIVATIONS, ActivationName
 from NeuralNetworks.losses import LossName
 from NeuralNetworks.model import Student, Teacher, orthogonal_part
@@ -61,7 +62,7 @@ class Setting:
     max_steps: int = 1000
 
 
-def train_and_certify(setting: Setting, seed: int) -> Measurement:
+def train_and_certify(setting: Setting, seed: int) -> dict[str, float]:
     """Train once and certify the end; NaN where there is no certificate or no bound."""
     generator = torch.Generator().manual_seed(seed)
     teacher = Teacher(setting.dimension, setting.indices, noise=setting.noise)
@@ -114,20 +115,41 @@ def largest_principal_angle(learned: Tensor, directions: Tensor) -> float:
     return math.asin(min(1.0, sine))
 
 
+def claim_on_every_run(
+    run: Run,
+    id: str,
+    statement: str,
+    met: np.ndarray,
+    what: str,
+    measured: float | None,
+    paper: float | str,
+) -> None:
+    """Claim that ``met`` is true everywhere, or report it if there is no guarantee.
+
+    ``what`` says which number is ``measured``.
+    """
+    run.claim(
+        id,
+        f"{statement} on {met.sum()} of {met.size} runs; {what}",
+        paper=paper,
+        measured=measured,
+        holds=None if paper == "no guarantee" else bool(met.all()),
+    )
+
+
 def claim_collapse(
     run: Run, rows: Sequence[Row[Any]], id: str, tolerance: float = COLLAPSED
 ) -> None:
     """Claim ‖W_⊥‖/‖W‖ ≤ tolerance in every run; rows where it fails are named."""
-    norms = {row.name: row.measured["relative_orthogonal_norm"] for row in rows}
-    total = sum(len(values) for values in norms.values())
-    failed = [name for name, values in norms.items() if not (values <= tolerance).all()]
-    met = sum(int((values <= tolerance).sum()) for values in norms.values())
-    statement = f"‖W⊥‖/‖W‖ ≤ {tolerance:g} on every run: {met} of {total}"
+    norms = measured(rows, "relative_orthogonal_norm")
+    met = norms <= tolerance
+    failed = [row.name for row, each in zip(rows, met, strict=True) if not each.all()]
     run.claim(
         id,
-        statement + (f"; not at {', '.join(failed)}" if failed else ""),
+        f"‖W⊥‖/‖W‖ ≤ {tolerance:g} on every run: {met.sum()} of {met.size}"
+        + (f"; not at {', '.join(failed)}" if failed else ""),
         paper=0.0,
-        measured=float(max(values.max() for values in norms.values())),
+        measured=float(norms.max()),
         holds=not failed,
     )
 

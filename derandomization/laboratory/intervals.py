@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.stats
+from jaxtyping import Float
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,11 @@ def confidence_interval(values: Sequence[float] | np.ndarray) -> Interval:
     error = float(known.std(ddof=1)) / len(known) ** 0.5
     reach = float(scipy.stats.t.ppf(0.975, len(known) - 1)) * error
     return Interval(mean, mean - reach, mean + reach)
+
+
+def log_log_slope(
+    x: Sequence[float] | np.ndarray, y: Float[np.ndarray, "positions seeds"]
+) -> Interval:
+    """s of y ∝ x^s, by least squares for each seed; seeds with a NaN are left out."""
+    slopes, _ = np.polyfit(np.log(x), np.log(y), 1)
+    return confidence_interval(slopes)

@@ -125,11 +125,11 @@ class Run:
         id: str,
         statement: str,
         *,
-        paper: float | str | None,
+        paper: float | str | None = None,
         measured: float | str | None,
-        holds: bool | None,
+        holds: bool | None = None,
     ) -> None:
-        """Add a claim to the closing table and to results.json."""
+        """Add a claim, or a report on an open question, to the closing table and results.json."""
         self.claims.append(Claim(id, statement, paper, measured, holds))
 
     def claim_bounds(self, certificate: Certificate, weights: str, theorem: str = "L3.1") -> None:

@@ -30,6 +30,8 @@ Measurement = Mapping[str, float]
 class StudyConfig(RunConfig, WorkersConfig):
     """The fields every study shares."""
 
+    output_dir: Path
+    """Folder for results.json, table.csv and the figures; made if missing."""
     seeds: Annotated[int, Between(1, 10**5)] = 10
     """Independent repetitions of every setting, all derived from --seed."""
 

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import astuple
 from pathlib import Path
 from typing import get_args
 
@@ -26,7 +25,6 @@ from NeuralNetworks.studies.accuracy import (
     Setting,
     count_steps,
     descend_to_second_order,
-    log_log_slope,
 )
 from NeuralNetworks.studies.saddles import saddle_risk
 
@@ -103,10 +101,8 @@ def test_the_first_stationary_points_are_those_of_brute_force(
 
     monkeypatch.setattr(accuracy, "Hessian", Counted)
     objective, optimizer = problem(method)
-    found = descend_to_second_order(
-        objective, optimizer, accuracy=RHO, hessian_lipschitz=LIPSCHITZ, max_steps=2000
-    )
-    assert astuple(found) == pytest.approx(astuple(expected), rel=1e-12)
+    found = descend_to_second_order(objective, optimizer, RHO, 2000)
+    assert found == pytest.approx(expected, rel=1e-12)
     assert found.first_order_norm > 0.1 > 1e-3 > found.second_order_norm
     waited = found.second_order_step - found.first_order_step
     assert waited > 10
@@ -117,10 +113,8 @@ def test_a_saddle_that_is_shallow_enough_counts_from_where_it_is() -> None:
     """λ_min comes to −2λ from below, and √(Kρ) is hardly more."""
     there = ("PGD", 3, 0.1, rho := 0.2005**2 / LIPSCHITZ)
     expected = by_brute_force(*problem(*there), rho)
-    found = descend_to_second_order(
-        *problem(*there), accuracy=rho, hessian_lipschitz=LIPSCHITZ, max_steps=2000
-    )
-    assert astuple(found) == pytest.approx(astuple(expected), rel=1e-12)
+    found = descend_to_second_order(*problem(*there), rho, 2000)
+    assert found == pytest.approx(expected, rel=1e-12)
     assert found.first_order_step < found.second_order_step - 5
     assert found.second_order_norm > 1  # far from a minimum
 
@@ -131,24 +125,20 @@ def test_a_descent_that_starts_at_a_minimum_is_at_both_points_at_once() -> None:
         optimizer.step(backward(objective))
     _, again = problem("PGD")
     again.param_groups[0]["params"] = [objective.student.weight, objective.student.bias]
-    found = descend_to_second_order(
-        objective, again, accuracy=RHO, hessian_lipschitz=LIPSCHITZ, max_steps=5
-    )
+    found = descend_to_second_order(objective, again, RHO, 5)
     assert (found.first_order_step, found.second_order_step) == (0, 0)
     assert found.first_order_norm == found.second_order_norm < 1e-3
 
 
 def test_what_is_not_reached_is_nan() -> None:
     objective, optimizer = problem("PGD")
-    arguments = {"accuracy": RHO, "hessian_lipschitz": LIPSCHITZ}
-    found = descend_to_second_order(objective, optimizer, max_steps=3, **arguments)
-    assert np.isnan(astuple(found)).all()
-    found = descend_to_second_order(objective, optimizer, max_steps=100, **arguments)
+    assert np.isnan(descend_to_second_order(objective, optimizer, RHO, 3)).all()
+    found = descend_to_second_order(objective, optimizer, RHO, 100)
     assert found.first_order_step < 97
     assert found.first_order_norm > 0.1
     assert np.isnan([found.second_order_step, found.second_order_norm]).all()
-    with pytest.raises(ValueError, match="max_steps is 0"):
-        descend_to_second_order(objective, optimizer, max_steps=0, **arguments)
+    with pytest.raises(ValueError, match="steps is 0"):
+        Config(steps=0)
 
 
 def test_an_optimizer_that_gives_up_at_the_saddle_ends_the_descent() -> None:
@@ -162,9 +152,7 @@ def test_an_optimizer_that_gives_up_at_the_saddle_ends_the_descent() -> None:
         decrease_threshold=1.0,
         generator=torch.Generator().manual_seed(0),
     )
-    found = descend_to_second_order(
-        objective, impatient, accuracy=RHO, hessian_lipschitz=LIPSCHITZ, max_steps=10**6
-    )
+    found = descend_to_second_order(objective, impatient, RHO, 10**6)
     assert impatient.terminated
     assert impatient.num_steps < 1000
     assert found.first_order_norm > 0.1
@@ -185,20 +173,6 @@ def test_the_constants_hold_along_the_paths_and_are_not_far_above(
     assert objective.weight_norm() < 1e-3  # the path led past the saddle to its end
     assert 0.9 * accuracy.SMOOTHNESS < max(curvatures) <= accuracy.SMOOTHNESS
     assert 0.9 * LIPSCHITZ < max(third_derivatives) <= LIPSCHITZ
-
-
-def test_the_slope_of_powers_is_their_exponent() -> None:
-    accuracies = (1e-1, 1e-2, 1e-4)
-    scales = np.array([1.0, 7.0, 300.0])
-    for exponent in (0.5, 2.0):
-        counts = scales / np.array(accuracies)[:, None] ** exponent
-        slope = log_log_slope(accuracies, counts)
-        assert (slope.mean, slope.low, slope.high) == pytest.approx((exponent,) * 3, abs=1e-12)
-    counts[1, 2] = math.nan
-    assert log_log_slope(accuracies, counts).mean == pytest.approx(2, abs=1e-12)
-    assert math.isnan(log_log_slope(accuracies, counts * math.nan).mean)
-    mixed = np.array([[10.0, 10.0], [100.0, 1000.0], [1e4, 1e7]])  # slopes 1 and 2
-    assert log_log_slope(accuracies, mixed).mean == pytest.approx(1.5)
 
 
 def test_a_measurement_counts_both_kinds_of_steps_or_none() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from derandomization.laboratory.intervals import log_log_slope
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Dataset
 from NeuralNetworks.studies import generalization
@@ -18,7 +19,6 @@ from NeuralNetworks.studies.generalization import (
     FirstLayer,
     Setting,
     excess_risk,
-    exponent,
     learn_and_refit,
     linear_risk,
     main,
@@ -183,7 +183,7 @@ def test_the_study_reports_and_asserts_nothing(
     norms = [
         rows[f"trained, λ = 0.001, n = {n}"]["relative_orthogonal_norm"]["values"] for n in (40, 80)
     ]
-    remark = f"as n^s from n = 40 on, s = {exponent((40, 80), np.array(norms))}"
+    remark = f"as n^s from n = 40 on, s = {log_log_slope((40, 80), np.array(norms))}"
     assert remark in claims["trained, λ = 0.001: median ‖W⊥‖/‖W‖"]["statement"]
     claim = claims["oracle: median test risk after the refit"]
     assert claim["measured"] == ", ".join(f"{risk:.2g}" for risk in np.median(oracle, axis=1))
@@ -194,15 +194,6 @@ def test_the_study_reports_and_asserts_nothing(
     assert [float(line["risk"]) for line in table[-2:]] == oracle[-1].tolist()
     assert record["figures"] == ["generalization.png"]
     assert (tmp_path / "generalization.png").stat().st_size > 10_000
-
-
-def test_the_exponent_is_the_slope_of_the_logarithms() -> None:
-    samples = np.array([10, 30, 100])
-    norms = np.outer(samples**-0.5, [1.0, 7.0]) * np.array([1.0, 2.0, 1.0])[:, None]
-    slope = exponent(samples.tolist(), norms)
-    expected = np.polyfit(np.log(samples), np.log([1.0, 2.0, 1.0]), 1)[0] - 0.5
-    assert (slope.mean, slope.low, slope.high) == pytest.approx((expected,) * 3)
-    assert exponent([10, 1000], np.array([[1.0, 1.0], [0.1, 0.01]])).mean == pytest.approx(-0.75)
 
 
 @pytest.mark.parametrize("bad", [{"dimension": 1}, {"width": 0}, {"noise": -0.1}, {"steps": 0}])

@@ -114,7 +114,7 @@ def test_sgd_leaves_its_noise_which_falls_and_trains_nothing_but_w() -> None:
     generator = torch.Generator().manual_seed(1)
     student = study._student(setting, generator)
     before = {name: p.clone() for name, p in student.named_parameters()}
-    study._train_frozen(student, Teacher(2), replace(setting, steps=32), generator)
+    study._descend(student, Teacher(2), replace(setting, steps=32), generator)
     changed = [n for n, p in student.named_parameters() if not torch.equal(p, before[n])]
     assert changed == ["weight"]
     assert float(before["bias"].std()) > 0.5

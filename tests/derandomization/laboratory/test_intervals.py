@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from derandomization.laboratory.intervals import Interval, confidence_interval
+from derandomization.laboratory.intervals import Interval, confidence_interval, log_log_slope
 
 samples = st.integers(2, 30).flatmap(
     lambda count: arrays(np.float64, count, elements=st.floats(-1e6, 1e6, width=32))
@@ -74,3 +74,17 @@ def test_values_all_alike_have_an_interval_of_no_length() -> None:
 
 def test_it_reads_as_mean_and_ends() -> None:
     assert str(Interval(0.12345, -1e-7, 2345.6)) == "0.123 [-1e-07, 2.35e+03]"
+
+
+def test_the_slope_of_powers_is_their_exponent() -> None:
+    positions = np.array([10.0, 100.0, 1e4])
+    scales = np.array([1.0, 7.0, 300.0])
+    for exponent in (0.5, 2.0):
+        counts = scales * positions[:, None] ** exponent
+        slope = log_log_slope(positions, counts)
+        assert (slope.mean, slope.low, slope.high) == pytest.approx((exponent,) * 3, abs=1e-12)
+    counts[1, 2] = math.nan
+    assert log_log_slope(positions, counts).mean == pytest.approx(2, abs=1e-12)
+    assert math.isnan(log_log_slope(positions, counts * math.nan).mean)
+    mixed = np.array([[10.0, 10.0], [100.0, 1000.0], [1e4, 1e7]])  # slopes 1 and 2
+    assert log_log_slope(positions, mixed).mean == pytest.approx(1.5)
