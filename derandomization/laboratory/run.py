@@ -243,9 +243,8 @@ class Run:
         self._console.print(table)
 
     def _print_claims(self) -> None:
-        table = Table(title=self.experiment, title_justify="left")
-        for heading in ("claim", "statement", "paper", "measured", "holds"):
-            table.add_column(heading)
+        headings = ("claim", "statement", "paper", "measured", "holds")
+        table = Table(*headings, title=self.experiment, title_justify="left")
         words = {True: "[green]yes[/]", False: "[red]no[/]", None: "open"}
         for claim in self.claims:
             numbers = (readable(claim.paper), readable(claim.measured))

@@ -131,10 +131,7 @@ def record_rows(run: Run, rows: Sequence[Row[Any]], seeds: Sequence[int]) -> Non
 
 def tabulate(run: Run, rows: Sequence[Row[Any]], columns: Mapping[str, str]) -> None:
     """Print mean and interval of the quantities in ``columns``, with headings; write table.csv."""
-    table = Table(title=run.experiment, title_justify="left")
-    table.add_column("setting")
-    for heading in columns.values():
-        table.add_column(heading)
+    table = Table("setting", *columns.values(), title=run.experiment, title_justify="left")
     for row in rows:
         table.add_row(row.name, *(str(row.interval(quantity)) for quantity in columns))
     run.show(table)
