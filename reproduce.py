@@ -58,7 +58,11 @@ class Config(WorkersConfig):
 def main(config: Config) -> None:
     """Run the jobs that are not finished yet, then write the report."""
     if config.check:
-        _check(config.output_dir)
+        problems = problems_in(config.output_dir)
+        if problems:
+            print(*problems, sep="\n", file=sys.stderr)
+            raise SystemExit(2)
+        print(f"{config.output_dir}: every figure, claim and number is there and holds")
         return
     seeds = 1 if config.quick else config.seeds
     jobs = plan(parse_ids(config.only), full=config.full, seeds=seeds, quick=config.quick)
@@ -107,9 +111,8 @@ def _run_all(jobs: Sequence[Job], config: Config) -> list[str]:
 
 
 def _show(report: Report) -> None:
-    table = Table(title=report.command, title_justify="left")
-    for heading in ("claim", "statement", "paper", "here", "verdict"):
-        table.add_column(heading)
+    headings = ("claim", "statement", "paper", "here", "verdict")
+    table = Table(*headings, title=report.command, title_justify="left")
     omitted: dict[str, list[str]] = {}
     for finding in report.findings:
         if finding.checks:
@@ -123,15 +126,6 @@ def _show(report: Report) -> None:
     for reason, ids in omitted.items():
         console.print(f"{reason}: {', '.join(ids)}", highlight=False)
     console.print(f"{report.verdicts}; {report.output_dir}: {REPORT}, {PAGE}", highlight=False)
-
-
-def _check(output_dir: Path) -> None:
-    problems = problems_in(output_dir)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if problems:
-        raise SystemExit(2)
-    print(f"{output_dir}: every figure, claim and number is there and holds")
 
 
 if __name__ == "__main__":

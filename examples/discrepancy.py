@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from derandomization import DerandomizationObjective, PerturbedGradientDescent, descend
 
 SMOOTHING = 0.3  # ε of the sign; the random part starts at w = 1
-# The objective starts at 1. At b = 0 the expectation does not depend on w, so only the penalty
-# shrinks w, until the gradient is small and a perturbation leaves the saddle.
+# At b = 0 only the penalty shrinks w, until the gradient is small and a perturbation leaves.
 REGULARIZATION = 1e-2
 
 
@@ -27,9 +26,7 @@ class ExpectedImbalance(DerandomizationObjective):
     The colours are independent, so the expectation is a product over each set, from the mean
     colours m_i = 2Φ(b_i/√(w_i² + ε²)) − 1: E e^{±t·x_i} = cosh t ± m_i·sinh t. At the start, w = 1
     and b = 0, the colours are uniformly random; this is a saddle. There c makes the expectation 1.
-
-    Args:
-        sets: 0 or 1, (sets, elements).
+    The sets are given as 0 and 1, (sets, elements).
     """
 
     def __init__(self, sets: np.ndarray) -> None:
@@ -85,9 +82,8 @@ def colour(sets: np.ndarray, seed: int = 0) -> tuple[np.ndarray, ExpectedImbalan
 def main() -> None:
     """Compare one colouring with random ones, on random sets."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--elements", type=int, default=64)
-    parser.add_argument("--sets", type=int, default=64)
-    parser.add_argument("--seed", type=int, default=0)
+    for name, default in (("--elements", 64), ("--sets", 64), ("--seed", 0)):
+        parser.add_argument(name, type=int, default=default)
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     sets = (rng.random((options.sets, options.elements)) < 0.5).astype(int)

@@ -5,8 +5,7 @@ from dataclasses import fields
 
 from derandomization.laboratory.claims import Command, PaperClaim
 from derandomization.laboratory.study import spawn_seeds
-from reproduction import EXPERIMENTS
-from reproduction.jobs import Job, main_module
+from reproduction.jobs import MAINS, Job
 
 # Claims about the lemma itself, which several experiments check.
 LEMMA = {
@@ -20,29 +19,29 @@ LEMMA = {
         ("figure7_variance",),
     ),
 }
-MAINS = {experiment: main_module(experiment) for experiment in EXPERIMENTS}
 # In the order of the report.
 CLAIMS: Mapping[str, PaperClaim] = {
     **LEMMA,
     **{id: claim for main in MAINS.values() for id, claim in main.CLAIMS.paper.items()},
     **{id: claim for main in MAINS.values() for id, claim in main.CLAIMS.questions.items()},
 }
-# By experiment and name: the commands that run an experiment itself, and those that run a study.
-Commands = dict[tuple[str, str], Command]
-EXPERIMENT_COMMANDS: Commands = {}
-STUDY_COMMANDS: Commands = {}
-for _experiment, _main in MAINS.items():
-    for _name, _command in _main.CLAIMS.commands.items():
-        _commands = STUDY_COMMANDS if _name in _main.STUDIES else EXPERIMENT_COMMANDS
-        _commands[_experiment, _name] = _command
+Commands = dict[tuple[str, str], Command]  # by experiment, and name of an estimator or a study
+
+
+def _commands(*, studies: bool) -> Commands:
+    return {
+        (experiment, name): command
+        for experiment, main in MAINS.items()
+        for name, command in main.CLAIMS.commands.items()
+        if (name in main.STUDIES) == studies
+    }
+
+
+EXPERIMENT_COMMANDS, STUDY_COMMANDS = _commands(studies=False), _commands(studies=True)
 
 
 def parse_ids(words: str) -> tuple[str, ...]:
-    """Split ``"F4,T5.2"`` into claim ids; an empty string has none.
-
-    Raises:
-        ValueError: there is no such claim.
-    """
+    """Split ``"F4,T5.2"`` into the ids of existing claims; an empty string has none."""
     ids = tuple(word.strip() for word in words.split(",") if word.strip())
     for id in ids:
         if id not in CLAIMS:
@@ -53,14 +52,11 @@ def parse_ids(words: str) -> tuple[str, ...]:
 
 
 def plan(ids: tuple[str, ...] = (), *, full: bool, seeds: int, quick: bool) -> list[Job]:
-    """List the jobs that check some claims, or all.
+    """List the jobs that check some claims, or all if there are no ids.
 
-    Args:
-        ids: the claims; if empty, all.
-        full: run every study that checks one of the claims; otherwise studies run only for claims
-            in ``ids`` that no experiment itself checks.
-        seeds: repetitions of every experiment, with each estimator; a study has its own number.
-        quick: run the studies with one seed too.
+    With ``full`` every study that checks one of the claims runs; otherwise studies run only for
+    claims in ``ids`` that no experiment itself checks. ``seeds`` are the repetitions of every
+    experiment with each estimator; a study has its own number of them, with ``quick`` one.
     """
     experiments, studies = EXPERIMENT_COMMANDS, STUDY_COMMANDS
     if ids:

@@ -12,21 +12,13 @@ NETWORKS, MAXCUT, EMBEDDING = "NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss"
 
 @dataclass(frozen=True)
 class Number:
-    """A number from results.json files.
-
-    Attributes:
-        label: what the report calls it.
-        experiment: the experiment that measures it.
-        value: its name among the results, or a function that computes it from the results.json.
-        estimator: of the runs to read.
-        default_seed_only: whether it is about the data that the default seed draws.
-    """
+    """A number from the results.json files of an experiment."""
 
     label: str
     experiment: str
-    value: str | Callable[[Data], float]
+    value: str | Callable[[Data], float]  # its name among the results, or how to compute it
     estimator: str = "exact"
-    default_seed_only: bool = False
+    default_seed_only: bool = False  # whether it is about the data that the default seed draws
 
 
 @dataclass(frozen=True)
@@ -107,11 +99,7 @@ DIFFERENCES = (
 
 
 def measure(number: Number, records: Sequence[Record]) -> str | None:
-    """Return the number with its 95% interval over the seeds; None if no job measures it.
-
-    Raises:
-        ValueError: a job ran, but its results.json lacks the number.
-    """
+    """Return the number with its 95% interval over the seeds; None if no job measures it."""
     values = []
     for record in records:
         job = record.job

@@ -14,7 +14,7 @@ from reproduction.claims import CLAIMS
 from reproduction.jobs import Job
 
 VERDICTS = {True: "holds", False: "does not hold", None: "open"}
-ESTIMATORS = ("exact", "sampled")  # checks are shown in this order, before those of studies
+ORDER = {"exact": 0, "sampled": 1}  # of the checks that are shown; studies follow
 DECADE = 10.0  # positive values that spread over more than this are averaged by their logarithms
 RECORD_FIELDS = {"results": dict, "claims": list, "figures": list, "wall_seconds": int | float}
 CLAIM_FIELDS = {"id", "statement", "paper", "measured", "holds"}
@@ -31,19 +31,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Check:
-    """One claim that one command makes, over its seeds.
-
-    Attributes:
-        id: the claim's id.
-        statement: as the first seed states it.
-        records: one per seed, the default seed first.
-        claims: the entries of results.json, one per seed.
-    """
+    """One claim that one command makes, over its seeds, the default seed first."""
 
     id: str
-    statement: str
-    records: list[Record]
-    claims: list[dict[str, Any]]
+    statement: str  # as the first seed states it
+    records: list[Record]  # one per seed
+    claims: list[dict[str, Any]]  # their entries in results.json
 
     @property
     def where(self) -> str:
@@ -131,12 +124,10 @@ def summary(values: Sequence[float | str | None]) -> str:
     numbers = np.array(known, dtype=float)
     if np.all(numbers == numbers[0]):
         return _digits(float(numbers[0]))
-    if numbers.min() > 0 and numbers.max() > DECADE * numbers.min():
-        logs = confidence_interval(np.log(numbers))
-        low, mean, high = (_digits(math.exp(each)) for each in (logs.low, logs.mean, logs.high))
-    else:
-        plain = confidence_interval(numbers)
-        low, mean, high = (_digits(each) for each in (plain.low, plain.mean, plain.high))
+    spread = numbers.min() > 0 and numbers.max() > DECADE * numbers.min()
+    found = confidence_interval(np.log(numbers) if spread else numbers)
+    ends = (found.mean, found.low, found.high)
+    mean, low, high = (_digits(math.exp(end) if spread else end) for end in ends)
     return f"{mean} [{low}, {high}]"
 
 
@@ -147,11 +138,7 @@ def _digits(value: float) -> str:
 
 
 def read_record(job: Job, output_dir: Path) -> Record:
-    """Read the results.json of a job.
-
-    Raises:
-        ValueError: it is missing, or not what an experiment writes.
-    """
+    """Read the results.json of a job; ``ValueError`` if it is not what an experiment writes."""
     folder = output_dir / job.folder
     path = folder / "results.json"
     try:
@@ -198,7 +185,7 @@ def find(records: Sequence[Record]) -> list[Finding]:
             check = groups.setdefault(key, Check(id, claim["statement"], [], []))
             check.records.append(record)
             check.claims.append(claim)
-    checks = sorted(groups.values(), key=_rank)
+    checks = sorted(groups.values(), key=lambda check: ORDER.get(check.records[0].job.kind, 2))
     statements = {id: claim.statement for id, claim in CLAIMS.items()}
     for check in checks:
         statements.setdefault(check.id, "Beyond the paper")
@@ -206,9 +193,3 @@ def find(records: Sequence[Record]) -> list[Finding]:
         Finding(id, statement, [check for check in checks if check.id == id])
         for id, statement in statements.items()
     ]
-
-
-def _rank(check: Check) -> int:
-    """Order exact runs before sampled ones before studies; the sort keeps the order of the jobs."""
-    kind = check.records[0].job.kind
-    return ESTIMATORS.index(kind) if kind in ESTIMATORS else len(ESTIMATORS)

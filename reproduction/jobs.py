@@ -14,34 +14,23 @@ from typing import Any
 
 import derandomization
 from derandomization.laboratory.run import NOT_SETTINGS, plain
+from reproduction import EXPERIMENTS
 
 STAMP = "part.json"
 MANIFEST = "reproduction.json"
 JOBS_FOLDER = "parts"  # in the output folder
-
-
-def main_module(experiment: str) -> Any:
-    """Import an experiment's ``main.py``."""
-    return importlib.import_module(f"{experiment}.main")
+MAINS = {experiment: importlib.import_module(f"{experiment}.main") for experiment in EXPERIMENTS}
 
 
 @dataclass(frozen=True)
 class Job:
-    """One command to run.
-
-    Attributes:
-        experiment: the experiment's folder.
-        study: the study's name; empty for the experiment itself.
-        options: the options that differ from the defaults.
-        claims: ids that its results.json must contain.
-        seconds: rough run time.
-    """
+    """One command to run."""
 
     experiment: str
-    study: str
-    options: Mapping[str, Any]
-    claims: tuple[str, ...]
-    seconds: float
+    study: str  # empty for the experiment itself
+    options: Mapping[str, Any]  # those that differ from the defaults
+    claims: tuple[str, ...]  # ids that its results.json must contain
+    seconds: float  # rough run time
 
     @property
     def kind(self) -> str:
@@ -63,11 +52,11 @@ class Job:
     @property
     def has_default_seed(self) -> bool:
         """Whether it draws the data of the paper's figures."""
-        return bool(self.options.get("seed") == main_module(self.experiment).Config().seed)
+        return bool(self.options.get("seed") == MAINS[self.experiment].Config().seed)
 
     def entry(self) -> Any:
         """Import the object that has its ``main`` and its ``Config``."""
-        main = main_module(self.experiment)
+        main = MAINS[self.experiment]
         return pkgutil.resolve_name(main.STUDIES[self.study]) if self.study else main
 
     def config(self, output_dir: Path) -> Any:
@@ -125,16 +114,12 @@ def code_version(experiment: str) -> str:
 
 def write_manifest(output_dir: Path, command: str, jobs: Sequence[Job]) -> None:
     """Write the command of a run and its jobs, for the report and the check."""
-    record = {"command": command, "parts": [asdict(job) for job in jobs]}
-    _write(output_dir / MANIFEST, record)
+    parts = [asdict(job) for job in jobs]
+    _write(output_dir / MANIFEST, {"command": command, "parts": parts})
 
 
 def read_manifest(output_dir: Path) -> tuple[str, list[Job]]:
-    """Read the command of the last run into this folder, and its jobs.
-
-    Raises:
-        ValueError: there is no manifest, or it is broken.
-    """
+    """Read the command of the last run into this folder, and its jobs."""
     try:
         record = json.loads((output_dir / MANIFEST).read_text(encoding="utf-8"))
         jobs = [Job(**(each | {"claims": tuple(each["claims"])})) for each in record["parts"]]

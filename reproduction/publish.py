@@ -17,15 +17,7 @@ MARKS = ("<!-- results: as docs/REPORT.md has them -->", "<!-- end of results --
 
 
 def publish(results: Path, docs: Path) -> None:
-    """Copy the results.json files of a run and the figures that its report shows.
-
-    Args:
-        results: the folder that ``reproduce.py`` wrote.
-        docs: the folder to write; the files of an earlier report are replaced.
-
-    Raises:
-        ValueError: no run ended in ``results``.
-    """
+    """Replace the results.json files and figures in ``docs`` by those that a run's report shows."""
     report = read_report(results)
     if (docs / JOBS_FOLDER).exists():
         shutil.rmtree(docs / JOBS_FOLDER)
@@ -37,13 +29,6 @@ def publish(results: Path, docs: Path) -> None:
             height = round(image.height * WIDTH / image.width)
             small = image.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
             small.quantize(COLOURS).save(docs / figure.relative_to(results), optimize=True)
-
-
-def write_pages(docs: Path, readme: Path) -> None:
-    """Write REPORT.md, and the table of results in the README, from the published files."""
-    report = read_report(docs)
-    (docs / REPORT).write_text(markdown(report), encoding="utf-8")
-    put_between(readme, MARKS, readme_table(report))
 
 
 def figures_in(report: Report) -> set[Path]:
@@ -61,9 +46,8 @@ def readme_table(report: Report) -> str:
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
     """Write a results.json without its output folder and the name of the machine."""
-    private = {"config": "output_dir", "environment": "platform"}
     kept = dict(record)
-    for part, name in private.items():
+    for part, name in (("config", "output_dir"), ("environment", "platform")):
         if part in record:
             kept[part] = {key: value for key, value in record[part].items() if key != name}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,11 +62,13 @@ def put_between(path: Path, marks: tuple[str, str], text: str) -> None:
 
 
 def main(results: Path, readme: Path) -> None:
-    """Publish in the README's folder; if ``results`` is published already, rewrite its pages."""
+    """Publish in ``docs``, unless ``results`` is that; write REPORT.md and the README's table."""
     docs = readme.parent / "docs"
     if results.resolve() != docs.resolve():
         publish(results, docs)
-    write_pages(docs, readme)
+    report = read_report(docs)
+    (docs / REPORT).write_text(markdown(report), encoding="utf-8")
+    put_between(readme, MARKS, readme_table(report))
 
 
 if __name__ == "__main__":

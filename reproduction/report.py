@@ -3,6 +3,7 @@
 import base64
 import itertools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -38,33 +39,23 @@ CELL_CLASSES = {"holds": "holds", "does not hold": "fails", "open": "open", "–
 
 @dataclass(frozen=True)
 class Report:
-    """The content of a report.
-
-    Attributes:
-        output_dir: the run's folder.
-        command: the command that made the run.
-        records: its finished jobs.
-        problems: one line for each results.json and each number that is missing.
-        findings: one per claim.
-        differences: with their numbers, as pairs of label and value.
-    """
+    """The content of a report."""
 
     output_dir: Path
     command: str
-    records: list[Record]
-    problems: list[str]
-    findings: list[Finding]
-    differences: list[tuple[Difference, list[tuple[str, str]]]]
+    records: list[Record]  # of the jobs that are finished
+    problems: list[str]  # one for each results.json and each number that is missing
+    findings: list[Finding]  # one per claim
+    differences: list[tuple[Difference, list[tuple[str, str]]]]  # with labels and numbers
 
     @property
     def verdicts(self) -> str:
         """How many claims hold, do not hold, are open and were not run."""
         plural = {"holds": "hold", "does not hold": "do not hold"}
-        verdicts = [finding.verdict for finding in self.findings]
-        counts = ((verdicts.count(verdict), verdict) for verdict in dict.fromkeys(verdicts))
+        counts = Counter(finding.verdict for finding in self.findings)
         return ", ".join(
             f"{count} {verdict if count == 1 else plural.get(verdict, verdict)}"
-            for count, verdict in counts
+            for verdict, count in counts.items()
         )
 
     @property
@@ -81,11 +72,7 @@ class Report:
 
 
 def read_report(output_dir: Path) -> Report:
-    """Read the run that ended in a folder.
-
-    Raises:
-        ValueError: no run ended there.
-    """
+    """Read the run that ended in a folder; ``ValueError`` if none did."""
     command, jobs = read_manifest(output_dir)
     records, problems = [], []
     for job in jobs:
@@ -98,26 +85,18 @@ def read_report(output_dir: Path) -> Report:
         shown = []
         for number in difference.numbers:
             try:
-                value = measure(number, records)
+                if value := measure(number, records):
+                    shown.append((number.label, value))
             except ValueError as problem:
                 problems.append(str(problem))
-                continue
-            if value is not None:
-                shown.append((number.label, value))
         differences.append((difference, shown))
     return Report(output_dir, command, records, problems, find(records), differences)
 
 
 def problems_in(output_dir: Path) -> list[str]:
-    """One line for everything in a results folder that is missing, false or out of date.
-
-    Raises:
-        ValueError: no run ended in this folder.
-    """
+    """One line for everything in a results folder that is missing, false or out of date."""
     report = read_report(output_dir)
-    problems = list(report.problems)
-    for record in report.records:
-        problems += problems_of(record)
+    problems = report.problems + [each for record in report.records for each in problems_of(record)]
     for name, text in _pages(report).items():
         path = output_dir / name
         try:
@@ -156,10 +135,7 @@ def markdown(report: Report) -> str:
     for finding in report.findings:
         if finding.checks:
             lines += ["", *_section(finding, report.output_dir, shown)]
-    commands = [
-        (f"`{record.job.command}`", f"{record.data['wall_seconds']:.1f}")
-        for record in report.records
-    ]
+    commands = [(f"`{r.job.command}`", f"{r.data['wall_seconds']:.1f}") for r in report.records]
     lines += ["", "## Commands", "", *markdown_table(("command", "seconds"), commands)]
     return "\n".join(lines) + "\n"
 
@@ -167,8 +143,7 @@ def markdown(report: Report) -> str:
 def results_table(report: Report) -> list[str]:
     """Write a Markdown table with one row per claim."""
     heads = ("id", "claim", "paper", "here", "verdict", "figure", "command", "seconds")
-    rows = [_row(finding, report.output_dir) for finding in report.findings]
-    return markdown_table(heads, rows)
+    return markdown_table(heads, [_row(each, report.output_dir) for each in report.findings])
 
 
 def not_run(finding: Finding) -> str:
@@ -198,14 +173,8 @@ def _section(finding: Finding, output_dir: Path, shown: set[Path]) -> list[str]:
     id = _text(finding.id)
     lines = [f"### {id}", "", f"{finding.statement}: **{finding.verdict}**.", ""]
     rows = [
-        (
-            check.where,
-            _text(check.statement),
-            _text(check.paper),
-            _text(check.measured),
-            check.count,
-        )
-        for check in finding.checks
+        (each.where, *map(_text, (each.statement, each.paper, each.measured)), each.count)
+        for each in finding.checks
     ]
     lines += markdown_table(("where", "checked", "paper", "here", "seeds it holds on"), rows)
     commands = dict.fromkeys(check.records[0].job.command for check in finding.checks)
@@ -239,16 +208,10 @@ def _text(text: str) -> str:
 
 
 def html(text: str, folder: Path) -> str:
-    """Make one HTML page from the Markdown of a report, with its figures inside.
-
-    Args:
-        text: the Markdown; HTML in it is escaped.
-        folder: the paths of figures are relative to this folder.
-    """
+    """Make one page of a report's Markdown, with the figures in ``folder`` inside."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(text)
-    _add_anchors(tokens)
-    _label_cells(tokens)
+    _label(tokens)
     _embed_figures(tokens, folder)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -258,19 +221,15 @@ def html(text: str, folder: Path) -> str:
     )
 
 
-def _add_anchors(tokens: Sequence[Token]) -> None:
+def _label(tokens: Sequence[Token]) -> None:
+    """Give headings their anchor, and cells their column (for narrow screens) and verdict."""
+    heads: list[str] = []
+    labels = itertools.cycle(heads)
     for opening, content in itertools.pairwise(tokens):
         if opening.type == "heading_open":
             words = "".join(child.content for child in content.children or [])
             opening.attrSet("id", _anchor(words))
-
-
-def _label_cells(tokens: Sequence[Token]) -> None:
-    """Give each cell the heading of its column, for narrow screens, and the class of a verdict."""
-    heads: list[str] = []
-    labels = itertools.cycle(heads)
-    for opening, content in itertools.pairwise(tokens):
-        if opening.type == "thead_open":
+        elif opening.type == "thead_open":
             heads = []
         elif opening.type == "th_open":
             heads.append(content.content)

@@ -24,11 +24,6 @@ ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "docs" / "runs"
 MARKS = ("<!-- from docs/runs -->", "<!-- end -->")
 RESTARTS = 8
-TORUS = (100, 200)
-DEEP_NETWORK = (
-    "--depth 4 --width 300 --dimension 20 --indices 2 --frozen --estimator antithetic "
-    "--regularization 1e-4"
-)
 AUTO_EPS = 0.1
 # The points by run: what the table calls them, and the number of components.
 POINTS = {
@@ -41,13 +36,12 @@ POINTS = {
 def write_inputs(folder: Path) -> None:
     """Write a torus with weights ±1, scikit-learn's digits and Gaussian points."""
     rng = np.random.default_rng(0)
-    rows, columns = TORUS
-    vertex = np.arange(rows * columns).reshape(TORUS)
+    vertex = np.arange(100 * 200).reshape(100, 200)
     ends = [(vertex, np.roll(vertex, -1, axis=axis)) for axis in (0, 1)]
     edges = np.concatenate([np.stack([a.ravel(), b.ravel()], axis=1) for a, b in ends]) + 1
     signs = rng.choice([-1, 1], size=len(edges))
     lines = [f"{i} {j} {sign}" for (i, j), sign in zip(edges, signs, strict=True)]
-    header = f"{rows * columns} {len(edges)}"
+    header = f"{vertex.size} {len(edges)}"
     (folder / "torus.rudy").write_text("\n".join([header, *lines]) + "\n")
     np.save(folder / "digits.npy", load_digits().data)
     np.save(folder / "gaussian.npy", rng.standard_normal((1000, 1000)))
@@ -63,16 +57,13 @@ def commands(graphs: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     for name, (_, k) in POINTS.items():
         data = [] if name == "paper" else ["--data", f"{name}.npy"]
         yield name, ["JohnsonLindenstrauss", "--pairs", "--num-components", str(k), *data]
-    yield "deep-network", ["NeuralNetworks", *DEEP_NETWORK.split()]
+    network = "--depth 4 --width 300 --dimension 20 --indices 2 --frozen"
+    training = "--estimator antithetic --regularization 1e-4"
+    yield "deep-network", ["NeuralNetworks", *network.split(), *training.split()]
 
 
-def run_all(gset: Path, only: Sequence[str] = ()) -> None:
-    """Run what the tables show, one run after the other, and keep each results.json.
-
-    Args:
-        gset: folder of the G-set's files, ``G1.txt`` and so on.
-        only: names of runs; if empty, all.
-    """
+def main(gset: Path, only: Sequence[str]) -> None:
+    """Run what the tables show, or only some of it, and write the tables into the READMEs."""
     graphs = sorted((path.stem for path in gset.glob("G*.txt")), key=lambda name: int(name[1:]))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -87,6 +78,8 @@ def run_all(gset: Path, only: Sequence[str] = ()) -> None:
             _keep(name, json.loads((folder / name / "results.json").read_text(encoding="utf-8")))
     if not only or "auto" in only:
         _keep("auto", _fewest_components())
+    put_between(ROOT / "MAXCUT" / "README.md", MARKS, graphs_table(best_known(gset)))
+    put_between(ROOT / "JohnsonLindenstrauss" / "README.md", MARKS, points_table())
 
 
 def _fewest_components() -> dict[str, Any]:
@@ -129,13 +122,9 @@ def graphs_table(best: Mapping[str, float]) -> str:
     rows = [
         [
             graph,
-            f"{one['num_vertices']:,}".replace(",", " "),
-            f"{one['num_edges']:,}".replace(",", " "),
+            *(f"{one[name]:,}".replace(",", " ") for name in ("num_vertices", "num_edges")),
             f"{one['goemans_williamson_best']:.0f}",
-            f"{one['cut_value']:.0f}",
-            f"{one['wall_seconds']:.0f}",
-            f"{more['cut_value']:.0f}",
-            f"{more['wall_seconds']:.0f}",
+            *(f"{run[name]:.0f}" for run in (one, more) for name in ("cut_value", "wall_seconds")),
             f"{best[graph]:.0f}",
             f"{more['upper_bound']:.1f}",
             f"{more['proven_ratio']:.3f}",
@@ -155,18 +144,10 @@ def points_table() -> str:
     rows = []
     for name, (words, k) in POINTS.items():
         found = results(name)
-        numbers = (found[each] for each in ("random_mean", "pca_rescaled", "max_distortion"))
-        rows.append(
-            [words, str(k), *(f"{each:.3f}" for each in numbers), f"{found['seconds']:.1f}"]
-        )
+        quantities = ("random_mean", "pca_rescaled", "max_distortion")
+        numbers = [f"{found[each]:.3f}" for each in quantities]
+        rows.append([words, str(k), *numbers, f"{found['seconds']:.1f}"])
     return "\n".join(markdown_table(heads, rows))
-
-
-def main(gset: Path, only: Sequence[str]) -> None:
-    """Run what is asked for, and write the tables into the READMEs."""
-    run_all(gset, only)
-    put_between(ROOT / "MAXCUT" / "README.md", MARKS, graphs_table(best_known(gset)))
-    put_between(ROOT / "JohnsonLindenstrauss" / "README.md", MARKS, points_table())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 import reproduce
 from derandomization.laboratory.settings import MAX_INTEGER, check_fields
 from reproduction import EXPERIMENTS
-from reproduction.claims import MAINS
+from reproduction.jobs import MAINS
 
 STUDIES = [study for main in MAINS.values() for study in main.STUDIES.values()]
 CONFIGS = {

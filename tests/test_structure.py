@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from reproduction import EXPERIMENTS
-from reproduction.claims import MAINS
+from reproduction.jobs import MAINS
 
 ROOT = Path(__file__).parents[1]
 LOADED = """

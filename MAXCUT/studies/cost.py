@@ -11,6 +11,7 @@ import torch
 from derandomization import descend
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
+from derandomization.laboratory.settings import PositiveInt
 from derandomization.laboratory.study import Row, Study, StudyConfig, measured, run_study
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.fused_kernel import FusedKernel
@@ -29,9 +30,9 @@ class Config(StudyConfig):
 
     output_dir: Path = Path("results/MAXCUT/cost")
     """Folder for results.json, table.csv and the figure; made if missing."""
-    seeds: int = 5
+    seeds: PositiveInt = 5
     """Graphs of every size, all derived from --seed."""
-    workers: int = 1
+    workers: PositiveInt = 1
     """Processes that share the work; one by default, since several slow each other down."""
 
 

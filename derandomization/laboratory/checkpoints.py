@@ -37,16 +37,9 @@ class Checkpoints:
     in the same order. Each ``slot`` it opens holds what was stored there: a finished descent, the
     middle of one, or the result of one call among many. What lies between is computed again.
 
-    Args:
-        path: the file; its folder is made when it is first written.
-        every: seconds between two writes of an unfinished state.
-        identity: what must be the same for a run to resume from the file; numbers, strings,
-            lists and mappings only.
-        resume: resume from the file if it exists.
-
-    Raises:
-        ValueError: ``every`` is not above 0; or, to resume, the file is no checkpoint or belongs
-            to a run with another identity.
+    An unfinished state is written ``every`` so many seconds. A run resumes only from a file with
+    the same ``identity`` (numbers, strings, lists and mappings); ``ValueError`` if the file has
+    another or is no checkpoint.
     """
 
     def __init__(
@@ -75,22 +68,9 @@ class Checkpoints:
         self._opened += 1
         return Slot(self, self._contents, self._opened - 1)
 
-    @contextlib.contextmanager
-    def deferring_signals(self) -> Iterator[None]:
-        """Within, Ctrl-C and SIGTERM only make ``due`` true; a second one interrupts at once.
-
-        Does nothing outside the main thread, where Python can't handle signals.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self._ask_to_stop) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def deferring_signals(self) -> contextlib.AbstractContextManager[None]:
+        """Within, Ctrl-C and SIGTERM only make ``due`` true; a second one interrupts at once."""
+        return handling_signals(self._ask_to_stop, signal.SIGINT, signal.SIGTERM)
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         if self._stopping:
@@ -205,6 +185,22 @@ def resumable_descend(
     return history
 
 
+@contextlib.contextmanager
+def handling_signals(
+    handler: Callable[[int, FrameType | None], Any], *numbers: int
+) -> Iterator[None]:
+    """Within, ``handler`` handles these signals; only the main thread can, others do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
 def _read(path: Path, identity: Mapping[str, Any]) -> dict[int, Content]:
     try:
         with warnings.catch_warnings():
@@ -215,15 +211,12 @@ def _read(path: Path, identity: Mapping[str, Any]) -> dict[int, Content]:
         raise ValueError(f"resume: {path} can't be read ({problem.strerror})") from None
     except Exception:  # on broken files torch raises a dozen types
         raise ValueError(f"resume: {path} is no checkpoint; start without --resume") from None
-    differing = sorted(
-        name for name in {*found, *identity} if found.get(name) != identity.get(name)
-    )
-    if differing:
-        name = differing[0]
-        raise ValueError(
-            f"resume: {path} was written with {name} {found.get(name)!r}, now it is "
-            f"{identity.get(name)!r}; use what it was, or start without --resume"
-        )
+    for name in sorted({*found, *identity}):
+        if found.get(name) != identity.get(name):
+            raise ValueError(
+                f"resume: {path} was written with {name} {found.get(name)!r}, now it is "
+                f"{identity.get(name)!r}; use what it was, or start without --resume"
+            )
     return contents
 
 

@@ -6,27 +6,22 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class PaperClaim:
-    """A claim of the paper, or a question about it.
+    """A claim of the paper, or a question about it; it does not depend on what a run measures.
 
-    Attributes:
-        statement: what the paper says, independent of what a run measures.
-        figures: names, without suffix, of the figures that show it, the best one first; empty if
-            the first figure of the study that checks it does.
-        default_seed_only: whether it is about the data that the default seed draws.
+    ``figures`` are the names, without suffix, of the figures that show it, the best one first; if
+    empty, the first figure of the study that checks the claim is shown.
     """
 
     statement: str
     figures: tuple[str, ...] = ()
-    default_seed_only: bool = False
+    default_seed_only: bool = False  # whether it is about the data that the default seed draws
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command of an experiment.
+    """A command of an experiment: the ids of the claims that it makes, and its rough run time.
 
-    Attributes:
-        claims: ids of the claims in the ``results.json`` that it writes.
-        seconds: rough run time on one core; only the order of the runs and the progress bar use it.
+    Only the order of the runs and the progress bar use the seconds, those of one core.
     """
 
     claims: tuple[str, ...]
@@ -37,10 +32,8 @@ class Command:
 class ExperimentClaims:
     """The ``CLAIMS`` of an experiment's ``main.py``.
 
-    Attributes:
-        paper: by id, the claims that figures and theorems of the paper make.
-        commands: by name, what can be run: a value of ``--estimator`` or a study.
-        questions: by id, what studies ask beyond the figures and theorems.
+    ``paper`` has the claims of the paper's figures and theorems by id, ``questions`` what studies
+    ask beyond them, and ``commands`` each value of ``--estimator`` and each study by its name.
     """
 
     paper: Mapping[str, PaperClaim]

@@ -6,14 +6,14 @@ import io
 import pkgutil
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import tyro
 
+from derandomization.laboratory.checkpoints import handling_signals
 from derandomization.laboratory.workers import WorkerDied, prepare_process
 
 ConfigT = TypeVar("ConfigT")
@@ -29,16 +29,12 @@ def launch(
     """Parse the command line into a config and run the experiment or one of its studies.
 
     Bad input ends in one line and exit code 2, Ctrl-C and SIGTERM in one line and exit code 130.
-
-    Args:
-        experiment: the function to run.
-        config_type: its settings.
-        studies: for each subcommand the ``module`` or ``module:object`` that it runs instead; it
-            has a ``main`` and a ``Config`` and is imported only when asked for.
+    ``studies`` names for each subcommand the ``module`` or ``module:object`` that it runs instead;
+    this has a ``main`` and a ``Config`` and is imported only when asked for.
     """
     prepare_process()
     try:
-        with _sigterm_as_ctrl_c():
+        with handling_signals(signal.default_int_handler, signal.SIGTERM):
             arguments = sys.argv[1:]
             if arguments and not arguments[0].startswith("-"):
                 _run_study(arguments[0], arguments[1:], studies or {})
@@ -56,19 +52,6 @@ def launch(
         if isinstance(problem, RuntimeError) and "memory" not in str(problem):
             raise
         _fail("these settings need more memory than this machine has: use smaller sizes")
-
-
-@contextlib.contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Within, SIGTERM raises ``KeyboardInterrupt`` as Ctrl-C does; in a main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _run_study(name: str, arguments: list[str], studies: Mapping[str, str]) -> None:

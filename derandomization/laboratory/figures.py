@@ -17,15 +17,8 @@ from derandomization.laboratory.intervals import confidence_interval
 from derandomization.laboratory.trace import NormTrace
 
 # Okabe–Ito: distinguishable with colour blindness and in grey.
-BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#666666",
-)
-
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+RED, PURPLE, GREY = "#D55E00", "#CC79A7", "#666666"
 # A log axis needs positive numbers; next to 1, float64 does not resolve smaller ones.
 SMALLEST_NORM = 1e-16
 
@@ -78,9 +71,9 @@ def mark_perturbations(axes: Axes, steps: Int[np.ndarray, " perturbations"]) -> 
         axes.axvline(step, color=GREY, linestyle=":", linewidth=0.9, label=name)
 
 
-def legend_below(figure: Figure, columns: int) -> None:
-    """One legend below all panels, where it covers nothing."""
-    figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5)
+def legend_below(figure: Figure, columns: int, **entries: Any) -> None:
+    """One legend of all panels, or of some ``handles`` and ``labels``, below the panels."""
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5, **entries)
 
 
 def label(axes: Axes, *, x: str, y: str, title: str = "", legend: bool = True) -> None:
@@ -119,17 +112,9 @@ DASHES = ("--", ":")
 class Panel:
     """What one panel of a study's figure shows.
 
-    Attributes:
-        series: by its label, one row of values (one per seed) for each position on x; NaN where
-            nothing was measured.
-        x: positions; names are spread evenly.
-        x_label, y_label, title: of the panel.
-        log_x: whether x is logarithmic.
-        log_y: whether y is.
-        lowest: on a logarithmic y, smaller values are drawn here.
-        references: lines to compare with, by label, one y for each position on x.
-        repetition: what each dot stands for, in the plural.
-        intervals: draw means with 95% intervals instead of dots and their medians.
+    Each series has a label and, for each position on x, one row of values: one per seed, NaN where
+    nothing was measured. Positions that are names are spread evenly. References are lines to
+    compare with.
     """
 
     series: Mapping[str, Float[np.ndarray, "positions seeds"]]
@@ -139,10 +124,10 @@ class Panel:
     title: str
     log_x: bool = False
     log_y: bool = True
-    lowest: float = SMALLEST_NORM
+    lowest: float = SMALLEST_NORM  # on a logarithmic y, smaller values are drawn here
     references: Mapping[str, Float[np.ndarray, " positions"]] | None = None
-    repetition: str = "seeds"
-    intervals: bool = False
+    repetition: str = "seeds"  # what each dot stands for
+    intervals: bool = False  # draw means with 95% intervals instead of dots and their medians
 
     @property
     def is_named(self) -> bool:
@@ -158,21 +143,12 @@ def study_figure(*panels: Panel, width: float = 5.6, height: float = 4.2) -> Fig
     figure, axes = new_figure(len(panels), width=width, height=height)
     for panel, each in zip(panels, axes, strict=True):
         draw_panel(each, panel)
-    entries = {text: handle for each in axes for handle, text in _entries(each)}
-    figure.legend(
-        entries.values(),
-        entries.keys(),
-        loc="outside lower center",
-        ncols=2 * len(panels),
-        frameon=False,
-        fontsize=8.5,
-    )
+    entries: dict[str, Any] = {}  # what several panels show is named once
+    for each in axes:
+        handles, names = each.get_legend_handles_labels()
+        entries |= zip(names, handles, strict=True)
+    legend_below(figure, 2 * len(panels), handles=entries.values(), labels=entries.keys())
     return figure
-
-
-def _entries(axes: Axes) -> list[tuple[Any, str]]:  # an artist or a container of some
-    handles, texts = axes.get_legend_handles_labels()
-    return list(zip(handles, texts, strict=True))
 
 
 def draw_panel(axes: Axes, panel: Panel) -> None:

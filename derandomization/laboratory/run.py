@@ -82,8 +82,7 @@ class Claim:
 class Run:
     """Collects results, claims, arrays and figures, and writes them when the experiment ends.
 
-    ``experiment`` names it, such as "MAXCUT"; the ``config`` is recorded. Raises ``ValueError`` at
-    once if the output folder can't be written.
+    Raises ``ValueError`` at once if the output folder can't be written.
     """
 
     def __init__(self, experiment: str, config: RunConfig) -> None:
@@ -133,10 +132,7 @@ class Run:
         self.claims.append(Claim(id, statement, paper, measured, holds))
 
     def claim_bounds(self, certificate: Certificate, weights: str, theorem: str = "L3.1") -> None:
-        """Claim that ‖W‖_F, called ``weights``, is within the lemma's bound and its sharp form.
-
-        ``theorem`` is the id of the theorem that gives the former; the sharp form is L3.1.
-        """
+        """Claim that ‖W‖_F, called ``weights``, is within a theorem's bound and its sharp form."""
         for id, name, bound in (
             (theorem, f"the bound at ρ = {certificate.rho:.2g}", certificate.weight_bound),
             ("L3.1", "the lemma's sharp form", certificate.sharp_weight_bound),
@@ -165,7 +161,7 @@ class Run:
         its history is written before the error is raised; if it is interrupted, the checkpoint is.
         """
         try:
-            with follow_descent(self._console, description, max_steps) as report:
+            with _follow_descent(self._console, description, max_steps) as report:
                 yield report
             self.checkpoints.write()
         except Interrupted:
@@ -189,10 +185,7 @@ class Run:
             yield lambda: bar.advance(task)
 
     def finish(self) -> None:
-        """Write figures, history.npz and results.json, and print the closing table.
-
-        If a file can't be written, the table is printed before ``ValueError`` is raised.
-        """
+        """Write figures, history.npz and results.json; print the closing table even if it fails."""
         try:
             self._write_all()
         except ValueError:
@@ -250,9 +243,8 @@ class Run:
         self._console.print(table)
 
     def _print_claims(self) -> None:
-        table = Table(title=self.experiment, title_justify="left")
-        for heading in ("claim", "statement", "paper", "measured", "holds"):
-            table.add_column(heading)
+        headings = ("claim", "statement", "paper", "measured", "holds")
+        table = Table(*headings, title=self.experiment, title_justify="left")
         words = {True: "[green]yes[/]", False: "[red]no[/]", None: "open"}
         for claim in self.claims:
             numbers = (readable(claim.paper), readable(claim.measured))
@@ -326,7 +318,7 @@ def readable(value: float | str | None) -> str:
 
 
 @contextlib.contextmanager
-def follow_descent(
+def _follow_descent(
     console: Console, description: str, max_steps: int
 ) -> Iterator[StepCallback | None]:
     """A bar over the steps of a descent; yields its callback, None when quiet."""

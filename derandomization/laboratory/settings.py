@@ -1,11 +1,4 @@
-"""Checks of settings: one constraint beside each field's type, checked when a config is made.
-
-A field says what it allows where it is declared::
-
-    width: Annotated[int, AtLeast(1)] = 100
-
-and ``check_fields`` raises one line that names the field, its value and what is allowed.
-"""
+"""Checks of settings: a field such as ``width: Annotated[int, AtLeast(1)]`` says what it allows."""
 
 import dataclasses
 import math
@@ -58,16 +51,16 @@ PositiveFloat = typing.Annotated[float, Positive()]
 def check_fields(config: Any) -> None:
     """Raise ``ValueError`` unless every field has its annotated type and meets its constraints.
 
-    Numbers must be finite and at most ``MAX_NUMBER`` in size, integers at most ``MAX_INTEGER``;
-    a field named ``seed`` may be any integer from 0 to ``MAX_SEED``. A constraint in
-    ``Annotated[T | None, constraint]`` is not checked for None.
+    The message is one line: the field, its value and what is allowed. Numbers must be finite and
+    at most ``MAX_NUMBER`` in size, integers at most ``MAX_INTEGER``; a field named ``seed`` may be
+    any integer from 0 to ``MAX_SEED``. Constraints are not checked for None.
     """
+    kinds = typing.get_type_hints(type(config))
     annotations = typing.get_type_hints(type(config), include_extras=True)
     fields = [(field.name, getattr(config, field.name)) for field in dataclasses.fields(config)]
     for name, value in fields:
-        kind, _ = _parts(annotations[name])
-        if not _fits(value, kind):
-            raise ValueError(f"{name} is {value!r}: it must be {_description(kind)}")
+        if not _fits(value, kinds[name]):
+            raise ValueError(f"{name} is {value!r}: it must be {_description(kinds[name])}")
         if name == "seed":
             require_between("seed", value, 0, MAX_SEED)
         elif isinstance(value, int) and abs(value) > MAX_INTEGER:
@@ -75,23 +68,13 @@ def check_fields(config: Any) -> None:
         elif isinstance(value, float) and abs(value) > MAX_NUMBER:
             raise ValueError(f"{name} is {value}: it must be at most {MAX_NUMBER:g}")
     for name, value in fields:
-        _, constraints = _parts(annotations[name])
-        for constraint in constraints if value is not None else ():
-            constraint.check(name, value)
-
-
-def _parts(annotation: Any) -> tuple[Any, list[Constraint]]:
-    """The type of an annotation and its constraints."""
-    if typing.get_origin(annotation) is not typing.Annotated:
-        return annotation, []
-    kind, *extras = typing.get_args(annotation)
-    return kind, [extra for extra in extras if isinstance(extra, Constraint)]
+        for extra in getattr(annotations[name], "__metadata__", ()):
+            if isinstance(extra, Constraint) and value is not None:
+                extra.check(name, value)
 
 
 def _fits(value: object, annotation: Any) -> bool:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return _fits(value, arguments[0])
     if origin is typing.Literal:
         return value in arguments
     if origin in (types.UnionType, typing.Union):
@@ -108,8 +91,6 @@ def _fits(value: object, annotation: Any) -> bool:
 def _description(annotation: Any) -> str:
     """What an annotation allows, in words."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return _description(arguments[0])
     if origin is typing.Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if origin is tuple:

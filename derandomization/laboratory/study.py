@@ -38,17 +38,11 @@ class StudyConfig(RunConfig, WorkersConfig):
 
 @dataclass(frozen=True)
 class Row(Generic[SettingT]):
-    """One setting of a study and what was measured there.
-
-    Attributes:
-        setting: the setting.
-        name: its name in tables and figures.
-        measured: by name, one number per seed; NaN where there was nothing to measure.
-    """
+    """One setting of a study, its name in tables and figures, and what was measured there."""
 
     setting: SettingT
     name: str
-    measured: Mapping[str, np.ndarray]
+    measured: Mapping[str, np.ndarray]  # one number per seed; NaN: there was nothing to measure
 
     def interval(self, quantity: str) -> Interval:
         """Mean over the seeds and its 95% interval."""
@@ -72,23 +66,14 @@ class Row(Generic[SettingT]):
 
 @dataclass(frozen=True)
 class Study(Generic[SettingT]):
-    """What a study varies, measures, shows, claims and draws.
+    """What a study varies, measures at each setting and seed, shows, claims and draws."""
 
-    Attributes:
-        name: experiment and study, such as "NeuralNetworks/depth".
-        settings: the settings that are compared, by the name of their row.
-        measure: ``(setting, seed) -> numbers by name``; importable by its name.
-        columns: heading in the printed table of each quantity shown there.
-        claim: makes the claims from the rows.
-        figures: figures by file name, drawn from the rows.
-    """
-
-    name: str
-    settings: Mapping[str, SettingT]
-    measure: Callable[[SettingT, int], Measurement]
-    columns: Mapping[str, str]
+    name: str  # experiment and study, such as "NeuralNetworks/depth"
+    settings: Mapping[str, SettingT]  # by the name of their row
+    measure: Callable[[SettingT, int], Measurement]  # importable by its name
+    columns: Mapping[str, str]  # heading in the printed table of each quantity shown there
     claim: Callable[[Run, list[Row[SettingT]]], None]
-    figures: Callable[[list[Row[SettingT]]], Mapping[str, Figure]]
+    figures: Callable[[list[Row[SettingT]]], Mapping[str, Figure]]  # by file name
 
 
 def run_study(study: Study[Any], config: StudyConfig) -> None:
@@ -160,10 +145,7 @@ def record_rows(run: Run, rows: Sequence[Row[Any]], seeds: Sequence[int]) -> Non
 
 def tabulate(run: Run, rows: Sequence[Row[Any]], columns: Mapping[str, str]) -> None:
     """Print mean and interval of the quantities in ``columns``, with headings; write table.csv."""
-    table = Table(title=run.experiment, title_justify="left")
-    table.add_column("setting")
-    for heading in columns.values():
-        table.add_column(heading)
+    table = Table("setting", *columns.values(), title=run.experiment, title_justify="left")
     for row in rows:
         table.add_row(row.name, *(str(row.interval(quantity)) for quantity in columns))
     run.show(table)
@@ -181,10 +163,8 @@ def claim_lemma(
 ) -> None:
     """Claim that ‖W‖_F is within the lemma's bound and its sharp form wherever these exist.
 
-    Args:
-        rows: they measured ``weight_bound`` and ``sharp_weight_bound``, NaN where there is none.
-        norm, weights: the quantity that holds ‖W‖_F, and its name in the claims.
-        theorem, lipschitz: id of the theorem that gives the bound, and the origin of its K.
+    The rows measured ``weight_bound`` and ``sharp_weight_bound``, NaN where there is none, and
+    ‖W‖_F as the quantity ``norm``; ``weights``, ``theorem`` and ``lipschitz`` word the claims.
     """
     norms = np.concatenate([row.measured[norm] for row in rows])
     names = [row.name for row in rows for _ in row.measured[norm]]
@@ -230,9 +210,8 @@ def sweep(
     """Call ``function(setting, seed)`` for every pair; the workers do not change the numbers.
 
     Returns what was measured for each setting, by name, with one entry per seed; arrays, which are
-    what a batch of seeds measures, are joined. ``function`` returns the same names for every
-    setting; ``progress`` is called after each call. The other arguments and the errors are those of
-    ``parallel_calls``.
+    what a batch of seeds measures, are joined. ``progress`` is called after each call. The other
+    arguments and the errors are those of ``parallel_calls``.
     """
     pairs = [(setting, seed) for setting in settings for seed in seeds]
     found: list[Mapping[str, Any]] = [{}] * len(pairs)

@@ -19,21 +19,13 @@ NUM_BOUNDS = 10
 
 @dataclass(frozen=True)
 class NormTrace:
-    """‖W‖_F along a descent and its bounds.
-
-    Attributes:
-        weight_norm: ‖W‖_F before each step.
-        perturbation_steps: the steps at which noise was added.
-        bound_steps: the steps at which the sharp bound was evaluated.
-        sharp_bound: its value there, NaN where there is no bound.
-        lemma_bound: Lemma 3.1's bound at the end; None where it gives none.
-    """
+    """‖W‖_F before each step of a descent, the steps at which noise was added, and the bounds."""
 
     weight_norm: Float[np.ndarray, " records"]
     perturbation_steps: Int[np.ndarray, " perturbations"]
-    bound_steps: Int[np.ndarray, " snapshots"]
-    sharp_bound: Float[np.ndarray, " snapshots"]
-    lemma_bound: float | None
+    bound_steps: Int[np.ndarray, " snapshots"]  # where the sharp bound was evaluated
+    sharp_bound: Float[np.ndarray, " snapshots"]  # NaN where there is none
+    lemma_bound: float | None  # Lemma 3.1's bound at the end, if it gives one
 
 
 def log_spaced_steps(max_steps: int, count: int) -> frozenset[int]:
@@ -49,10 +41,7 @@ def trace_norm(
 ) -> NormTrace:
     """Evaluate the sharp bound at some of a descent's snapshots, the last one included.
 
-    Args:
-        history: of the descent.
-        objective: the exact objective it minimised; None leaves the bound out.
-        certificate: of the end point, if there is one.
+    ``objective`` is the exact one that the descent minimised; None leaves the sharp bound out.
     """
     steps, bounds = np.array([], dtype=np.int64), np.array([])
     if objective is not None:

@@ -58,20 +58,16 @@ def parallel_calls(
 ) -> Iterator[tuple[int, ResultT]]:
     """Yield the number and the result of ``function(*arguments[number])``, in order of completion.
 
-    If a worker dies, the calls that were running are repeated, once, each in a process of its own.
+    The function is importable by its name, its arguments are picklable, and its errors are raised
+    as they are. If a worker dies, the calls that were running are repeated, once, each in a process
+    of its own; ``WorkerDied`` is raised, after all other calls, if one kills its worker again.
 
     Args:
-        function: importable by its name; its errors are raised as they are.
-        arguments: each of them picklable.
         workers: processes, each with one torch thread; 1 is this process.
         scheduler: address of a Dask scheduler whose workers make the calls instead, and which
             decides how often a call is repeated.
         checkpoints: where every result is stored, arrays as tensors and tuples as lists. Results
             that are already there are not computed again.
-
-    Raises:
-        ValueError: fewer than one worker, or no such scheduler.
-        WorkerDied: once all other calls are done, for a call that killed its worker twice.
     """
     require_at_least("workers", workers, 1)
     slots = [checkpoints.slot() for _ in arguments] if checkpoints else []
@@ -124,13 +120,11 @@ def prepare_process() -> None:
     """Let this process compute on one thread, and keep the memory that it frees.
 
     The numbers of a run then do not depend on the number of cores, and its products are too small
-    to share: on two cores a second thread leaves figure 3's step at 2.5 ms, and makes it 28 ms
-    where another process uses one of the cores.
+    to share: a second thread leaves figure 3's step at 2.5 ms, or makes it 28 ms on a busy core.
 
-    By default glibc returns blocks above 32 MB to the system one by one, and the end of its pool
-    once 64 MB of it are free, so that every step pages its temporaries in again. Keeping them
-    shortens figure 3's step from 5.1 to 2.1 ms, and one with a first layer of 1000×1000 from 26
-    to 16 ms. A C library without these settings is left as it is.
+    By default glibc returns large free blocks to the system, so that every step pages its
+    temporaries in again. Keeping them shortens figure 3's step from 5.1 to 2.1 ms. A C library
+    without these settings is left as it is.
     """
     torch.set_num_threads(1)
     with contextlib.suppress(OSError, AttributeError):
@@ -144,21 +138,18 @@ def _start_worker() -> None:
     prepare_process()
 
 
-class _Processes:
-    """A pool that can be closed at once, whatever its processes are doing."""
-
-    def __init__(self, count: int) -> None:
-        self._others = set(multiprocessing.active_children())
-        # A forked child may inherit a lock that nobody will release; a spawned one starts clean.
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
-
-    def submit(self, function: Callable[..., Any], each: tuple[Any, ...]) -> "Future[Any]":
-        return self._pool.submit(function, *each)
-
-    def close(self) -> None:
-        ours = set(multiprocessing.active_children()) - self._others
-        self._pool.shutdown(wait=False)
+@contextlib.contextmanager
+def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool that is closed at once at the end, whatever its processes are doing."""
+    others = set(multiprocessing.active_children())
+    # A forked child may inherit a lock that nobody will release; a spawned one starts clean.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
+    try:
+        yield pool
+    finally:
+        ours = set(multiprocessing.active_children()) - others
+        pool.shutdown(wait=False)
         for process in ours:
             process.terminate()
             process.join()
@@ -170,29 +161,25 @@ def _on_processes(
     waiting = deque(calls)
     suspects: list[int] = []  # calls that were running when a worker died
     while waiting:
-        pool = _Processes(count)
         running: dict[Future[Any], int] = {}
         try:
-            while waiting or running:
-                while waiting and len(running) < count:
-                    running[pool.submit(function, calls[waiting[0]])] = waiting[0]
-                    waiting.popleft()
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    result = _result(future, function)
-                    yield running.pop(future), result
+            with _processes(count) as pool:
+                while waiting or running:
+                    while waiting and len(running) < count:
+                        running[pool.submit(function, *calls[waiting[0]])] = waiting[0]
+                        waiting.popleft()
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        result = _result(future, function)
+                        yield running.pop(future), result
         except BrokenProcessPool:
             suspects.extend(running.values())
-        finally:
-            pool.close()
     lost = []
     for number in suspects:
-        pool = _Processes(1)
         try:
-            yield number, _result(pool.submit(function, calls[number]), function)
+            with _processes(1) as pool:
+                yield number, _result(pool.submit(function, *calls[number]), function)
         except BrokenProcessPool:
             lost.append(calls[number])
-        finally:
-            pool.close()
     if lost:
         raise _died(function, lost)
 

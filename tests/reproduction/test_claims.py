@@ -2,7 +2,8 @@
 
 import pytest
 
-from reproduction.claims import CLAIMS, EXPERIMENT_COMMANDS, MAINS, STUDY_COMMANDS, parse_ids, plan
+from reproduction.claims import CLAIMS, EXPERIMENT_COMMANDS, STUDY_COMMANDS, parse_ids, plan
+from reproduction.jobs import MAINS
 
 
 def test_every_claim_and_every_study_has_a_command() -> None:
