@@ -1,6 +1,7 @@
 """Activations that satisfy the lemma: twice differentiable, with a Lipschitz second derivative."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -9,11 +10,7 @@ from torch import Tensor, nn
 
 
 class SmoothReLU(nn.Module):
-    """ReLU_ι(z) = log(1 + e^{ιz}) / ι, within log(2)/ι of ReLU (Section 4).
-
-    Args:
-        sharpness: ι > 0; larger is closer to ReLU and steeper in its second derivative, ι/4.
-    """
+    """ReLU_ι(z) = log(1 + e^{ιz}) / ι with sharpness ι, within log(2)/ι of ReLU (Section 4)."""
 
     def __init__(self, sharpness: float = 2.0) -> None:
         super().__init__()
@@ -41,27 +38,18 @@ class _SmoothReLU(torch.autograd.Function):
         return (ctx.sharpness * z).sigmoid_().mul_(gradient), None
 
 
-class Erf(nn.Module):
-    """erf(z), the error function."""
+class Elementwise(nn.Module):
+    """A function of each entry, as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
 
     def forward(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        return torch.erf(z)
+        return self.function(z)
 
 
-class Quadratic(nn.Module):
-    """z²."""
-
-    def forward(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        return z.square()
-
-
-class CubicReLU(nn.Module):
-    """ReLU³(z), the activation of the toy neuron (figures 1 and 2)."""
-
-    def forward(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        return torch.relu(z).pow(3)
-
-
+Quadratic = partial(Elementwise, torch.square)
 ActivationName = Literal[
     "smooth-relu", "tanh", "gelu", "erf", "softplus", "quadratic", "cubic-relu"
 ]
@@ -69,26 +57,20 @@ ACTIVATIONS: dict[ActivationName, Callable[[], nn.Module]] = {
     "smooth-relu": SmoothReLU,
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
-    "erf": Erf,
+    "erf": partial(Elementwise, torch.erf),
     "softplus": lambda: SmoothReLU(1.0),
     "quadratic": Quadratic,
-    "cubic-relu": CubicReLU,
+    "cubic-relu": partial(Elementwise, lambda z: torch.relu(z).pow(3)),  # the toy neuron's
 }
 
 
 def rectified_moments(
     bias: Float[Tensor, ""], deviation: Float[Tensor, ""], order: int
 ) -> list[Float[Tensor, ""]]:
-    """E[ReLU(wx + b)^p] for p = 0 … order, x ~ N(0, 1): moments of a truncated Gaussian.
+    """E[ReLU(wx + b)^p] for p = 0 … order ≥ 1, x ~ N(0, 1), with w of either sign.
 
     Integration by parts gives I₀ = Φ(b/|w|), I₁ = bI₀ + |w|φ(b/|w|), I_p = bI_{p−1} +
-    (p−1)w²I_{p−2}. They are smooth in (w, b) except where w = 0 and b ≤ 0; at w = 0 they are
-    ReLU(b)^p, with correct derivatives for b ≠ 0.
-
-    Args:
-        bias: b.
-        deviation: w, of either sign.
-        order: the largest p, at least 1.
+    (p−1)w²I_{p−2}. At w = 0 they are ReLU(b)^p, with correct derivatives for b ≠ 0.
     """
     spread = deviation.abs()
     # Beyond 38 deviations Φ is 0 or 1 and φ is 0 in float64; dividing there would give NaN.

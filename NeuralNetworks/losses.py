@@ -16,13 +16,10 @@ Points = Float[Tensor, " points"]
 
 @dataclass(frozen=True)
 class Loss:
-    """ℓ(ŷ, y) for each point, and the labels that belong to it.
+    """ℓ(ŷ, y) for each point: ``function`` of predictions and labels, ``[points]`` each.
 
-    Attributes:
-        function: maps predictions and labels, ``[points]`` each, to losses ``[points]``.
-        label: maps a teacher's signal h(Ux) to the label. Where ℓ is linear in y it is the mean
-            E[y | x], which integrates out the randomness of y given x exactly.
-        lowest_label, highest_label: the range of labels allowed.
+    ``label`` maps a teacher's signal h(Ux) to the label. Where ℓ is linear in y it is the mean
+    E[y | x], which integrates out the randomness of y given x exactly.
     """
 
     function: LossFunction
@@ -73,11 +70,7 @@ LOSSES: dict[LossName, Loss] = {
 
 
 def as_loss(loss: LossName | LossFunction | Loss) -> Loss:
-    """The loss with a name, or one made from a function ``(predictions, labels) -> losses``.
-
-    Raises:
-        ValueError: ``LOSSES`` has no such name.
-    """
+    """The loss with a name, or one made from a function ``(predictions, labels) -> losses``."""
     if isinstance(loss, Loss):
         return loss
     if callable(loss):

@@ -11,13 +11,7 @@ from derandomization.checks import require_between
 from derandomization.laboratory.claims import Command, ExperimentClaims, PaperClaim
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.run import Run, RunConfig
-from derandomization.laboratory.settings import (
-    AtLeast,
-    Between,
-    Positive,
-    PositiveFloat,
-    PositiveInt,
-)
+from derandomization.laboratory.settings import AtLeast, Between, Positive, PositiveFloat
 from derandomization.laboratory.trace import trace_norm
 from NeuralNetworks import plot, toy
 from NeuralNetworks.activations import ACTIVATIONS, ActivationName
@@ -28,15 +22,12 @@ from NeuralNetworks.train import DEFAULTS, RiskEvaluation, Training, train
 
 TOY_REGULARIZATIONS = np.array([0.05, 0.2, 0.35, 0.44, 0.46, 0.7])
 TOY_TOLERANCE = 1e-6  # largest distance of PGD's toy minimisers from the exact ones
-MAX_DEPTH = 1_000  # a step through so many layers takes a second
-# Largest ‖W_⊥‖/‖W‖ at which claim F3 holds.
-COLLAPSED = {"exact": 1e-6, "antithetic": 1e-3, "sampled": 0.1}
+COLLAPSED = {"exact": 1e-6, "antithetic": 1e-3, "sampled": 0.1}  # largest ‖W_⊥‖/‖W‖ of claim F3
 
 CLAIMS = ExperimentClaims(
     paper={
         "F1": PaperClaim(
-            "Toy neuron, frozen bias: w* = 0 only for large λ, from λ* on",
-            ("figure1_frozen_bias",),
+            "Toy neuron, frozen bias: w* = 0 only for large λ, from λ* on", ("figure1_frozen_bias",)
         ),
         "F2": PaperClaim(
             "Toy neuron, trained bias: w* = 0 at every λ > 0", ("figure2_trained_bias",)
@@ -93,13 +84,13 @@ class Config(RunConfig):
     """Folder for results.json, history.npz and the figures; made if missing."""
     dimension: Annotated[int, AtLeast(2)] = 2
     """Dimension d of the input."""
-    indices: PositiveInt = 1
+    indices: Annotated[int, AtLeast(1)] = 1
     """Number k of input directions on which the teacher depends."""
     noise: Annotated[float, Between(0, math.inf)] = 0.0
     """Standard deviation σ of the noise on the teacher's labels."""
-    width: PositiveInt = 1000
+    width: Annotated[int, AtLeast(1)] = 1000
     """Units h of each hidden layer of the student."""
-    depth: Annotated[int, Between(2, MAX_DEPTH)] = 2
+    depth: Annotated[int, Between(2, 1_000)] = 2  # a step through 1 000 takes a second
     """Layers of the student; 2 is one hidden layer."""
     activation: ActivationName = "smooth-relu"
     """Activation of the hidden units; smooth-relu is the paper's, with ι = 2."""
@@ -128,15 +119,13 @@ class Config(RunConfig):
 def main(config: Config) -> None:
     """Run figures 1 to 3 and write everything to ``config.output_dir``."""
     run = Run("NeuralNetworks", config)
-    generator = config.generator()
     _toy_neuron(run, config)
+    generator = config.generator()
     teacher = Teacher(config.dimension, config.indices, noise=config.noise)
+    widths = (config.width,) * (config.depth - 1)
+    activation = ACTIVATIONS[config.activation]()
     student = Student(
-        config.dimension,
-        (config.width,) * (config.depth - 1),
-        generator,
-        activation=ACTIVATIONS[config.activation](),
-        frozen=config.frozen,
+        config.dimension, widths, generator, activation=activation, frozen=config.frozen
     )
     max_steps = config.steps or DEFAULTS[config.estimator].max_steps
     with run.descent("figure 3", max_steps) as progress:
@@ -153,7 +142,8 @@ def main(config: Config) -> None:
             progress=progress,
             checkpoints=run.checkpoints,
         )
-    _collapse(run, config, teacher, training)
+    _collapse(run, config, training)
+    _draw(run, teacher, training)
     run.finish()
 
 
@@ -161,10 +151,10 @@ def _toy_neuron(run: Run, config: Config) -> None:
     """Make figures 1 and 2 and their claims."""
     threshold = toy.frozen_threshold()
     ends = toy.sweep(TOY_REGULARIZATIONS, config.generator())
+    minimizers = np.vectorize(toy.frozen_minimizer)
     curve_x = np.sort(np.append(np.linspace(0.01, 0.8, 400), [threshold - 1e-9, threshold + 1e-9]))
-    curve = (curve_x, np.array([toy.frozen_minimizer(value) for value in curve_x]))
-    expected = np.array([toy.frozen_minimizer(value) for value in TOY_REGULARIZATIONS])
-    frozen_error = float(np.abs(ends.frozen_weights - expected).max())
+    curve = (curve_x, minimizers(curve_x))
+    frozen_error = float(np.abs(ends.frozen_weights - minimizers(TOY_REGULARIZATIONS)).max())
     trained_weight = float(ends.trained_weights.max())
     bias_error = float(np.abs(ends.trained_biases - 1).max())
     run.results["toy_frozen_threshold"] = threshold
@@ -183,44 +173,33 @@ def _toy_neuron(run: Run, config: Config) -> None:
         measured=trained_weight,
         holds=max(trained_weight, bias_error) < TOY_TOLERANCE,
     )
-    run.figure(
-        "figure1_frozen_bias",
-        plot.frozen_bias_figure(TOY_REGULARIZATIONS, ends.frozen_weights, curve, threshold),
-    )
-    run.figure(
-        "figure2_trained_bias",
-        plot.trained_bias_figure(
-            TOY_REGULARIZATIONS, ends.trained_weights, ends.trained_biases, curve
-        ),
-    )
+    run.figure("figure1_frozen_bias", plot.frozen_bias_figure(ends, curve, threshold))
+    run.figure("figure2_trained_bias", plot.trained_bias_figure(ends, curve))
 
 
-def _collapse(run: Run, config: Config, teacher: Teacher, training: Training) -> None:
-    """Record the numbers of the training, claim the collapse and the bounds, and draw figure 3."""
+def _collapse(run: Run, config: Config, training: Training) -> None:
+    """Record the numbers of the training, and claim the collapse and the bounds."""
     history, certificate = training.history, training.certificate
-    weight_norm = float(history.observations["total_weight_norm"][-1])
-    orthogonal_norm = float(history.weight_norm[-1])
-    relative = orthogonal_norm / weight_norm
+    relative, largest = training.relative_orthogonal_norm, COLLAPSED[config.estimator]
     run.results |= {
-        "weight_norm": weight_norm,
-        "orthogonal_norm": orthogonal_norm,
+        "weight_norm": float(history.observations["total_weight_norm"][-1]),
+        "orthogonal_norm": float(history.weight_norm[-1]),
         "relative_orthogonal_norm": relative,
         "risk": training.risk,
         "steps": history.num_steps,
         "perturbations": len(history.perturbation_steps),
-        "certificate": asdict(certificate) if certificate else None,
+        "certificate": certificate,
         "seconds": history.seconds,
     }
     run.claim(
         "F3",
-        f"‖W⊥‖/‖W‖ ≤ {COLLAPSED[config.estimator]:g}: rows of W end on span(u)",
+        f"‖W⊥‖/‖W‖ ≤ {largest:g}: rows of W end on span(u)",
         paper=0.0,
         measured=relative,
-        holds=relative <= COLLAPSED[config.estimator],
+        holds=relative <= largest,
     )
     if certificate:
         run.claim_bounds(certificate, "‖W⊥‖", theorem="T4.1")
-    _draw(run, teacher, training)
 
 
 def _draw(run: Run, teacher: Teacher, training: Training) -> None:
@@ -228,38 +207,28 @@ def _draw(run: Run, teacher: Teacher, training: Training) -> None:
     history = training.history
     steps = np.array(list(history.snapshots))
     weights = np.stack([s["student.weight"].numpy() for s in history.snapshots.values()])
-    plane, line, names = _plane(teacher)
+    directions = teacher.directions.cpu()
+    if directions.shape == (1, 2):
+        plane, line, names = np.eye(2), directions[0].numpy(), ("w₁", "w₂")
+    else:  # u and a direction across
+        plane = complete_basis(directions)[[0, len(directions)]].numpy()
+        line, names = np.array([1.0, 0.0]), ("w·u", "w·u⊥")
     in_plane = weights @ plane.T
     singular_values = np.linalg.svd(weights, compute_uv=False)
     run.figure("figure3_collapse", plot.collapse_figure(in_plane, line, names))
     run.animation("figure3_collapse", plot.collapse_animation(in_plane, steps, line, names))
     trace = trace_norm(history, training.exact_objective, training.certificate)
-    run.figure(
-        "figure3_weight_norm",
-        plot.weight_norm_figure(trace, history.observations["total_weight_norm"]),
-    )
-    run.figure(
-        "figure3_singular_values",
-        plot.singular_values_figure(steps, singular_values, len(teacher.directions)),
-    )
-    run.arrays |= history.arrays()
-    run.arrays |= {
+    norms = plot.weight_norm_figure(trace, history.observations["total_weight_norm"])
+    run.figure("figure3_weight_norm", norms)
+    spectrum = plot.singular_values_figure(steps, singular_values, len(directions))
+    run.figure("figure3_singular_values", spectrum)
+    run.arrays |= history.arrays() | {
         "snapshot_steps": steps,
         "snapshot_weights": in_plane,
         "snapshot_singular_values": singular_values,
         "sharp_bound_steps": trace.bound_steps,
         "sharp_bound": trace.sharp_bound,
     }
-
-
-def _plane(teacher: Teacher) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
-    """Two directions to project on, the teacher's line in them, and the names of the axes."""
-    directions = teacher.directions.cpu()
-    indices, dimension = directions.shape
-    if (indices, dimension) == (1, 2):
-        return np.eye(2), directions[0].numpy(), ("w₁", "w₂")
-    basis = complete_basis(directions)
-    return basis[[0, indices]].numpy(), np.array([1.0, 0.0]), ("w·u", "w·u⊥")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Teacher and student networks."""
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from itertools import pairwise
 from typing import Literal, get_args
 
 import torch
@@ -27,11 +29,9 @@ class Teacher(nn.Module):
         indices: k, 1 to d, the number of directions.
         link: h, any smooth function ``[points, k] -> [points]``.
         noise: σ ≥ 0; if positive, ε ~ N(0, 1) is appended to x as one more coordinate.
-        directions: U, orthonormal rows k×d; by default (1, …, 1)/√d, completed to k rows by a QR
-            factorisation.
+        directions: U, orthonormal rows k×d; by default (1, …, 1)/√d, completed to k rows.
 
-    Raises:
-        ValueError: an argument is out of range, or the rows are not orthonormal.
+    ``ValueError`` if an argument is out of range, or the rows are not orthonormal.
     """
 
     def __init__(
@@ -51,9 +51,15 @@ class Teacher(nn.Module):
         if directions is None:
             first = torch.full((1, dimension), dimension**-0.5, dtype=torch.float64)
             directions = complete_basis(first)[:indices].contiguous()
-        require_orthonormal(directions, indices, dimension)
+        if directions.shape != (indices, dimension):
+            raise ValueError(
+                f"directions has shape {tuple(directions.shape)}: it must be {(indices, dimension)}"
+            )
         self.directions: Tensor
         self.register_buffer("directions", directions.double())
+        gram = self.directions @ self.directions.T
+        if not torch.allclose(gram, torch.eye(indices).to(gram), rtol=0, atol=1e-9):
+            raise ValueError("directions are not orthonormal: their Gram matrix must be I to 1e-9")
 
     @property
     def sample_dimension(self) -> int:
@@ -88,23 +94,8 @@ def orthogonal_part(
     return vectors - (vectors @ directions.T) @ directions
 
 
-def require_orthonormal(directions: Tensor, indices: int, dimension: int) -> None:
-    """Raise ``ValueError`` unless ``directions`` holds k orthonormal rows of length d."""
-    if tuple(directions.shape) != (indices, dimension):
-        raise ValueError(
-            f"directions has shape {tuple(directions.shape)}: it must be {(indices, dimension)}"
-        )
-    gram = directions.double() @ directions.double().T
-    if not torch.allclose(gram, torch.eye(indices).to(gram), rtol=0, atol=1e-9):
-        raise ValueError("directions are not orthonormal: their Gram matrix must be I to 1e-9")
-
-
 class Hidden(nn.Module):
-    """A layer after the first, z ↦ Wz/√n + b with n inputs; W ~ N(0, 1) entrywise, b = 0.
-
-    The factor 1/√n multiplies W instead of being part of it, so that the step size of the first
-    layer suits W as well (see ``Student``).
-    """
+    """A layer after the first, z ↦ Wz/√n + b with n inputs; W ~ N(0, 1) entrywise, b = 0."""
 
     def __init__(self, below: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -113,8 +104,7 @@ class Hidden(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width, dtype=torch.float64))
 
     def forward(self, z: Float[Tensor, "points below"]) -> Float[Tensor, "points width"]:
-        scale = self.weight.shape[1] ** -0.5
-        return torch.addmm(self.bias, z, self.weight.T, alpha=scale)
+        return torch.addmm(self.bias, z, self.weight.T, alpha=z.shape[1] ** -0.5)
 
 
 class Student(nn.Module):
@@ -130,11 +120,10 @@ class Student(nn.Module):
         widths: h of each hidden layer, first to last; one number is a two-layer network.
         generator: draws the initial weights.
         activation: φ; by default a smooth ReLU with ι = 2.
-        frozen: the parts that are not trained: "weight" (W), "bias" (b), "hidden" (the layers
+        frozen: the parts that are not trained, of "weight" (W), "bias" (b), "hidden" (the layers
             between) and "output" (a).
 
-    Raises:
-        ValueError: a dimension or a width is below 1, or a part does not exist.
+    ``ValueError`` if a dimension or a width is below 1, or a part does not exist.
     """
 
     def __init__(
@@ -153,21 +142,16 @@ class Student(nn.Module):
         for width in self.widths:
             require_at_least("width", width, 1)
         first, last = self.widths[0], self.widths[-1]
-
-        def normal(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
+        normal = partial(torch.randn, generator=generator, dtype=torch.float64)
         self.weight = nn.Parameter(normal(first, dimension) / dimension**0.5)
         self.bias = nn.Parameter(normal(first) / first)
         self.output = nn.Parameter(normal(last))
-        pairs = zip(self.widths, self.widths[1:], strict=False)
-        self.hidden = nn.ModuleList(Hidden(*pair, generator) for pair in pairs)
+        self.hidden = nn.ModuleList(Hidden(*pair, generator) for pair in pairwise(self.widths))
         self.activation = activation or SmoothReLU()
         for part in frozen:
             if part not in get_args(Part):
-                raise ValueError(
-                    f"frozen names {part!r}: its parts are {', '.join(get_args(Part))}"
-                )
+                parts = ", ".join(get_args(Part))
+                raise ValueError(f"frozen names {part!r}: its parts are {parts}")
             getattr(self, part).requires_grad_(False)
 
     def forward(self, x: Float[Tensor, "points dimension"]) -> Float[Tensor, " points"]:

@@ -12,16 +12,13 @@ from NeuralNetworks.losses import LOSSES, Loss
 from NeuralNetworks.model import Student, Teacher, orthogonal_part
 
 Batch = tuple[Tensor, Tensor, Tensor]
+SQUARED = LOSSES["squared"]
 
 
 class Examples(nn.Module, ABC):
-    """Labelled inputs, and the directions of the input on which the labels depend.
+    """Labelled inputs, and the directions of the input on which the labels depend."""
 
-    Attributes:
-        directions: U, orthonormal rows k×d.
-    """
-
-    directions: Tensor
+    directions: Tensor  # U, orthonormal rows k×d
 
     @abstractmethod
     def forward(self) -> Batch:
@@ -31,15 +28,10 @@ class Examples(nn.Module, ABC):
 class Population(Examples):
     """A teacher's labels for x ~ N(0, I_d).
 
-    Args:
-        teacher: gives the signal.
-        expectation: over (x, ε), ``teacher.sample_dimension`` coordinates.
-        loss: turns the teacher's signal into labels.
+    The expectation is over (x, ε); the loss turns the teacher's signal into labels.
     """
 
-    def __init__(
-        self, teacher: Teacher, expectation: Expectation, loss: Loss = LOSSES["squared"]
-    ) -> None:
+    def __init__(self, teacher: Teacher, expectation: Expectation, loss: Loss = SQUARED) -> None:
         super().__init__()
         self.teacher = teacher
         self.expectation = expectation
@@ -65,8 +57,7 @@ class Dataset(Examples):
         batch_size: rows drawn at every call; None gives the whole sample at every call.
         generator: draws the batches; needed with a batch size.
 
-    Raises:
-        ValueError: shapes do not match, numbers are not finite, or directions are dependent.
+    ``ValueError`` if shapes do not match, numbers are not finite, or directions are dependent.
     """
 
     def __init__(
@@ -99,7 +90,10 @@ class Dataset(Examples):
         self.labels: Tensor
         self.register_buffer("inputs", inputs.double())
         self.register_buffer("labels", labels.double())
-        self.register_buffer("directions", _orthonormal(directions.double()))
+        rotation, triangle = torch.linalg.qr(directions.double().T)
+        if triangle.diagonal().abs().min() <= 1e-10 * triangle.norm():
+            raise ValueError("directions are linearly dependent: give rows that are independent")
+        self.register_buffer("directions", rotation.T.contiguous())
 
     def forward(self) -> Batch:
         inputs, labels = self.inputs, self.labels
@@ -109,35 +103,18 @@ class Dataset(Examples):
         return inputs, labels, torch.full_like(labels, 1 / len(labels))
 
 
-def _orthonormal(directions: Tensor) -> Tensor:
-    rotation, triangle = torch.linalg.qr(directions.T)
-    if triangle.diagonal().abs().min() <= 1e-10 * triangle.norm():
-        raise ValueError("directions are linearly dependent: give rows that are independent")
-    return rotation.T.contiguous()
-
-
 class PopulationRisk(DerandomizationObjective):
     """The regularized risk f = E ℓ(ŷ(x), y) + λ‖W‖_F², read as Eq. 1 in (W_⊥, b) (Theorem 4.1).
 
     The rows of W, the student's first layer, are split along and across the subspace on which the
     labels depend: W = W_∥ + W_⊥. The labels are independent of x_⊥, so W_⊥x_⊥ is the randomness;
-    λ‖W_∥‖² is part of the expected value, and the other layers are part of θ. A step costs
+    λ‖W_∥‖², λ > 0, is part of the expected value, and the other layers are part of θ. On a dataset
+    f is the empirical risk, and the theory applies to its expectation only. A step costs
     O(points · weights of the student).
-
-    Args:
-        student: the network that is trained.
-        examples: inputs and labels: a population, or a dataset. On a dataset f is the empirical
-            risk, and the theory applies to its expectation only.
-        regularization: λ > 0.
-        loss: ℓ.
     """
 
     def __init__(
-        self,
-        student: Student,
-        examples: Examples,
-        regularization: float,
-        loss: Loss = LOSSES["squared"],
+        self, student: Student, examples: Examples, regularization: float, loss: Loss = SQUARED
     ) -> None:
         super().__init__(regularization)
         self.student = student

@@ -13,24 +13,11 @@ from NeuralNetworks.activations import rectified_moments
 
 CUBIC_MOMENT = 2 * math.sqrt(2 / math.pi)  # c = 2·E[x₊³]
 SEXTIC_MOMENT = 7.5  # E[x₊⁶]
-
-# From w = 0.5, beyond the barrier for every λ < λ*, the curvature stays below 60: this step size is
-# stable, and every descent terminates within about 200 steps.
-START = 0.5
-LEARNING_RATE = 0.03
-MOMENTUM = 0.7
-MAX_STEPS = 500
+Values = Float[np.ndarray, " regularizations"]
 
 
 class ToyNeuron(DerandomizationObjective):
-    """f(w, b) = E(ReLU³(wx + b) − 1)² + λw², x ~ N(0, 1) (figures 1 and 2).
-
-    Args:
-        weight: w at the start.
-        bias: b at the start.
-        regularization: λ > 0.
-        train_bias: whether b is trained (figure 2) or kept at its start (figure 1).
-    """
+    """f(w, b) = E(ReLU³(wx + b) − 1)² + λw², x ~ N(0, 1), from a start (w, b) (figures 1 and 2)."""
 
     def __init__(
         self, weight: float, bias: float, regularization: float, *, train_bias: bool
@@ -60,62 +47,53 @@ def frozen_threshold() -> float:
 
 def frozen_minimizer(regularization: float) -> float:
     """The global minimiser w* ≥ 0 of 7.5w⁶ − cw³ + 1 + λw², from the roots of its derivative."""
-    roots = np.roots([6 * SEXTIC_MOMENT, 0, 0, -3 * CUBIC_MOMENT, 2 * regularization])
-    real = roots[np.abs(roots.imag) < 1e-9].real
-    candidates = np.append(real[real > 0], 0.0)
-    values = (
-        SEXTIC_MOMENT * candidates**6
-        - CUBIC_MOMENT * candidates**3
-        + regularization * candidates**2
-    )
-    return float(candidates[np.argmin(values)])
+    varying_part = np.poly1d([SEXTIC_MOMENT, 0, 0, -CUBIC_MOMENT, regularization, 0, 0])
+    roots = varying_part.deriv().roots
+    positive = roots.real[(np.abs(roots.imag) < 1e-9) & (roots.real > 0)]
+    return float(min([*positive, 0.0], key=varying_part))
 
 
 @dataclass(frozen=True)
 class ToySweep:
     """The points where PGD ends for each λ, with b = 0 frozen and with b trained."""
 
-    regularizations: Float[np.ndarray, " regularizations"]
-    frozen_weights: Float[np.ndarray, " regularizations"]
-    trained_weights: Float[np.ndarray, " regularizations"]
-    trained_biases: Float[np.ndarray, " regularizations"]
+    regularizations: Values
+    frozen_weights: Values
+    trained_weights: Values
+    trained_biases: Values
 
 
-def sweep(
-    regularizations: Float[np.ndarray, " regularizations"], generator: torch.Generator
-) -> ToySweep:
+def sweep(regularizations: Values, generator: torch.Generator) -> ToySweep:
     """Minimise the toy neuron's f by PGD for every λ.
 
     With b frozen, w = 0 is a local minimiser for every λ > 0: PGD starts on both sides of the
     barrier, at w = 0 and w = 0.5, and the end with the lower f is kept. With b trained the start
     w = 0.5 is enough: by the lemma every second-order stationary point has w = 0.
     """
+
+    def end(start: float, regularization: float, *, train_bias: bool) -> ToyNeuron:
+        neuron = ToyNeuron(start, 0.0, regularization, train_bias=train_bias)
+        optimizer = PerturbedGradientDescent(
+            [p for p in neuron.parameters() if p.requires_grad],
+            lr=0.03,  # stable: from w = 0.5 the curvature stays below 60
+            momentum=0.7,
+            gradient_threshold=1e-8,
+            perturbation_radius=1e-3,
+            perturbation_interval=30,
+            decrease_threshold=1e-12,
+            generator=generator,
+        )
+        descend(neuron, optimizer, max_steps=500)  # it terminates within about 200
+        return neuron
+
     frozen, trained = [], []
-    for regularization in regularizations:
-        ends = [
-            _descend(ToyNeuron(start, 0.0, regularization, train_bias=False), generator)
-            for start in (0.0, START)
-        ]
-        frozen.append(min(ends, key=lambda end: float(end().detach())))
-        trained.append(_descend(ToyNeuron(START, 0.0, regularization, train_bias=True), generator))
+    for value in regularizations:
+        ends = [end(start, value, train_bias=False) for start in (0.0, 0.5)]
+        frozen.append(min(ends, key=lambda neuron: float(neuron().detach())))
+        trained.append(end(0.5, value, train_bias=True))
     return ToySweep(
         regularizations=regularizations,
-        frozen_weights=np.array([abs(end.weight.item()) for end in frozen]),
-        trained_weights=np.array([abs(end.weight.item()) for end in trained]),
-        trained_biases=np.array([end.bias().item() for end in trained]),
+        frozen_weights=np.array([abs(neuron.weight.item()) for neuron in frozen]),
+        trained_weights=np.array([abs(neuron.weight.item()) for neuron in trained]),
+        trained_biases=np.array([neuron.bias().item() for neuron in trained]),
     )
-
-
-def _descend(neuron: ToyNeuron, generator: torch.Generator) -> ToyNeuron:
-    optimizer = PerturbedGradientDescent(
-        [p for p in neuron.parameters() if p.requires_grad],
-        lr=LEARNING_RATE,
-        momentum=MOMENTUM,
-        gradient_threshold=1e-8,
-        perturbation_radius=1e-3,
-        perturbation_interval=30,
-        decrease_threshold=1e-12,
-        generator=generator,
-    )
-    descend(neuron, optimizer, max_steps=MAX_STEPS)
-    return neuron

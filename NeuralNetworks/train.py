@@ -8,7 +8,7 @@ dominates: the p×h matrix is read and written a dozen times. Below, the overhea
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ from NeuralNetworks.risk import Dataset, Examples, Population, PopulationRisk
 
 # How the expectation in a teacher's risk is evaluated; see ``train``.
 RiskEvaluation = Literal["exact", "antithetic", "sampled"]
-Layers = Sequence[tuple[int, Sequence[Tensor]]]  # a width and the parameters whose steps it scales
+Layers = Sequence[tuple[int, Sequence[Tensor]]]  # widths and the parameters of each layer
 
 
 @dataclass(frozen=True)
@@ -42,26 +42,20 @@ class DescentDefaults:
 
     max_steps: int
     learning_rate_per_unit: float
-    momentum: float
-    decrease_threshold: float
+    momentum: float = 0.9
+    decrease_threshold: float = -math.inf  # on fresh batches a decrease may be noise
 
 
-# W_⊥ shrinks as exp(−2λ·lr/(1−β)·t): at λ = 1e-5 and h = 1000 this step size reaches 1e-6 of the
-# start in about 250 steps. The remaining steps leave shallow saddles, of curvature −1e-5, until
-# ‖∇f‖ is so small that Lemma 3.1 gives a bound; a third of the step size takes twice as long, and
-# four thirds gain nothing. After that, slow valleys decrease f by at most 6e-7 per perturbation
-# interval, and escaping from a saddle decreases it by more.
-EXACT = DescentDefaults(
-    max_steps=2_000, learning_rate_per_unit=0.3, momentum=0.9, decrease_threshold=1e-6
-)
-# The paper's run: plain steps on fresh batches, where a decrease can't be distinguished from noise.
-SAMPLED = DescentDefaults(
-    max_steps=10_000, learning_rate_per_unit=0.014, momentum=0.0, decrease_threshold=-math.inf
-)
-ANTITHETIC = DescentDefaults(
-    max_steps=2_000, learning_rate_per_unit=0.1, momentum=0.9, decrease_threshold=-math.inf
-)
-DEFAULTS = {"exact": EXACT, "antithetic": ANTITHETIC, "sampled": SAMPLED}
+# W_⊥ shrinks as exp(−2λ·lr/(1−β)·t): at λ = 1e-5 and h = 1000, to 1e-6 of the start in about 250
+# steps. The remaining steps leave saddles of curvature −1e-5, until Lemma 3.1 gives a bound; a
+# third of the step size takes twice as long, four thirds gain nothing. After that, slow valleys
+# decrease f by at most 6e-7 per perturbation interval, and escaping from a saddle by more.
+EXACT = DescentDefaults(2_000, learning_rate_per_unit=0.3, decrease_threshold=1e-6)
+DEFAULTS = {
+    "exact": EXACT,
+    "antithetic": DescentDefaults(2_000, learning_rate_per_unit=0.1),
+    "sampled": DescentDefaults(10_000, learning_rate_per_unit=0.014, momentum=0.0),  # the paper's
+}
 
 BATCH_SIZE = 50  # the paper's
 ANTITHETIC_PAIRS = 64
@@ -71,25 +65,18 @@ TRAINED_OUTPUT_FACTOR = 1 / 3
 # Most of the step size times the curvature at the start, for activations and losses that grow fast.
 MAX_RELATIVE_STEP = 0.5
 GRADIENT_THRESHOLD = 1e-6  # the paper's, at its λ = 1e-5
-PAPER_REGULARIZATION = 1e-5
 # Jin et al.'s r = ε/(χ²ℓ) at ε = 1e-6, ℓ = 1e-3, χ = 12 is 7e-6. It also stays below 1e-6 of ‖W‖,
 # the size to which W_⊥ is to shrink.
 PERTURBATION_RADIUS = 1e-5
 PERTURBATION_INTERVAL = 200
-NUM_SNAPSHOTS = 40
-MAX_SNAPSHOT_NUMBERS = 2 * 10**7
 
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training.
+    """A finished training: its history, and the risk E ℓ(ŷ, y) at the end, exact if possible.
 
-    Attributes:
-        history: of the descent.
-        risk: E ℓ(ŷ, y) at the end, exact where that is possible.
-        certificate: of the end; None where the risk can only be sampled, and for a dataset, because
-            Stein's lemma, on which the bounds rest, does not hold on a sample.
-        exact_objective: the objective that was certified; None where ``certificate`` is.
+    The certificate and the objective that was certified are None where the risk can only be
+    sampled, and for a dataset: Stein's lemma, on which the bounds rest, fails on a sample.
     """
 
     history: History
@@ -100,9 +87,8 @@ class Training:
     @property
     def relative_orthogonal_norm(self) -> float:
         """‖W_⊥‖_F/‖W‖_F at the end."""
-        return float(
-            self.history.weight_norm[-1] / self.history.observations["total_weight_norm"][-1]
-        )
+        total = self.history.observations["total_weight_norm"]
+        return float(self.history.weight_norm[-1] / total[-1])
 
 
 def train(
@@ -124,7 +110,6 @@ def train(
     """Train ``student`` in place, then certify the point where it ended.
 
     Args:
-        student: the network.
         data: a teacher, whose population risk is minimised, or a dataset with a known subspace.
         regularization: λ > 0.
         generator: draws the batches and the perturbations.
@@ -133,12 +118,12 @@ def train(
             dimensions; beyond, exact as W_⊥ → 0); "antithetic", in fresh quasi-random batches
             mirrored across the teacher's subspace; "sampled", in the paper's fresh batches of 50. A
             dataset is "exact" without a batch size, else "sampled".
-        nodes: of the quadrature, along and across the teacher (see ``exact_expectation``).
+        nodes: of the quadrature, along and across the teacher (see ``quadrature``).
         learning_rate: step size per hidden unit; None chooses by the estimator and the curvature.
         gradient_threshold: ‖∇f‖ below which PGD perturbs, and ends if f then does not decrease;
             None is 1e-6, and less for λ below 1e-5.
-        max_steps: the most steps; None chooses by the estimator.
-        device: where to compute; None is the CPU.
+        max_steps: None chooses by the estimator.
+        device: None is the CPU.
         progress: called with step, f and ‖W_⊥‖_F.
         checkpoints: where the descent is stored, and resumed from.
 
@@ -154,18 +139,33 @@ def train(
     taken, offered = student.weight.shape[1], data.directions.shape[1]
     if taken != offered:
         raise ValueError(f"the student takes inputs of dimension {taken}, the data have {offered}")
+    examples: Examples
+    exact_examples: Population | None = None
     if isinstance(data, Dataset):
+        chosen.require_labels(data.labels)
+        examples = data
         estimator = "exact" if data.batch_size is None else "sampled"
-    examples, exact_examples = _examples(student, data, chosen, estimator, nodes, generator)
+    else:
+        exact_rule = exact_expectation(data, sum(student.widths), nodes)
+        exact_examples = Population(data, exact_rule, chosen) if exact_rule else None
+        rule = exact_rule if estimator == "exact" else _batches(data, estimator, generator)
+        if rule is None:
+            raise ValueError(
+                f"dimension is {offered}: an exact rule for this student would be too large; "
+                "use estimator antithetic or sampled"
+            )
+        examples = Population(data, rule, chosen)
     defaults = DEFAULTS[estimator]
     objective = PopulationRisk(student, examples, regularization, chosen).to(device)
     max_steps = max_steps or defaults.max_steps
+    copied = sum(p.numel() for p in student.parameters())
+    num_snapshots = min(40, max(2, 2 * 10**7 // copied))  # fewer of students that fill the memory
     history = resumable_descend(
         objective,
         descent_optimizer(objective, defaults, generator, learning_rate, gradient_threshold),
         max_steps=max_steps,
         observe=lambda: {"total_weight_norm": float(student.weight.detach().norm())},
-        snapshot_steps=log_spaced_steps(max_steps, _num_snapshots(student)),
+        snapshot_steps=log_spaced_steps(max_steps, num_snapshots),
         progress=progress,
         checkpoints=checkpoints,
     )
@@ -177,38 +177,14 @@ def train(
     return Training(history, risk, certify(exact) if exact else None, exact)
 
 
-def _examples(
-    student: Student,
-    data: Teacher | Dataset,
-    loss: Loss,
-    estimator: RiskEvaluation,
-    nodes: tuple[int, int],
-    generator: torch.Generator,
-) -> tuple[Examples, Examples | None]:
-    """The examples of the descent, and those of the certificate: None where it is impossible."""
-    if isinstance(data, Dataset):
-        loss.require_labels(data.labels)
-        return data, None
-    expectation = exact_expectation(data, sum(student.widths), nodes)
-    exact = Population(data, expectation, loss) if expectation else None
-    if estimator == "exact":
-        if exact is None:
-            raise ValueError(
-                f"dimension is {data.directions.shape[1]}: an exact rule for this student "
-                "would be too large; use estimator antithetic or sampled"
-            )
-        return exact, exact
-    dimension = data.sample_dimension
+def _batches(
+    teacher: Teacher, estimator: RiskEvaluation, generator: torch.Generator
+) -> MonteCarlo | Antithetic:
+    """Fresh batches for a teacher's risk."""
     if estimator == "sampled":
-        return Population(data, MonteCarlo(dimension, BATCH_SIZE, generator), loss), exact
-    points = QuasiMonteCarlo(dimension, ANTITHETIC_PAIRS, generator)
-    return Population(data, Antithetic(points, data.sample_directions()), loss), exact
-
-
-def _num_snapshots(student: Student) -> int:
-    """At most ``NUM_SNAPSHOTS``, and fewer for students whose copies would fill the memory."""
-    size = sum(p.numel() for p in student.parameters())
-    return min(NUM_SNAPSHOTS, max(2, MAX_SNAPSHOT_NUMBERS // size))
+        return MonteCarlo(teacher.sample_dimension, BATCH_SIZE, generator)
+    points = QuasiMonteCarlo(teacher.sample_dimension, ANTITHETIC_PAIRS, generator)
+    return Antithetic(points, teacher.sample_directions())
 
 
 def descent_optimizer(
@@ -220,26 +196,22 @@ def descent_optimizer(
 ) -> PerturbedGradientDescent:
     """PGD whose step size in a layer of h units is h times the step size per hidden unit."""
     layers = _trained_layers(objective.student)
-    rate = learning_rate
-    if rate is None:
-        rate = defaults.learning_rate_per_unit
+    if learning_rate is None:
+        learning_rate = defaults.learning_rate_per_unit
         if len(layers) > 1:
-            rate *= TRAINED_OUTPUT_FACTOR
+            learning_rate *= TRAINED_OUTPUT_FACTOR
         curvature = curvature_per_unit(objective, layers)
         if not (math.isfinite(curvature) and curvature > 0):
             raise ValueError(
                 f"regularization is {objective.regularization:g}: the curvature at the start is "
                 f"computed as {curvature}, for which there is no step size"
             )
-        rate = min(rate, MAX_RELATIVE_STEP / curvature)
-    groups: list[dict[str, Any]] = [
-        {"params": parameters, "lr": rate * width} for width, parameters in layers
-    ]
+        learning_rate = min(learning_rate, MAX_RELATIVE_STEP / curvature)
     # Lemma 3.1 needs √(Kρ) < 2λ: below the paper's λ both thresholds shrink with it.
-    scale = min(1.0, objective.regularization / PAPER_REGULARIZATION)
+    scale = min(1.0, objective.regularization / 1e-5)
     return PerturbedGradientDescent(
-        groups,
-        lr=rate,
+        [{"params": parameters, "lr": learning_rate * width} for width, parameters in layers],
+        lr=learning_rate,
         momentum=defaults.momentum,
         nesterov=defaults.momentum > 0,
         restart=defaults is EXACT,
@@ -253,12 +225,9 @@ def descent_optimizer(
 
 def _trained_layers(student: Student) -> Layers:
     """The width that scales each layer's steps, and the layer's trained parameters."""
-    hidden = zip(student.widths[1:], student.hidden, strict=True)
-    layers: Layers = [
-        (student.widths[0], [student.weight, student.bias]),
-        (student.widths[-1], [student.output]),
-        *((width, list(layer.parameters())) for width, layer in hidden),
-    ]
+    widths = (student.widths[0], student.widths[-1], *student.widths[1:])
+    hidden = (layer.parameters() for layer in student.hidden)
+    layers = zip(widths, ([student.weight, student.bias], [student.output], *hidden), strict=True)
     trained = [(width, [p for p in layer if p.requires_grad]) for width, layer in layers]
     return [(width, parameters) for width, parameters in trained if parameters]
 

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from derandomization.laboratory.trace import NormTrace
 from NeuralNetworks import plot
+from NeuralNetworks.toy import ToySweep
 
 
 def curves(axes: Axes) -> dict[str, np.ndarray]:
@@ -14,7 +15,8 @@ def curves(axes: Axes) -> dict[str, np.ndarray]:
 
 def test_figure_1_shows_the_descents_the_closed_form_and_the_threshold() -> None:
     x, y = np.array([0.1, 0.6]), np.array([0.5, 0.0])
-    figure = plot.frozen_bias_figure(x, y, (x, y + 1), 0.4501)
+    ends = ToySweep(x, frozen_weights=y, trained_weights=y + 2, trained_biases=y + 3)
+    figure = plot.frozen_bias_figure(ends, (x, y + 1), 0.4501)
     (axes,) = figure.axes
     drawn = curves(axes)
     assert drawn["PGD, better of two starts"].tolist() == [[0.1, 0.5], [0.6, 0.0]]
@@ -28,7 +30,8 @@ def test_figure_1_shows_the_descents_the_closed_form_and_the_threshold() -> None
 
 def test_figure_2_shows_weights_and_biases() -> None:
     x = np.array([0.1, 0.6])
-    figure = plot.trained_bias_figure(x, np.zeros(2), np.ones(2), (x, x))
+    ends = ToySweep(x, frozen_weights=x, trained_weights=np.zeros(2), trained_biases=np.ones(2))
+    figure = plot.trained_bias_figure(ends, (x, x))
     drawn = curves(figure.axes[0])
     assert drawn["|w*|, trained bias"][:, 1].tolist() == [0, 0]
     assert drawn["b*, trained bias"][:, 1].tolist() == [1, 1]
