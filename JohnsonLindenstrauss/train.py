@@ -151,7 +151,8 @@ def train(
 ) -> Training:
     """Minimise the distortion of A = M + σZ over (M, σ), and certify the point where it ends.
 
-    Starts at M = 0, σ² = 1/k, a saddle in M, which only the perturbation leaves.
+    Starts at M = 0, σ² = 1/k, a saddle in M, which only the perturbation leaves. An argument
+    outside its range, or points that are no unit vectors, raise ``ValueError``.
 
     Args:
         points: u, n unit vectors in R^d, on the device to compute on.
@@ -230,8 +231,10 @@ def train_pairs(
 ) -> PairTraining:
     """Minimise the largest distortion of all pairwise distances.
 
+    An argument outside its range, or points that are all equal, raise ``ValueError``.
+
     Args:
-        points: n in R^d, not all equal; copies of a point are left out.
+        points: n in R^d; copies of a point are left out.
         num_components: k, from 1 to d.
         generator: of the perturbation and of the sample of points used first when n is large.
         block_size: rows of the n×n matrices held at a time.

@@ -52,7 +52,6 @@ class Config(StudyConfig):
     """
 
     output_dir: Path = Path("results/JohnsonLindenstrauss/baselines")
-    """Folder for results.json, table.csv and the figure; made if missing."""
     num_points: Annotated[int, AtLeast(3)] = 100
     """Number n of points to embed, and of new points."""
     dimension: int = 500

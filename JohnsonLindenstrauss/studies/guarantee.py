@@ -49,7 +49,6 @@ class Config(StudyConfig):
     """
 
     output_dir: Path = Path("results/JohnsonLindenstrauss/guarantee")
-    """Folder for results.json, table.csv and the figure; made if missing."""
     steps: PositiveInt = 1_000
     """Most descent steps of each run."""
 

@@ -37,7 +37,6 @@ class Config(StudyConfig, GraphConfig):
     """
 
     output_dir: Path = Path("results/MAXCUT/baselines")
-    """Folder for results.json, table.csv and the figure; made if missing."""
     graph_size: Annotated[int, AtLeast(2)] = 100
     """Vertices of the random graph."""
     edge_probability: Annotated[float, Between(0, 1)] = 0.2

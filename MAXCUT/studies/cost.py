@@ -29,7 +29,6 @@ class Config(StudyConfig):
     """Measure the seconds per step on random graphs of mean degree 10, by their number of edges."""
 
     output_dir: Path = Path("results/MAXCUT/cost")
-    """Folder for results.json, table.csv and the figure; made if missing."""
     seeds: PositiveInt = 5
     """Graphs of every size, all derived from --seed."""
     workers: PositiveInt = 1

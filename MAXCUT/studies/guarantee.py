@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from derandomization import certify
 from derandomization.laboratory.figures import Panel
 from derandomization.laboratory.run import Run
+from derandomization.laboratory.settings import PositiveInt
 from derandomization.laboratory.study import (
     Row,
     StudyConfig,
@@ -63,8 +64,7 @@ class Config(StudyConfig):
     """
 
     output_dir: Path = Path("results/MAXCUT/guarantee")
-    """Folder for results.json, table.csv and the figure; made if missing."""
-    seeds: int = 125
+    seeds: PositiveInt = 125
     """Graphs of each of the eight families, all derived from --seed."""
 
 
