@@ -5,10 +5,8 @@ For X ~ χ'²_k(λ) with distribution function F_k, tail 1 − F_k and density f
     ∂F_k/∂λ = −f_{k+2},    ∂f_k/∂λ = (f_{k+2} − f_k)/2,    ∂f_k/∂x = (f_{k−2} − f_k)/2,
     x f_{k−2} = λ f_{k+2} + (k − 2) f_k
 
-References:
-    Johnson, Kotz, Balakrishnan, *Continuous Univariate Distributions 2*, 1995, chapter 29.
-    Lugannani, Rice, *Saddle point approximation for the distribution of the sum of independent
-    random variables*, 1980; Barndorff-Nielsen's form r* of it, 1986.
+References: Johnson, Kotz, Balakrishnan, *Continuous Univariate Distributions 2*, 1995, chapter 29;
+Lugannani and Rice's saddlepoint approximation, 1980, in Barndorff-Nielsen's form r*, 1986.
 """
 
 from collections.abc import Callable

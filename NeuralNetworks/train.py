@@ -122,10 +122,8 @@ def train(
         learning_rate: step size per hidden unit; None chooses by the estimator and the curvature.
         gradient_threshold: ‖∇f‖ below which PGD perturbs, and ends if f then does not decrease;
             None is 1e-6, and less for λ below 1e-5.
-        max_steps: None chooses by the estimator.
-        device: None is the CPU.
-        progress: called with step, f and ‖W_⊥‖_F.
-        checkpoints: where the descent is stored, and resumed from.
+        max_steps, device: None chooses by the estimator, and the CPU.
+        progress, checkpoints: called with step, f and ‖W_⊥‖_F; where the descent is stored.
 
     Raises:
         ValueError: a setting is out of range, or the exact risk would need too many points.

@@ -8,9 +8,9 @@ import numpy as np
 from benchmarks.cutters import OTHERS, bound, derandomized, searched
 from benchmarks.measure import Turns, in_turn
 from benchmarks.report import Effort, Report, Row, Target
+from benchmarks.tables import best_known
 from derandomization.laboratory.figures import Panel
 from MAXCUT.graph import Graph, read_graph
-from reproduction.tables import best_known
 
 RESTARTS = 2  # after the descent; they take half a minute on the largest graph
 SEEDS = 42, 1, 2

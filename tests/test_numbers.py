@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.tables import MARKS as TABLE_MARKS
+from benchmarks.tables import best_known, graphs_table, points_table
 from reproduction.publish import MARKS, figures_in, readme_table
 from reproduction.report import markdown, read_report
-from reproduction.tables import MARKS as TABLE_MARKS
-from reproduction.tables import best_known, graphs_table, points_table
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

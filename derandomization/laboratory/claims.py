@@ -19,13 +19,10 @@ class PaperClaim:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of an experiment: the ids of the claims that it makes, and its rough run time.
-
-    Only the order of the runs and the progress bar use the seconds, those of one core.
-    """
+    """A command of an experiment: the ids of the claims that it makes, and its rough run time."""
 
     claims: tuple[str, ...]
-    seconds: float
+    seconds: float  # on one core; only the order of the runs and the progress bar use it
 
 
 @dataclass(frozen=True)

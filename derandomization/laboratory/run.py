@@ -80,10 +80,7 @@ class Claim:
 
 
 class Run:
-    """Collects results, claims, arrays and figures, and writes them when the experiment ends.
-
-    Raises ``ValueError`` at once if the output folder can't be written.
-    """
+    """Collects results, claims, arrays and figures, and writes them when the experiment ends."""
 
     def __init__(self, experiment: str, config: RunConfig) -> None:
         self.experiment = experiment

@@ -42,14 +42,11 @@ class HessianDescent(PlainOptimizer):
         params: parameters or groups. L, K and ρ are for all of them jointly, not by group.
         smoothness, hessian_lipschitz: L and K > 0, Lipschitz constants of ∇f and ∇²f.
         accuracy: ρ > 0, on the scale of ‖∇f‖₂ over all parameters.
-        seed: ≥ 0, of the start vector of Lanczos.
+        seed: ≥ 0, of the start vector of Lanczos. Arguments out of range raise ``ValueError``.
 
     Attributes:
         num_steps, curvature_steps: the number of all steps; the steps along ±v, counted from 0.
         terminated: True at a ρ-second-order stationary point.
-
-    Raises:
-        ValueError: an argument out of its range.
 
     References:
         Tsikouras et al., ICLR 2026 (arXiv 2510.19382), Algorithm 2.

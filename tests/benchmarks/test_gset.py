@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.gset import OURS, _judge, measure
 from benchmarks.report import Effort, Report
-from reproduction.tables import best_known
+from benchmarks.tables import best_known
 
 
 @pytest.fixture
