@@ -20,7 +20,7 @@ from torch import Tensor
 
 # scipy's series: relative error below 1e-8 where it was compared with 40 digits, up to here.
 SERIES_NONCENTRALITY = 1e4
-SERIES_LEAST = 1e-200  # below, its complements and sums have run out of digits
+SERIES_LEAST = 1e-200  # below, its complements and sums lose all precision
 FAR = 1e8  # argument of a Bessel function, where its expansion is exact to rounding
 SMALL = 1e-3  # δ below which δ + log(1 − δ) is summed as a series
 
@@ -80,11 +80,11 @@ def log_density(x: Array, df: int, noncentrality: Array) -> Array:
         z = np.sqrt(lam * x)
         gap = (x - lam) / (np.sqrt(x) + np.sqrt(lam))
         bessel = special.ive(order, z)
-        # scipy's Bessel functions give up near 1e9; the first terms of Hankel's expansion do not.
+        # scipy's Bessel functions fail near 1e9; the first terms of Hankel's expansion do not.
         far = -np.log(2 * np.pi * z) / 2 + np.log1p(-(4 * order**2 - 1) / (8 * z))
         log_bessel = np.where(z < FAR, np.log(bessel), far)
         general = -(gap**2) / 2 + order / 2 * np.log(x / lam) + log_bessel - np.log(2)
-        # Where I_ν underflows z is small beside ν: its series begins (z/2)^ν/Γ(ν + 1).
+        # Where I_ν underflows z is small compared with ν: its series begins (z/2)^ν/Γ(ν + 1).
         power = order * np.log(x / 2) - special.gammaln(order + 1)
         series = power - (x + lam) / 2 + np.log1p(z**2 / 4 / (order + 1)) - np.log(2)
     usable = ((bessel > 0) | (z >= FAR)) & (lam > 0) & np.isfinite(general)

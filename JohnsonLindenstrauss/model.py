@@ -54,7 +54,7 @@ class RandomEmbedding(DerandomizationObjective):
 
 
 class UnitVectorEmbedding(RandomEmbedding):
-    """A random embedding whose objective looks at the lengths of the points u, unit vectors.
+    """A random embedding whose objective depends on the lengths of the points u, unit vectors.
 
     λ is by default 1/(2kd), with which λ‖W‖_F² is the penalty σ²/2 of Tsikouras, Caramanis,
     Tzamos, *Optimization Can Learn Johnson Lindenstrauss Embeddings*, NeurIPS 2024 (arXiv

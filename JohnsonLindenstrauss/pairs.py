@@ -17,7 +17,7 @@ Points = Float[Tensor, "points dimension"]
 Embedding = Float[Tensor, "components dimension"]
 
 BLOCK_SIZE = 256  # rows of the n×n matrices at a time: with 2 000 points a block fits the cache
-# Half of n² inverse distances in float32 are kept up to n = 23 000; beyond, each pass redoes them.
+# Half of n² inverse distances in float32 are kept up to n = 23 000; else each pass recomputes them.
 KEPT_BYTES = 2**30
 # Squares of lengths from 2^-100 to 2^100 are far from both ends of float64.
 LARGEST_EXPONENT = 100

@@ -63,7 +63,7 @@ class Config(RunConfig, WorkersConfig, GraphConfig):
     output_dir: Path = Path("results/MAXCUT")
     """Folder for results.json, partition.csv, history.npz and the figures; made if missing."""
     steps: Annotated[int | None, AtLeast(1)] = None
-    """Most descent steps; default 2100 exact, 4050 from 100 vertices on, 5000 (the paper's)
+    """Maximum number of descent steps; default 2100 exact, 4050 from 100 vertices on, 5000 (paper)
     sampled."""
     restarts: Annotated[int, Between(0, 10**5)] = 0
     """Searches that start from that cut and the SDP's hyperplanes. The workers share them, and the

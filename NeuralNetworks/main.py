@@ -102,7 +102,7 @@ class Config(RunConfig):
     regularization: PositiveFloat = 1e-5
     """Weight λ > 0 of ‖W‖²; the paper's is 1e-5."""
     steps: Annotated[int | None, AtLeast(1)] = None
-    """Most descent steps; default 2000 exact and antithetic, 10000 (the paper's) sampled."""
+    """Maximum number of descent steps; default 2000 exact and antithetic, 10000 (paper) sampled."""
     learning_rate: Annotated[float | None, Positive()] = None
     """Step size per hidden unit; the default depends on the estimator, and is smaller where
     curvature is high."""

@@ -79,7 +79,10 @@ def collapse_animation(
         axes.set_title(f"step {steps[frame]}", loc="left", fontsize=11)
         return [rows]
 
-    frames = [*range(len(steps)), *[len(steps) - 1] * 9]  # the end rests before it repeats
+    frames = [
+        *range(len(steps)),
+        *[len(steps) - 1] * 9,
+    ]  # the last frame is held before the animation repeats
     return FuncAnimation(figure, draw, frames=frames)
 
 

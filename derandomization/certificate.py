@@ -89,7 +89,7 @@ def smallest_rho(gradient_norm: float, min_curvature: float, hessian_lipschitz: 
 
 
 def lemma_bound(rho: float, hessian_lipschitz: float, regularization: float) -> float | None:
-    """ρ / (2λ − √(Kρ)) (Lemma 3.1), or None where λ ≤ √(Kρ)/2."""
+    """Lemma 3.1's bound on ‖W‖_F at a ρ-SOSP, ρ / (2λ − √(Kρ)); None where λ ≤ √(Kρ)/2."""
     margin = 2 * regularization - math.sqrt(hessian_lipschitz * rho)
     return rho / margin if margin > 0 else None
 
@@ -154,7 +154,7 @@ class Hessian:
 
 
 def random_gradient(objective: DerandomizationObjective, gradient: Tensor) -> Tensor:
-    """∂f/∂W from the flat gradient: as ``random_weights`` is linear, its image of the gradient."""
+    """∂f/∂W: the linear map ``random_weights`` applied to the flat gradient."""
     parameters = _trainable(objective)
     weights = objective.random_weights()
     cotangent = torch.zeros_like(weights, requires_grad=True)
@@ -169,7 +169,7 @@ def _sharp_weight_bound(
     objective: DerandomizationObjective, gradient: Tensor, seed: int
 ) -> float | None:
     if not objective.bias().requires_grad:
-        return None  # with a frozen bias ∂²f/∂b² may be as negative as it likes
+        return None  # with a frozen bias ∂²f/∂b² has no lower bound
     tolerance, known = _tolerance(objective), objective.bias_hessian()
     if known is not None:
         curvature = smallest_eigenvalue(known, tolerance=tolerance, seed=seed)
@@ -192,7 +192,7 @@ def _estimate_hessian_lipschitz(objective: DerandomizationObjective, seed: int) 
     """max ‖∇³f[u, u]‖ over unit u near this point: the norm of the third derivative.
 
     A symmetric tensor attains its norm on the diagonal (Banach 1938), to which the higher-order
-    power iteration u ← ∇³f[u, u] climbs; ∇³f is a central difference of Hessians.
+    power iteration u ← ∇³f[u, u] converges; ∇³f is a central difference of Hessians.
     """
     parameters = _trainable(objective)
     centre = parameters_to_vector(parameters).detach()

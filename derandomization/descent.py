@@ -31,7 +31,7 @@ _NUMBERS = ("_best_value", "_lowest", "_reference", "_risen", "complaint", "ende
 
 @dataclass(frozen=True)
 class History:
-    """What a descent did. Row t of each array is the point *before* step t; the last row, the end.
+    """What a descent did. Row t of each array is the point *before* step t, the last row the end.
 
     Attributes:
         value: f, ``[steps + 1]``.
@@ -57,7 +57,7 @@ class History:
         return len(self.value) - 1
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything but the snapshots, by name, for ``numpy.savez``."""
+        """All recorded arrays by name, without snapshots, for ``numpy.savez``."""
         names = ("value", "gradient_norm", "weight_norm", "perturbation_steps")
         return {name: getattr(self, name) for name in names} | dict(self.observations)
 
@@ -88,7 +88,7 @@ def descend(
         objective: f; its parameters are changed in place.
         optimizer: a ``torch.optim.Optimizer`` over the objective's parameters; one that sets
             ``terminated`` (``PerturbedGradientDescent``) ends the loop early.
-        max_steps: the most steps to make, at least 1.
+        max_steps: the maximum number of steps, at least 1.
         observe: called before every step; its numbers become ``History.observations``.
         snapshot_steps: steps before which the parameters are copied; the end is always copied.
         on_step: called after every step with the step and the f and ‖W‖_F before it.
@@ -117,7 +117,7 @@ class Descent:
         self._objective = objective
         self._optimizer = optimizer
         self._observe = observe or dict
-        self._evaluations: list[dict[str, float]] = []  # of the current step
+        self._evaluations: list[dict[str, float]] = []  # each evaluation of the current step
         self._columns: dict[str, list[float]] = {"value": []}
         self._snapshots: dict[int, dict[str, Tensor]] = {}
         self._best: dict[str, Tensor] = {}
@@ -171,7 +171,7 @@ class Descent:
 
     def _record(self, before: Mapping[str, float], point: dict[str, Tensor]) -> None:
         """Append the row of the point before a step; raise ``Diverged`` where f diverged."""
-        # A step may evaluate f again where it perturbed to; the first time is the point before.
+        # A step that perturbs evaluates f twice, first at the point before the step.
         value = self._evaluations[0]["value"]
         if not self._columns["value"] or len(self._evaluations) > 1:
             self._reference = max(self._reference, self._evaluations[-1]["value"])
@@ -190,7 +190,7 @@ class Descent:
             raise Diverged(self.complaint, history)
 
     def _advice(self, value: float) -> str:
-        """What happened and what to change."""
+        """The message of ``Diverged``: what happened and which setting to change."""
         step = len(self._columns["value"]) - 1
         if step == 0:
             return f"the objective is {value} at step 0, where the descent starts: check the loss"

@@ -91,7 +91,7 @@ class Finding:
 
     @property
     def headline(self) -> Check:
-        """The check shown in the table of results: the first that fails, or else the first."""
+        """The check shown in the table of results: the first that fails, if any, or the first."""
         failing = (check for check in self.checks if check.holds is False)
         return next(failing, self.checks[0])
 

@@ -57,7 +57,7 @@ class Config(StudyConfig):
     dimension: int = 500
     """Dimension d of the points."""
     steps: PositiveInt = 900
-    """Most descent steps of each learned embedding, a quarter of the usual."""
+    """Maximum number of descent steps of each learned embedding, a quarter of the usual."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -135,7 +135,7 @@ def _claim(run: Run, rows: list[Row[Setting]]) -> None:
 
 
 def _needed_components(rows: Sequence[Row[Setting]], name: str, epsilon: float) -> int | None:
-    """The smallest measured k from which on the mean distortion is at most ε; None if none is."""
+    """The smallest measured k from which all have a mean distortion of at most ε; or None."""
     means = {row.setting.num_components: row.interval(name).mean for row in rows}
     failed = max((k for k, mean in means.items() if mean > epsilon), default=0)
     return min((k for k, mean in means.items() if k > failed and mean <= epsilon), default=None)

@@ -50,7 +50,7 @@ class Config(StudyConfig):
 
     output_dir: Path = Path("results/JohnsonLindenstrauss/guarantee")
     steps: PositiveInt = 1_000
-    """Most descent steps of each run."""
+    """Maximum number of descent steps of each run."""
 
 
 def main(config: Config) -> None:

@@ -12,7 +12,7 @@ from derandomization import descend
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import PositiveInt
-from derandomization.laboratory.study import Row, Study, StudyConfig, measured, run_study
+from derandomization.laboratory.study import NumSeeds, Row, Study, StudyConfig, measured, run_study
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.fused_kernel import FusedKernel
 from MAXCUT.graph import Graph
@@ -29,7 +29,7 @@ class Config(StudyConfig):
     """Measure the seconds per step on random graphs of mean degree 10, by their number of edges."""
 
     output_dir: Path = Path("results/MAXCUT/cost")
-    seeds: PositiveInt = 5
+    seeds: NumSeeds = 5
     """Graphs of every size, all derived from --seed."""
     workers: PositiveInt = 1
     """Processes that share the work; one by default, since several slow each other down."""

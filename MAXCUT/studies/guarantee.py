@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from derandomization import certify
 from derandomization.laboratory.figures import Panel
 from derandomization.laboratory.run import Run
-from derandomization.laboratory.settings import PositiveInt
 from derandomization.laboratory.study import (
+    NumSeeds,
     Row,
     StudyConfig,
     claim_lemma,
@@ -64,7 +64,7 @@ class Config(StudyConfig):
     """
 
     output_dir: Path = Path("results/MAXCUT/guarantee")
-    seeds: PositiveInt = 125
+    seeds: NumSeeds = 125
     """Graphs of each of the eight families, all derived from --seed."""
 
 

@@ -199,7 +199,7 @@ class DepthConfig(ConditionConfig):
 
     output_dir: Path = Path("results/NeuralNetworks/depth")
     steps: PositiveInt = 600
-    """Most descent steps of each run."""
+    """Maximum number of descent steps of each run."""
 
     def study(self) -> Study[Setting]:
         setting = partial(Setting, frozen=(), max_steps=self.steps)
@@ -234,7 +234,7 @@ class LossesConfig(ConditionConfig):
     regularization: PositiveFloat = 1e-2
     """Weight λ > 0 of ‖W‖²."""
     steps: PositiveInt = 1200
-    """Most descent steps of each run."""
+    """Maximum number of descent steps of each run."""
 
     def study(self) -> Study[Setting]:
         setting = partial(
@@ -273,7 +273,7 @@ class MultiIndexConfig(ConditionConfig):
     regularization: PositiveFloat = 3e-4
     """Weight λ > 0 of ‖W‖²."""
     steps: PositiveInt = 600
-    """Most descent steps of each run."""
+    """Maximum number of descent steps of each run."""
 
     def study(self) -> Study[Setting]:
         setting = partial(

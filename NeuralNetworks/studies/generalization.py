@@ -58,7 +58,7 @@ class Config(StudyConfig):
     """Standard deviation σ of the noise on the labels. Without noise the oracle's risk is at most
     1e-4 from 50 points on, and n would hardly matter to it."""
     steps: PositiveInt = 120
-    """Most descent steps: enough at the larger λ. At 1e-7 W would change for thousands of steps,
+    """Maximum number of descent steps: enough at the larger λ. At 1e-7 W changes for thousands,
     and stopping earlier or later is a regularization of its own."""
 
 

@@ -55,7 +55,7 @@ class Config(StudyConfig):
     width: PositiveInt = 40
     """Hidden units h."""
     steps: PositiveInt = 600
-    """Most descent steps of each run; fewer at larger λ, where W⊥ vanishes sooner."""
+    """Maximum number of descent steps of each run; fewer at larger λ, where W⊥ vanishes sooner."""
     nodes: Annotated[int, Between(6, 1_000)] = 14
     """Nodes of the quadrature on each axis; Rademacher has two, Student's t gets twice as many.
     More than the default change no remaining ‖W⊥‖/‖W‖ by more than 2%."""

@@ -63,7 +63,7 @@ class Config(StudyConfig):
     regularization: PositiveFloat = 1e-4
     """Weight λ > 0 of ‖W‖²."""
     steps: PositiveInt = 1500
-    """Most steps of each optimizer."""
+    """Maximum number of steps of each optimizer."""
 
 
 @dataclass(frozen=True)

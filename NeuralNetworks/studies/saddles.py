@@ -64,7 +64,7 @@ class Config(StudyConfig):
     """Steps of gradient descent. Rounding errors grow by 1 + 2λη per step as any noise does: at
     λ = 0.1 they leave the saddle within a few thousand steps."""
     pgd_steps: PositiveInt = 20_000
-    """Most steps of PGD, which terminates long before."""
+    """Maximum number of steps of PGD, which terminates long before."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Config(StudyConfig):
     sgd_steps: Annotated[int, AtLeast(32)] = 1500
     """Steps T of SGD, at least 32 to see how W⊥ falls."""
     exact_steps: PositiveInt = 1000
-    """Most steps with exact gradients; fewer at larger λ, where fewer are enough."""
+    """Maximum number of steps with exact gradients; fewer at larger λ, where fewer are enough."""
     batch_size: PositiveInt = 50
     """Fresh samples of each step of SGD."""
 

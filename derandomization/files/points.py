@@ -114,7 +114,7 @@ def _read_csv(file: io.BufferedReader, path: Path) -> np.ndarray:
         warnings.simplefilter("error")
         try:
             return np.loadtxt(text, delimiter=",", skiprows=skipped, ndmin=2, comments=None)
-        except UserWarning:  # numpy's only sign of a file without data
+        except UserWarning:  # numpy only warns if the file has no data
             raise ValueError("the file holds no line of numbers") from None
 
 

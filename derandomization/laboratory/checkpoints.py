@@ -1,4 +1,7 @@
-"""Checkpoints: the finished results of a run and its current state, in one file written whole."""
+"""Checkpoints: the finished results of a run and its current state, in one file written whole.
+
+The file is ``torch.save`` of {"identity": …, "contents": {slot: content}}: plain types and tensors.
+"""
 
 import contextlib
 import os
@@ -136,7 +139,7 @@ class Slot:
         return self._contents.get(self._number)
 
     def keep(self, content: Content) -> None:
-        """Replace the content by another of tensors and plain types; ``write`` writes it."""
+        """Replace the stored content; only tensors and plain types are allowed."""
         self._contents[self._number] = content
 
     def keep_if_due(self, make: Callable[[], Content]) -> None:

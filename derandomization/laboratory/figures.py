@@ -229,6 +229,6 @@ def _name_positions(axes: Axes, panel: Panel) -> None:
 
 
 def _median(values: Float[np.ndarray, " seeds"]) -> float:
-    """Over the seeds on which there was something to measure; NaN where there was none."""
+    """Median over the seeds, ignoring NaN; NaN if all are NaN."""
     known = values[~np.isnan(values)]
     return float(np.median(known)) if len(known) else float("nan")

@@ -17,7 +17,7 @@ MAX_NUMBER = 1e100
 
 
 class Constraint:
-    """What an annotation allows beside its type; ``check`` raises ``ValueError`` for the rest."""
+    """What an annotation requires in addition to its type; ``check`` raises ``ValueError``."""
 
     def __init__(self, check: Callable[[str, Any], Any]) -> None:
         self.check = check

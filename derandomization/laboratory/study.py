@@ -1,6 +1,6 @@
 """Studies: many runs over settings and seeds, one table, claims, figures and results.json.
 
-A study declares what varies and what is measured, shown, claimed and drawn; ``run_study`` does it.
+A ``Study`` declares settings, measurement, table, claims and figures; ``run_study`` executes it.
 """
 
 import csv
@@ -26,13 +26,17 @@ KeyT = TypeVar("KeyT")
 Measurement = Mapping[str, float]
 
 
+# Also for studies with another default: a field that is declared again needs its limits again.
+NumSeeds = Annotated[int, Between(1, 10**5)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig(RunConfig, WorkersConfig):
     """The fields every study shares."""
 
     output_dir: Path
     """Folder for results.json, table.csv and the figures; made if missing."""
-    seeds: Annotated[int, Between(1, 10**5)] = 10
+    seeds: NumSeeds = 10
     """Independent repetitions of every setting, all derived from --seed."""
 
 
@@ -164,7 +168,8 @@ def claim_lemma(
     """Claim that ‖W‖_F is within the lemma's bound and its sharp form wherever these exist.
 
     The rows measured ``weight_bound`` and ``sharp_weight_bound``, NaN where there is none, and
-    ‖W‖_F as the quantity ``norm``; ``weights``, ``theorem`` and ``lipschitz`` word the claims.
+    ‖W‖_F as the quantity ``norm``; ``weights``, ``theorem`` and
+    ``lipschitz`` are used in the text of the claims.
     """
     norms = np.concatenate([row.measured[norm] for row in rows])
     names = [row.name for row in rows for _ in row.measured[norm]]

@@ -120,7 +120,8 @@ def prepare_process() -> None:
     """Let this process compute on one thread, and keep the memory that it frees.
 
     The numbers of a run then do not depend on the number of cores, and its products are too small
-    to share: a second thread leaves figure 3's step at 2.5 ms, or makes it 28 ms on a busy core.
+    to share: a second thread does not shorten figure 3's step of 2.5 ms, and lengthens it to 28
+    ms on a busy machine.
 
     By default glibc returns large free blocks to the system, so that every step pages its
     temporaries in again. Keeping them shortens figure 3's step from 5.1 to 2.1 ms. A C library

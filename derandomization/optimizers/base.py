@@ -17,7 +17,7 @@ class PlainOptimizer(Optimizer):
 
     torch wraps these four methods so that they are not compiled, and the wrapper imports the
     compiler at its first call: 1.2 s, although nothing here is compiled. ``saved`` names the
-    attributes that ``state_dict`` saves beside torch's own state.
+    attributes that ``state_dict`` saves in addition to torch's own state.
     """
 
     saved: ClassVar[str] = ""

@@ -25,9 +25,9 @@ CURVATURE_TOLERANCE = 1e-2
 class HessianDescent(PlainOptimizer):
     """x ← x − ∇f/L; where ‖∇f‖ ≤ ρ, x ← x ± (2|λ_min|/K)·v along ∇²f's lowest eigenvector v.
 
-    Where ‖∇f‖ ≤ ρ and λ_min, less Lanczos's residual, is at least −√(Kρ), the point is kept and
+    Where ‖∇f‖ ≤ ρ and λ_min minus Lanczos's residual is at least −√(Kρ), the point is kept and
     ``terminated`` becomes True: it is ρ-second-order stationary (Def. 2.2). A step along ±v takes
-    the sign that does not climb the gradient and the length that minimises the cubic bound
+    the sign along which f does not increase to first order, and the length that minimises the bound
     f(x ± tv) ≤ f(x) − t²|λ_min|/2 + Kt³/6. A gradient step thus lowers f by at least ρ²/(2L), a
     step along v by at least 2|λ_min|³/(3K²) ≈ ⅔√(ρ³/K): a descent that starts Δ above the minimum
     of f takes at most 2LΔ/ρ² gradient steps and 1.6Δ√(K/ρ³) curvature steps.

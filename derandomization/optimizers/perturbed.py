@@ -11,7 +11,7 @@ from derandomization.checks import require_at_least, require_between, require_po
 from derandomization.expectations import standard_normal
 from derandomization.optimizers.base import PlainOptimizer, total_norm
 
-ROUNDING = 1e-10  # a relative rise of f below this may be rounding
+ROUNDING = 1e-10  # a relative rise of f below this may be a rounding error
 
 
 class PerturbedGradientDescent(PlainOptimizer):
@@ -185,11 +185,11 @@ class PerturbedGradientDescent(PlainOptimizer):
             self.state[parameter]["anchor"] = parameter.clone()
             parameter.add_(direction, alpha=scale)
         self.anchor_value = value
-        self.last_value = math.inf  # the noise may raise f
+        self.last_value = math.inf  # do not count the increase of f by the noise as a rise
         self.perturbation_steps.append(self.num_steps)
 
     def _descend(self) -> None:
-        # Tensor by tensor: on a CPU torch's foreach kernels take longer for so few.
+        # Tensor by tensor: on a CPU torch's foreach kernels take longer for so few tensors.
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
