@@ -236,7 +236,7 @@ class Descent:
         return {
             "parameters": self._copies(cpu=True),
             "optimizer": optimizer,
-            "columns": {n: torch.tensor(c, dtype=torch.float64) for n, c in self._columns.items()},
+            "columns": {n: torch.from_numpy(np.array(c)) for n, c in self._columns.items()},
             "snapshots": self._snapshots,
             "best": self._best,
             "numbers": {name: getattr(self, name) for name in _NUMBERS},

@@ -26,12 +26,12 @@ EXACT = {
 TRACED = [
     (
         "",
-        r"teacher sees, to (\S+) of their",
+        r"‖W⊥‖/‖W‖ is (\S+) at the end",
         EXACT["NeuralNetworks"],
         "relative_orthogonal_norm",
         ".1e",
     ),
-    ("", r"One descent cuts (\d+) of 41", EXACT["MAXCUT"], "cut_value", ".0f"),
+    ("", r"One descent cuts (\d+) of 62 edges", EXACT["MAXCUT"], "cut_value", ".0f"),
     ("", r"hyperplane cuts (\S+) on average", EXACT["MAXCUT"], "expected_cut_start", ".2f"),
     (
         "",
@@ -42,7 +42,7 @@ TRACED = [
     ),
     (
         "",
-        r"best of 1 000 random ones by (\S+);",
+        r"best of 1 000 random ones by (\S+)\. For",
         EXACT["JohnsonLindenstrauss"],
         "random_min",
         ".3f",

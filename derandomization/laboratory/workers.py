@@ -6,11 +6,13 @@ import multiprocessing
 import os
 import pickle
 import signal
-from collections import deque
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing import connection
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -59,8 +61,8 @@ def parallel_calls(
     """Yield the number and the result of ``function(*arguments[number])``, in order of completion.
 
     The function is importable by its name, its arguments are picklable, and its errors are raised
-    as they are. If a worker dies, the calls that were running are repeated, once, each in a process
-    of its own; ``WorkerDied`` is raised, after all other calls, if one kills its worker again.
+    as they are. If a worker dies, only its current call is repeated; ``WorkerDied`` is raised,
+    after all other calls, if that kills its worker again.
 
     Args:
         workers: processes, each with one torch thread; 1 is this process.
@@ -135,23 +137,53 @@ def prepare_process() -> None:
 
 
 def _start_worker() -> None:
+    """Prepare a process of the pool, which ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     prepare_process()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 
-@contextlib.contextmanager
-def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool that is closed at once at the end, whatever its processes are doing."""
-    others = set(multiprocessing.active_children())
-    # A forked child may inherit a lock that nobody will release; a spawned one starts clean.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+def _outcome(function: Callable[..., Any], each: tuple[Any, ...]) -> bytes:
+    """Whether a call succeeded and its result or error, pickled so that they can be restored."""
+    outcome: tuple[bool, Any]
     try:
-        yield pool
-    finally:
-        ours = set(multiprocessing.active_children()) - others
-        pool.shutdown(wait=False)
-        for process in ours:
+        outcome = True, function(*each)
+    except Exception as problem:
+        outcome = False, problem
+    except BaseException:  # SystemExit and the like must not become the parent's
+        os._exit(1)
+    try:
+        pickled = pickle.dumps(outcome)
+        pickle.loads(pickled)
+    except Exception as problem:
+        reason = f"{function.__name__} returned or raised what can't be pickled: {problem}"
+        pickled = pickle.dumps((False, TypeError(reason)))
+    return pickled
+
+
+class _Worker:
+    """A pool of one process: if it dies, only its own call is lost."""
+
+    def __init__(self) -> None:
+        # A forked child may inherit a lock that nobody will release; a spawned one starts clean.
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker)
+
+    def submit(self, function: Callable[..., Any], each: tuple[Any, ...]) -> "Future[bytes]":
+        return self._pool.submit(_outcome, function, each)
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        processes = list((self._pool._processes or {}).values())
+        self._pool.shutdown(wait=False)
+        for process in processes:
             process.terminate()
             process.join()
 
@@ -159,42 +191,37 @@ def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
 def _on_processes(
     function: Callable[..., Any], calls: Calls, count: int
 ) -> Iterator[tuple[int, Any]]:
-    waiting = deque(calls)
-    suspects: list[int] = []  # calls that were running when a worker died
-    while waiting:
-        running: dict[Future[Any], int] = {}
-        try:
-            with _processes(count) as pool:
-                while waiting or running:
-                    while waiting and len(running) < count:
-                        running[pool.submit(function, *calls[waiting[0]])] = waiting[0]
-                        waiting.popleft()
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        result = _result(future, function)
-                        yield running.pop(future), result
-        except BrokenProcessPool:
-            suspects.extend(running.values())
-    lost = []
-    for number in suspects:
-        try:
-            with _processes(1) as pool:
-                yield number, _result(pool.submit(function, *calls[number]), function)
-        except BrokenProcessPool:
-            lost.append(calls[number])
+    waiting, attempts = deque(calls), Counter[int]()
+    lost: list[tuple[Any, ...]] = []
+    idle: list[_Worker] = []
+    busy: dict[Future[bytes], tuple[_Worker, int]] = {}
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < count:
+                worker, number = idle.pop() if idle else _Worker(), waiting.popleft()
+                attempts[number] += 1
+                busy[worker.submit(function, calls[number])] = worker, number
+            for future in wait(busy, return_when=FIRST_COMPLETED).done:
+                worker, number = busy.pop(future)
+                try:
+                    succeeded, result = pickle.loads(future.result())
+                except BrokenProcessPool:
+                    worker.stop()
+                    # Last in the queue: if this call kills its worker, the others come first.
+                    if attempts[number] < ATTEMPTS:
+                        waiting.append(number)
+                    else:
+                        lost.append(calls[number])
+                    continue
+                idle.append(worker)
+                if not succeeded:
+                    raise result
+                yield number, result
+    finally:
+        for worker in (*idle, *(worker for worker, _ in busy.values())):
+            worker.stop()
     if lost:
         raise _died(function, lost)
-
-
-def _result(future: "Future[Any]", function: Callable[..., Any]) -> Any:
-    """The result of a call, with a readable error where it could not be sent back."""
-    try:
-        return future.result()
-    except (pickle.PicklingError, AttributeError) as problem:
-        if "pickle" not in str(problem):
-            raise
-        raise TypeError(
-            f"{function.__name__} was given, returned or raised what can't be pickled: {problem}"
-        ) from None
 
 
 def _died(function: Callable[..., Any], lost: Sequence[tuple[Any, ...]]) -> WorkerDied:
@@ -221,7 +248,7 @@ def _on_cluster(
     lost = []
     with client:
         numbers = {
-            client.submit(_on_prepared_process, function, each, pure=False): number
+            client.submit(_on_one_thread, function, each, pure=False): number
             for number, each in calls.items()
         }
         try:
@@ -236,6 +263,6 @@ def _on_cluster(
         raise _died(function, lost)
 
 
-def _on_prepared_process(function: Callable[..., Any], each: tuple[Any, ...]) -> Any:
-    prepare_process()
+def _on_one_thread(function: Callable[..., Any], each: tuple[Any, ...]) -> Any:
+    torch.set_num_threads(1)
     return function(*each)

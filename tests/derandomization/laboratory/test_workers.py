@@ -2,7 +2,10 @@
 
 import importlib
 import os
+import pickle
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,10 +67,59 @@ def test_a_call_that_kills_every_time_is_named_once_the_others_are_done_and_kept
     assert kept == [None if n == 2 else {"result": 10 * n} for n in range(5)]
 
 
+def test_an_error_of_a_call_comes_through_or_says_why_it_cannot(functions: ModuleType) -> None:
+    calls = [(1,), (2,)]
+    with pytest.raises(AttributeError, match="no attribute pickle"):
+        list(parallel_calls(functions.raises_pickle_attribute, calls, workers=2))
+    with pytest.raises(TypeError, match="raises_two_arguments returned or raised what can't"):
+        list(parallel_calls(functions.raises_two_arguments, calls, workers=2))
+
+
+def test_a_call_that_exits_is_a_worker_that_died(functions: ModuleType) -> None:
+    found: dict[int, int] = {}
+    with pytest.raises(WorkerDied, match="1 calls of exits killed"):
+        _collect(parallel_calls(functions.exits, [(n,) for n in range(4)], workers=2), found)
+    assert found == {0: 0, 2: 2, 3: 3}
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import sys, worker_functions\n"
+        "from derandomization.laboratory.workers import parallel_calls\n"
+        "if __name__ == '__main__':\n"
+        "    calls = [(sys.argv[1], 60) for _ in range(2)]\n"
+        "    list(parallel_calls(worker_functions.sleeps, calls, workers=2))\n"
+    )
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    folders = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    parent = subprocess.Popen(
+        [sys.executable, script, marks], env=os.environ | {"PYTHONPATH": folders}
+    )
+    began = time.monotonic()
+    while len(list(marks.iterdir())) < 2:
+        assert time.monotonic() - began < 90
+        time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    began = time.monotonic()
+    while any(_is_running(int(mark.name)) for mark in marks.iterdir()):
+        assert time.monotonic() - began < 20
+        time.sleep(0.1)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def test_what_can_not_be_pickled_says_so(functions: ModuleType) -> None:
-    with pytest.raises(TypeError, match="unpicklable was given, returned or raised"):
+    with pytest.raises(TypeError, match="unpicklable returned or raised"):
         list(parallel_calls(functions.unpicklable, [(1,), (2,)], workers=2))
-    with pytest.raises(TypeError, match="can't be pickled"):
+    with pytest.raises((AttributeError, pickle.PicklingError)):
         list(parallel_calls(lambda number: number, [(1,), (2,)], workers=2))
 
 

@@ -33,12 +33,40 @@ def always_dies(number: int) -> int:
     return 10 * number
 
 
+class TwoArgumentsError(Exception):
+    """An error that pickle can store and not restore."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first)
+        self.second = second
+
+
+def raises_two_arguments(number: int) -> None:
+    raise TwoArgumentsError("first", "second")
+
+
+def raises_pickle_attribute(number: int) -> None:
+    raise AttributeError("module x has no attribute pickle")
+
+
+def exits(number: int) -> int:
+    if number == 1:
+        raise SystemExit(3)
+    return number
+
+
 def unpicklable(number: int) -> object:
     return lambda: number
 
 
 def everything(number: int) -> tuple[np.ndarray, np.float64, list[int], str]:
     return np.arange(number), np.float64(1.5), [number], "text"
+
+
+def sleeps(folder: str, seconds: int) -> None:
+    """Leaves a file named after its process, then sleeps."""
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(seconds)
 
 
 def slowly(folder: str, number: int) -> int:
