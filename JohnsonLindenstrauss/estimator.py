@@ -22,11 +22,10 @@ Matrix = Any  # an array-like or a scipy sparse matrix; sparse ones have no comm
 class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """x ↦ Ax with A fitted to minimise max |‖A(x − y)‖²/‖x − y‖² − 1| over all pairs of points.
 
-    Only the distribution of a random projection's distortion is known; the distortion of this one
-    is known, for the points it was fitted on. On new points it distorts as much as a random
-    projection or somewhat more, unless they resemble the fitted ones. Fitting works on a dense copy
-    in float64. Up to 5 000 points it uses all pairs; with more, first those of a sample and then
-    the worst pairs of all points.
+    Its distortion is known exactly for the points it was fitted on. On new points it distorts as
+    much as a random projection or somewhat more, unless they resemble the fitted ones. Fitting
+    works on a dense copy in float64: on all pairs of up to 5 000 points, else on those of a sample
+    and then on the worst pairs of all points.
 
     Args:
         n_components: k, from 1 to the number of features; or "auto": the smallest k whose learned
@@ -42,9 +41,7 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         max_distortion_: over all pairs of distinct fitted points, computed in float64.
         n_iter_: steps taken, at least 1.
 
-    References:
-        Tsikouras, Caramanis, Tzamos, *Optimization Can Learn Johnson Lindenstrauss Embeddings*,
-        NeurIPS 2024 (arXiv 2412.07242); Theorem 5.5 of the paper.
+    Reference: Tsikouras, Caramanis, Tzamos, NeurIPS 2024 (arXiv 2412.07242); Theorem 5.5.
     """
 
     def __init__(

@@ -81,9 +81,8 @@ class DescentSettings:
         )
 
 
-# The curvature in M is at most 8 where ‖Mu‖ = 1, and Nesterov's method with β = 0.95 is stable
-# below 1.34/curvature; the same holds for s in its units. The descent takes 1 300 steps with
-# β = 0.95, 3 300 with 0.9, 1 800 with 0.97; points that no embedding fits may take all 3 000.
+# The curvature in M, and in s in its units, is at most 8 where ‖Mu‖ = 1, and Nesterov's method with
+# β = 0.95 is stable below 1.34/curvature; with β = 0.9 or 0.97 the descent takes more steps.
 EXACT = DescentSettings(learning_rate=0.1, scale_learning_rate=0.1)
 # Steps on a maximum do not shrink with its gradient, so M ends at a distortion of about four steps:
 # here 0.02, the published 0.017. With a step a third shorter σ does not vanish on every seed.
@@ -94,9 +93,8 @@ SAMPLED = DescentSettings(
     momentum=0.0,
     decrease_threshold=-math.inf,  # no decrease can be told from noise
 )
-# The union bound is steep in σ and, near σ = 0, in M. It needs shorter steps than the moments: with
-# longer ones σ vanishes while M is still 0. On figure 6: 1 350 steps and a distortion of 0.44,
-# within the theorem's 0.79 and no better, since below ε all embeddings are equally good.
+# The union bound is steep in σ and, near σ = 0, in M: with longer steps σ vanishes while M is still
+# 0. Below ε it does not distinguish embeddings: on figure 6 the distortion ends at 0.44.
 EXCEEDANCE = DescentSettings(
     learning_rate=0.02, scale_learning_rate=1.1e-3, gradient_threshold=1e-5, restart=True
 )
@@ -108,8 +106,7 @@ PLAIN_STEPS = 500  # in which plain descent's momentum shrinks its error to 1e-5
 NUM_SNAPSHOTS = 15  # each is certified for figure 7, in 0.1 s
 
 # Pairs: stages of constant sharpness β with steps of pace·√(k·rank)/β, since the curvature grows
-# with β and falls as the pairs spread over more directions of M. The best rate depends on the data;
-# a pace that falls where a step had to be halved, and else grows, finds it.
+# with β. The best pace depends on the data: it is halved when a stage fails and else increased.
 PAIR_MOMENTUM = 0.98
 PAIR_LEARNING_RATE, GROWTH, SHRINKAGE = 0.2, 1.2, 0.85
 MAX_ATTEMPTS = 12  # to halve the pace until a stage ends below where it began
@@ -122,7 +119,7 @@ WORST_PAIRS, WORST_PAIRS_STEPS = np.geomspace(150, 4000, 40), 60
 WARM_STAGES = 5  # of the stages over all pairs, when the descent starts from an embedding
 PATIENCE, LEAST_GAIN = 10, 2e-3  # stop when so many rounds gained less than this share
 # With more points: a sample, then the worst pairs of all points. On 5 000 Gaussian points, k = 50,
-# all pairs reach 0.377; a sample of 2 000 reaches 0.538, and 0.88 without the worst pairs after it.
+# that reaches 0.538, all pairs 0.377, and the sample alone 0.88.
 SAMPLE = 5_000
 LIMIT = 5_000_000  # numbers in the differences of a list of pairs, at least
 CLOSEST = 1e-3  # squared distance over squared norm that float32 resolves to three digits

@@ -38,9 +38,8 @@ class DescentSettings:
     decrease_threshold: float  # divided by vertices
 
 
-# On 1 000 graphs of 15 vertices these end at the optimum on 991 (study ``guarantee``); twice this λ
-# ends there on 989. K grows as 1/ε³: with half this ε the lemma gives no bound on more of them.
-# V shrinks far below the noise between two perturbations, so ρ becomes small enough for Lemma 3.1.
+# With these settings 991 of 1 000 graphs of 15 vertices end at the optimum (study ``guarantee``). K
+# grows as 1/ε³: with half this ε the lemma gives a bound on fewer graphs.
 EXACT = DescentSettings(
     max_steps=2_100,  # a multiple of the interval: the last perturbation is long before the end
     smoothing=0.1,
@@ -51,9 +50,8 @@ EXACT = DescentSettings(
     perturbation_interval=300,
     decrease_threshold=1e-13,
 )
-# A smaller ε is closer to the true sign: on the G-set it cuts 0.07% more, but makes the problem
-# stiffer. On seven of its graphs λ = 0.004 reaches 0.9937 of the best known cuts, and λ = 0.01
-# reaches 0.9927 in half the steps. Changing ε during the descent gives no more than 0.9933.
+# A smaller ε is closer to the true sign but makes the problem stiffer. On seven G-set graphs,
+# λ = 0.004 reaches 0.9937 of the best known cuts, and λ = 0.01 0.9927 in half the steps.
 EXACT_LARGE = replace(
     EXACT,
     max_steps=4_050,
@@ -82,8 +80,7 @@ MAX_RELATIVE_STEP = 3.0
 CURVATURE_ITERATIONS = 10  # within 5% of the curvature on the G-set
 # ‖∇f‖/√vertices is 0.07 at an SDP solution, so the saddle at μ = 0 is perturbed at once.
 GRADIENT_THRESHOLD = 0.1
-# The descent to a cut of the restarts begins at this μ_i/ε with V = 0. The smoothed signs are then
-# 0.95 of ±1, and their slope does not vanish yet.
+# Initial μ_i/ε, with V = 0, of the descent that starts at a cut of the restarts: signs of 0.95.
 FOUND_LEVEL = 2.0
 NUM_SNAPSHOTS = 80  # evenly spaced, so that figures of V show the noise and its decay
 

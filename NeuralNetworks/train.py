@@ -47,9 +47,8 @@ class DescentDefaults:
 
 
 # W_⊥ shrinks as exp(−2λ·lr/(1−β)·t): at λ = 1e-5 and h = 1000, to 1e-6 of the start in about 250
-# steps. The remaining steps leave saddles of curvature −1e-5, until Lemma 3.1 gives a bound; a
-# third of the step size takes twice as long, four thirds gain nothing. After that, slow valleys
-# decrease f by at most 6e-7 per perturbation interval, and escaping from a saddle by more.
+# steps. The remaining steps leave saddles of curvature −1e-5, until Lemma 3.1 gives a bound. After
+# that, f decreases by at most 6e-7 per perturbation interval; escaping from a saddle gains more.
 EXACT = DescentDefaults(2_000, learning_rate_per_unit=0.3, decrease_threshold=1e-6)
 DEFAULTS = {
     "exact": EXACT,
@@ -59,14 +58,12 @@ DEFAULTS = {
 
 BATCH_SIZE = 50  # the paper's
 ANTITHETIC_PAIRS = 64
-# Trained output weights grow, and the curvature in W grows with them: at the full step size the
-# risk would increase again.
+# Trained output weights grow, and with them the curvature in W: full steps would raise the risk.
 TRAINED_OUTPUT_FACTOR = 1 / 3
-# Most of the step size times the curvature at the start, for activations and losses that grow fast.
+# Upper limit on step size × curvature at the start, for activations and losses that grow fast.
 MAX_RELATIVE_STEP = 0.5
 GRADIENT_THRESHOLD = 1e-6  # the paper's, at its λ = 1e-5
-# Jin et al.'s r = ε/(χ²ℓ) at ε = 1e-6, ℓ = 1e-3, χ = 12 is 7e-6. It also stays below 1e-6 of ‖W‖,
-# the size to which W_⊥ is to shrink.
+# Jin et al.'s r = ε/(χ²ℓ) at ε = 1e-6, ℓ = 1e-3, χ = 12 is 7e-6, which is below 1e-6 of ‖W‖.
 PERTURBATION_RADIUS = 1e-5
 PERTURBATION_INTERVAL = 200
 
@@ -125,9 +122,8 @@ def train(
         max_steps, device: None chooses by the estimator, and the CPU.
         progress, checkpoints: called with step, f and ‖W_⊥‖_F; where the descent is stored.
 
-    Raises:
-        ValueError: a setting is out of range, or the exact risk would need too many points.
-        Diverged: f is no longer finite; the exception holds what was measured before.
+    Raises ``ValueError`` if a setting is out of range or the exact risk needs too many points;
+    ``Diverged``, which holds what was measured before, if f is no longer finite.
     """
     chosen = as_loss(loss)
     if learning_rate is not None:

@@ -93,10 +93,8 @@ def descend(
         snapshot_steps: steps before which the parameters are copied; the end is always copied.
         on_step: called after every step with the step and the f and ‖W‖_F before it.
 
-    Raises:
-        ValueError: ``max_steps`` below 1.
-        Diverged: f is no longer finite, or far above its start; names the step and holds the
-            history up to there. The parameters are set to the best point that was recorded.
+    Raises ``ValueError`` for ``max_steps`` below 1; ``Diverged``, with the history so far, where f
+    is no longer finite or far above its start. The parameters are then the best point's.
     """
     descent = Descent(objective, optimizer, observe)
     return descent.run(max_steps, snapshot_steps=snapshot_steps, on_step=on_step)

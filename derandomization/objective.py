@@ -19,9 +19,8 @@ class DerandomizationObjective(nn.Module, ABC):
     Args:
         regularization: λ > 0, the weight of ‖W‖_F², on the scale of g; else a ``ValueError``.
 
-    References:
-        Tsikouras, Pantis, Mitliagkas, Tzamos, *A Derandomization Framework for Structure
-        Discovery*, ICLR 2026 (arXiv 2510.19382), Eq. 1 and Lemma 3.1.
+    Reference: Tsikouras, Pantis, Mitliagkas, Tzamos, *A Derandomization Framework for Structure
+    Discovery*, ICLR 2026 (arXiv 2510.19382), Eq. 1 and Lemma 3.1.
     """
 
     def __init__(self, regularization: float) -> None:

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from derandomization import DerandomizationObjective, PerturbedGradientDescent, descend
 
 SMOOTHING = 0.3  # ε of the sign; the random part starts at w = 1
-# At b = 0 only the penalty shrinks w, until the gradient is small and a perturbation leaves.
-REGULARIZATION = 1e-2
+REGULARIZATION = 1e-2  # at b = 0 it alone shrinks w, until a perturbation leaves the saddle
 
 
 class ExpectedImbalance(DerandomizationObjective):

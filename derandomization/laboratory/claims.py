@@ -27,10 +27,8 @@ class Command:
 
 @dataclass(frozen=True)
 class ExperimentClaims:
-    """The ``CLAIMS`` of an experiment's ``main.py``.
-
-    ``paper`` has the claims of the paper's figures and theorems by id, ``questions`` what studies
-    ask beyond them, and ``commands`` each value of ``--estimator`` and each study by its name.
+    """The ``CLAIMS`` of an experiment's ``main.py``: the paper's by id, the commands that check them
+    by name (a value of ``--estimator`` or a study), and by id what studies ask beyond the paper.
     """
 
     paper: Mapping[str, PaperClaim]

@@ -27,10 +27,8 @@ def confidence_interval(values: Sequence[float] | np.ndarray) -> Interval:
     """Student's t interval for the mean of independent values; NaNs among them are left out."""
     known = np.asarray(values, dtype=float)
     known = known[~np.isnan(known)]
-    if len(known) == 0:
-        return Interval(math.nan, math.nan, math.nan)
-    mean = float(known.mean())
-    if len(known) == 1:
+    mean = float(known.mean()) if len(known) else math.nan
+    if len(known) < 2:
         return Interval(mean, math.nan, math.nan)
     error = float(known.std(ddof=1)) / len(known) ** 0.5
     reach = float(scipy.stats.t.ppf(0.975, len(known) - 1)) * error

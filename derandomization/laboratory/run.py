@@ -309,9 +309,7 @@ def plain(value: Any) -> Any:
 
 def readable(value: float | str | None) -> str:
     """A number to four digits, for the closing table."""
-    if value is None:
-        return "–"
-    return value if isinstance(value, str) else f"{value:.4g}"
+    return "–" if value is None else value if isinstance(value, str) else f"{value:.4g}"
 
 
 @contextlib.contextmanager

@@ -49,13 +49,8 @@ def trace_norm(
         chosen = np.unique(np.linspace(0, len(recorded) - 1, NUM_BOUNDS).round().astype(int))
         kept = {recorded[i]: history.snapshots[recorded[i]] for i in chosen}
         steps, bounds = sharp_bounds_along(objective, kept)
-    return NormTrace(
-        weight_norm=history.weight_norm,
-        perturbation_steps=history.perturbation_steps,
-        bound_steps=steps,
-        sharp_bound=bounds,
-        lemma_bound=certificate.weight_bound if certificate else None,
-    )
+    lemma_bound = certificate.weight_bound if certificate else None
+    return NormTrace(history.weight_norm, history.perturbation_steps, steps, bounds, lemma_bound)
 
 
 def sharp_bounds_along(

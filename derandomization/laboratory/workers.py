@@ -174,15 +174,12 @@ class _Worker:
     def __init__(self) -> None:
         # A forked child may inherit a lock that nobody will release; a spawned one starts clean.
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker)
-
-    def submit(self, function: Callable[..., Any], each: tuple[Any, ...]) -> "Future[bytes]":
-        return self._pool.submit(_outcome, function, each)
+        self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker)
 
     def stop(self) -> None:
         """End the process, whatever it is doing."""
-        processes = list((self._pool._processes or {}).values())
-        self._pool.shutdown(wait=False)
+        processes = list((self.pool._processes or {}).values())
+        self.pool.shutdown(wait=False)
         for process in processes:
             process.terminate()
             process.join()
@@ -192,7 +189,7 @@ def _on_processes(
     function: Callable[..., Any], calls: Calls, count: int
 ) -> Iterator[tuple[int, Any]]:
     waiting, attempts = deque(calls), Counter[int]()
-    lost: list[tuple[Any, ...]] = []
+    lost: list[int] = []
     idle: list[_Worker] = []
     busy: dict[Future[bytes], tuple[_Worker, int]] = {}
     try:
@@ -200,7 +197,7 @@ def _on_processes(
             while waiting and len(busy) < count:
                 worker, number = idle.pop() if idle else _Worker(), waiting.popleft()
                 attempts[number] += 1
-                busy[worker.submit(function, calls[number])] = worker, number
+                busy[worker.pool.submit(_outcome, function, calls[number])] = worker, number
             for future in wait(busy, return_when=FIRST_COMPLETED).done:
                 worker, number = busy.pop(future)
                 try:
@@ -208,10 +205,7 @@ def _on_processes(
                 except BrokenProcessPool:
                     worker.stop()
                     # Last in the queue: if this call kills its worker, the others come first.
-                    if attempts[number] < ATTEMPTS:
-                        waiting.append(number)
-                    else:
-                        lost.append(calls[number])
+                    (waiting if attempts[number] < ATTEMPTS else lost).append(number)
                     continue
                 idle.append(worker)
                 if not succeeded:
@@ -221,7 +215,7 @@ def _on_processes(
         for worker in (*idle, *(worker for worker, _ in busy.values())):
             worker.stop()
     if lost:
-        raise _died(function, lost)
+        raise _died(function, [calls[number] for number in lost])
 
 
 def _died(function: Callable[..., Any], lost: Sequence[tuple[Any, ...]]) -> WorkerDied:

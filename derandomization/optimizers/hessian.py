@@ -28,9 +28,8 @@ class HessianDescent(PlainOptimizer):
     Where ‖∇f‖ ≤ ρ and λ_min minus Lanczos's residual is at least −√(Kρ), the point is kept and
     ``terminated`` becomes True: it is ρ-second-order stationary (Def. 2.2). A step along ±v takes
     the sign along which f does not increase to first order, and the length that minimises the bound
-    f(x ± tv) ≤ f(x) − t²|λ_min|/2 + Kt³/6. A gradient step thus lowers f by at least ρ²/(2L), a
-    step along v by at least 2|λ_min|³/(3K²) ≈ ⅔√(ρ³/K): a descent that starts Δ above the minimum
-    of f takes at most 2LΔ/ρ² gradient steps and 1.6Δ√(K/ρ³) curvature steps.
+    f(x ± tv) ≤ f(x) − t²|λ_min|/2 + Kt³/6. A descent that starts Δ above the minimum of f therefore
+    takes at most 2LΔ/ρ² gradient steps and 1.6Δ√(K/ρ³) curvature steps.
 
     Hessian-vector products are central differences of gradients, so any deterministic closure
     works. Their error, about 1e-10 of the Hessian's norm in float64 (recommended) and 1e-4 in
@@ -48,10 +47,8 @@ class HessianDescent(PlainOptimizer):
         num_steps, curvature_steps: the number of all steps; the steps along ±v, counted from 0.
         terminated: True at a ρ-second-order stationary point.
 
-    References:
-        Tsikouras et al., ICLR 2026 (arXiv 2510.19382), Algorithm 2.
-        Nesterov, Polyak, *Cubic Regularization of Newton Method and Its Global Performance*,
-        Mathematical Programming 108, 2006: the cubic bound.
+    References: Tsikouras et al., ICLR 2026 (arXiv 2510.19382), Algorithm 2; Nesterov and Polyak,
+    *Cubic Regularization of Newton Method and Its Global Performance*, 2006, for the cubic bound.
     """
 
     saved = "smoothness hessian_lipschitz accuracy seed num_steps curvature_steps terminated"

@@ -36,8 +36,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         generator: of the noise; torch's default one if None. Arguments out of range raise
             ``ValueError``.
 
-    References:
-        Jin et al., *How to Escape Saddle Points Efficiently*, ICML 2017, Algorithm 2.
+    Reference: Jin et al., *How to Escape Saddle Points Efficiently*, ICML 2017, Algorithm 2.
     """
 
     saved = "num_steps perturbation_steps anchor_value last_value restarted terminated"
