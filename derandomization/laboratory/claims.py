@@ -27,7 +27,7 @@ class Command:
 
 @dataclass(frozen=True)
 class ExperimentClaims:
-    """The ``CLAIMS`` of an experiment's ``main.py``: the paper's by id, the commands that check them
+    """The ``CLAIMS`` of an experiment's ``main.py``: the paper's by id, the commands checking them
     by name (a value of ``--estimator`` or a study), and by id what studies ask beyond the paper.
     """
 
