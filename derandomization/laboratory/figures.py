@@ -222,10 +222,11 @@ def _name_positions(axes: Axes, panel: Panel) -> None:
             rotation=25 if crowded else 0,
             ha="right" if crowded else "center",
         )
-    elif len(positions) <= MAX_TICKS:
+    elif len(positions) <= MAX_TICKS or panel.intervals:
         axes.xaxis.set_major_locator(FixedLocator(list(positions)))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xticklabels([f"{x:g}" for x in positions])
+        turned = 45 if len(positions) > MAX_TICKS else 0
+        axes.set_xticklabels([f"{x:g}" for x in positions], rotation=turned)
 
 
 def _median(values: Float[np.ndarray, " seeds"]) -> float:

@@ -33,8 +33,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         momentum: 0 ≤ β < 1, heavy ball, or Nesterov's with ``nesterov``.
         restart: a rise of f clears the velocity, and halves every ``lr`` if f rises again in the
             next step: keeps steps stable while the curvature grows. Only for an exact f.
-        generator: of the noise; torch's default one if None. Arguments out of range raise
-            ``ValueError``.
+        generator: of the noise; torch's default if None. Bad arguments raise ``ValueError``.
 
     Reference: Jin et al., *How to Escape Saddle Points Efficiently*, ICML 2017, Algorithm 2.
     """
