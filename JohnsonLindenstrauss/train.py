@@ -84,8 +84,7 @@ class DescentSettings:
 # The curvature in M, and in s in its units, is at most 8 where ‖Mu‖ = 1, and Nesterov's method with
 # β = 0.95 is stable below 1.34/curvature; with β = 0.9 or 0.97 the descent takes more steps.
 EXACT = DescentSettings(learning_rate=0.1, scale_learning_rate=0.1)
-# Steps on a maximum do not shrink with its gradient, so M ends at a distortion of about four steps:
-# here 0.02, the published 0.017. With a step a third shorter σ does not vanish on every seed.
+# Steps on a maximum do not shrink with its gradient, so M ends at a distortion of 0.02.
 SAMPLED = DescentSettings(
     learning_rate=0.005,
     scale_learning_rate=1e-3,
@@ -113,8 +112,7 @@ MAX_ATTEMPTS = 12  # to halve the pace until a stage ends below where it began
 MAX_PAIR_STEPS = 3_400  # of all stages
 FIRST_STAGE = (10.0, 200)  # β and steps in which M leaves 0 and σ vanishes
 ALL_PAIRS, ALL_PAIRS_STEPS = np.geomspace(10, 150, 20), 40
-# From β = 150 on, the pairs within 14/β of the worst, about 1%, have all but 1e-6 of the softmax
-# weight. The soft maximum exceeds the maximum by log(pairs)/β, so β grows to 4 000.
+# From β = 150 on, 1% of the pairs have all but 1e-6 of the softmax weight.
 WORST_PAIRS, WORST_PAIRS_STEPS = np.geomspace(150, 4000, 40), 60
 WARM_STAGES = 5  # of the stages over all pairs, when the descent starts from an embedding
 PATIENCE, LEAST_GAIN = 10, 2e-3  # stop when so many rounds gained less than this share

@@ -14,11 +14,9 @@ from MAXCUT.graph import Graph, Vectors
 # inf over θ of (θ/π) / ((1 − cos θ)/2): the guarantee of Goemans & Williamson 1995.
 GUARANTEED_RATIO = 0.87856
 MAX_SWEEPS = 5_000
-# The descent ends at a sweep that changes the value by less than n² times this fraction. The
-# relative gap to the dual bound is then below 1e-6 at n = 15 and 1e-4 at n = 20 000.
+# The descent ends at a sweep that changes the value by less than n² times this fraction.
 RELATIVE_GAIN = 5e-16
-# Optimal solutions of the G-set have ranks of 8 to 18. Beyond n = 264 this is less than
-# ⌈√(2n)⌉ + 1, the rank that excludes spurious points; the dual bound shows whether one was found.
+# Optimal solutions of the G-set have ranks of 8 to 18. Beyond n = 264 spurious points may exist.
 MAX_RANK = 24
 # Singular directions below this fraction of the largest hold 1e-12 of ‖V‖²: the solver's error.
 RANK_TOLERANCE = 1e-6

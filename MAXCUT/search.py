@@ -15,8 +15,7 @@ from MAXCUT.graph import Graph, Signs, Vectors, csr_tensor
 NUM_ROUNDS, NUM_CUTS, NUM_STEPS = 12, 16, 1_000
 # The oscillators of the first round start at this times v_i·z.
 HYPERPLANE_SCALE = 0.3
-# Standard deviation of the noise that is added to the best cut's signs before each later round. On
-# large graphs 0.3 gives equal cuts; on some of 14 vertices every oscillator then returns.
+# Standard deviation of the noise on the best cut's signs; with 0.3 small graphs return to that cut.
 NOISE = 1.0
 # The pumps of a round are uniform between 0, which forgets the cut, and this.
 HIGHEST_PUMP = 0.8

@@ -17,11 +17,10 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.measure import now
-from benchmarks.plot import benchmark_figure
 from benchmarks.report import Effort, Report, Row, Target
 from derandomization.checks import require_at_least
 from derandomization.laboratory.command_line import launch
-from derandomization.laboratory.figures import save
+from derandomization.laboratory.figures import save, study_figure
 from derandomization.laboratory.run import environment, plain, readable
 from derandomization.laboratory.workers import prepare_process
 
@@ -82,7 +81,7 @@ def main(config: Config) -> None:
         seconds = now().since(started)
         show(console, report)
         if report.panels:
-            save(benchmark_figure(report.panels), folder / f"{name}.png")
+            save(study_figure(*report.panels), folder / f"{name}.png")
         record = {
             "targets": [asdict(each) | {"met": each.met} for each in report.targets],
             "tables": report.tables,

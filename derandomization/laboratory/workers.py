@@ -195,9 +195,14 @@ def _on_processes(
     try:
         while waiting or busy:
             while waiting and len(busy) < count:
-                worker, number = idle.pop() if idle else _Worker(), waiting.popleft()
-                attempts[number] += 1
-                busy[worker.pool.submit(_outcome, function, calls[number])] = worker, number
+                worker = idle.pop() if idle else _Worker()
+                try:
+                    future = worker.pool.submit(_outcome, function, calls[waiting[0]])
+                except BrokenProcessPool:
+                    worker.stop()  # it died between two calls
+                    continue
+                busy[future] = worker, waiting[0]
+                attempts[waiting.popleft()] += 1
             for future in wait(busy, return_when=FIRST_COMPLETED).done:
                 worker, number = busy.pop(future)
                 try:

@@ -82,6 +82,15 @@ def test_a_call_that_exits_is_a_worker_that_died(functions: ModuleType) -> None:
     assert found == {0: 0, 2: 2, 3: 3}
 
 
+def test_a_worker_that_dies_between_two_calls_is_replaced(functions: ModuleType) -> None:
+    calls = parallel_calls(functions.square, [(n,) for n in range(6)], workers=2)
+    number, first = next(calls)
+    os.kill(int(first["process"]), signal.SIGKILL)
+    time.sleep(1)  # until the pool knows
+    found = {number: first} | dict(calls)
+    assert {n: each["square"] for n, each in found.items()} == {n: n**2 for n in range(6)}
+
+
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
