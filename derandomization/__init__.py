@@ -1,12 +1,13 @@
 """One lemma: optimising E_x[g(Wx + b)] + λ‖W‖² to a second-order stationary point drives W to 0."""
 
-from derandomization.certificate import Certificate, certify, sharp_weight_bound
+from derandomization.certificate import Bounds, Certificate, certify, stein_bounds
 from derandomization.descent import Descent, Diverged, History, descend
 from derandomization.expectations import Expectation, GaussHermite, MonteCarlo, QuasiMonteCarlo
 from derandomization.objective import DerandomizationObjective
 from derandomization.optimizers import HessianDescent, PerturbedGradientDescent
 
 __all__ = [
+    "Bounds",
     "Certificate",
     "DerandomizationObjective",
     "Descent",
@@ -20,5 +21,5 @@ __all__ = [
     "QuasiMonteCarlo",
     "certify",
     "descend",
-    "sharp_weight_bound",
+    "stein_bounds",
 ]

@@ -1,8 +1,13 @@
-"""Whether a point is second-order stationary, and what the lemma then says about ‖W‖_F there."""
+"""Whether a point is second-order stationary, and what the lemma then says about ‖W‖_F there.
+
+The lemma rests on Stein's identity ∂f/∂W = (H + 2λI) W, H = ∂²f/∂b², which holds for Gaussian x and
+twice differentiable g. It is not assumed here: the Stein defect δ = ∂f/∂W − (H + 2λI) W is measured
+and charged to both bounds, which then hold at every point of every objective.
+"""
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,23 +23,42 @@ from derandomization.objective import DerandomizationObjective
 CURVATURE_TOLERANCE = 1e-3
 LIPSCHITZ_ITERATIONS = 12
 LIPSCHITZ_STARTS = 2
+ISOMETRY_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class Certificate:
-    """Second-order information at one point and the bounds on ‖W‖_F, computed in float64.
+class Bounds:
+    """What Stein's identity says about ‖W‖_F at a point, computed in float64.
 
     Attributes:
-        gradient_norm, min_curvature: ‖∇f‖₂ and λ_min(∇²f) over all parameters.
+        weight_norm: ‖W‖_F.
+        weight_gradient_norm: ‖∂f/∂W‖_F.
+        stein_defect: ‖∂f/∂W − (H + 2λI) W‖_F with H = ∂²f/∂b²: rounding for an exact Gaussian
+            expectation; for a dataset, what the sample leaves.
+        bias_curvature: λ_min(H) less the residual to which it is known.
+        sharp_weight_bound: (‖∂f/∂W‖_F + ‖δ‖_F) / (2λ + λ_min(H)); None where that is not positive.
+    """
+
+    weight_norm: float
+    weight_gradient_norm: float
+    stein_defect: float
+    bias_curvature: float
+    sharp_weight_bound: float | None
+
+
+@dataclass(frozen=True)
+class Certificate(Bounds):
+    """Second-order information at one point, and the lemma's own bound.
+
+    Attributes:
+        gradient_norm, min_curvature: ‖∇f‖₂ and λ_min(∇²f) over all trainable parameters.
         min_curvature_residual: an exact eigenvalue lies within this of ``min_curvature``.
         hessian_lipschitz: K: if proven, of ∇²g everywhere; if estimated, of ∇²f near this point.
             The lemma holds with either, but ρ depends on which.
         hessian_lipschitz_is_estimate: True if K was estimated near this point, False if proven.
         rho: the smallest ρ for which the point is a ρ-SOSP (Def. 2.2), the residual included.
-        weight_bound: ρ / (2λ − √(Kρ)) (Lemma 3.1); None where λ ≤ √(Kρ)/2: no bound follows.
-        sharp_weight_bound: ‖∂f/∂W‖_F / (2λ + λ_min(∂²f/∂b²)), which follows from Stein's
-            identity without K; None where the denominator is not positive.
-        weight_norm: ‖W‖_F.
+        weight_bound: (ρ + ‖δ‖_F) / (2λ − √(Kρ)) (Lemma 3.1); None where that is not positive, or
+            where W or b is frozen.
     """
 
     gradient_norm: float
@@ -44,8 +68,6 @@ class Certificate:
     hessian_lipschitz_is_estimate: bool
     rho: float
     weight_bound: float | None
-    sharp_weight_bound: float | None
-    weight_norm: float
 
 
 def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificate:
@@ -55,28 +77,40 @@ def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificat
     vectors of Lanczos and of the estimate of K.
 
     Raises:
-        ValueError: the objective is sampled, or Lanczos does not converge.
+        ValueError: f is not finite or is sampled; ``random_weights`` or ``bias`` is no isometric
+            linear image of the parameters; Lanczos does not converge.
     """
     objective = _exact_float64_copy(objective)
-    hessian = Hessian(objective, _trainable(objective))
-    gradient = hessian.gradient.detach()
+    bounds = _stein_bounds(objective, seed)
+    trainable = [p for p in objective.parameters() if p.requires_grad]
+    hessian = Hessian(objective, trainable)
+    gradient_norm = float(hessian.gradient.detach().norm())
     curvature = hessian.smallest_eigenvalue(tolerance=_tolerance(objective), seed=seed)
-    sharp_bound = _sharp_weight_bound(objective, gradient, seed)
-    weight_norm = objective.weight_norm()
     proven = objective.hessian_lipschitz()
-    lipschitz = proven if proven is not None else _estimate_hessian_lipschitz(objective, seed)
-    rho = smallest_rho(float(gradient.norm()), curvature.lower_end, lipschitz)
+    lipschitz = _estimate_hessian_lipschitz(objective, seed) if proven is None else proven
+    lower_end = curvature.lower_end
+    if lipschitz == 0 and curvature.value + curvature.residual >= 0:
+        lower_end = 0.0  # of a constant Hessian: negative by no more than its residual
+    rho = smallest_rho(gradient_norm, lower_end, lipschitz)
+    free = objective.random_weights().requires_grad and _flat(objective.bias()).requires_grad
+    weight_bound = lemma_bound(
+        rho, lipschitz, objective.regularization, bounds.stein_defect, -bounds.bias_curvature
+    )
     return Certificate(
-        gradient_norm=float(gradient.norm()),
+        **vars(bounds),
+        gradient_norm=gradient_norm,
         min_curvature=curvature.value,
         min_curvature_residual=curvature.residual,
         hessian_lipschitz=lipschitz,
         hessian_lipschitz_is_estimate=proven is None,
         rho=rho,
-        weight_bound=lemma_bound(rho, lipschitz, objective.regularization),
-        sharp_weight_bound=sharp_bound,
-        weight_norm=weight_norm,
+        weight_bound=weight_bound if free else None,
     )
+
+
+def stein_bounds(objective: DerandomizationObjective, *, seed: int = 0) -> Bounds:
+    """The part of ``certify`` that needs no eigenvalue over all parameters, with its errors."""
+    return _stein_bounds(_exact_float64_copy(objective), seed)
 
 
 def smallest_rho(gradient_norm: float, min_curvature: float, hessian_lipschitz: float) -> float:
@@ -88,21 +122,19 @@ def smallest_rho(gradient_norm: float, min_curvature: float, hessian_lipschitz: 
     return max(gradient_norm, min_curvature**2 / hessian_lipschitz)
 
 
-def lemma_bound(rho: float, hessian_lipschitz: float, regularization: float) -> float | None:
-    """Lemma 3.1's bound on ‖W‖_F at a ρ-SOSP, ρ / (2λ − √(Kρ)); None where λ ≤ √(Kρ)/2."""
-    margin = 2 * regularization - math.sqrt(hessian_lipschitz * rho)
-    return rho / margin if margin > 0 else None
+def lemma_bound(
+    rho: float,
+    hessian_lipschitz: float,
+    regularization: float,
+    stein_defect: float = 0.0,
+    negative_curvature: float = 0.0,
+) -> float | None:
+    """(ρ + ‖δ‖) / (2λ − √(Kρ)) (Lemma 3.1), or None where λ ≤ √(Kρ)/2.
 
-
-def sharp_weight_bound(objective: DerandomizationObjective, *, seed: int = 0) -> float | None:
-    """‖∂f/∂W‖_F / (2λ + λ_min(∂²f/∂b²)) at the current point, None if that is not positive.
-
-    It holds at every point: ∂f/∂W = (∂²f/∂b² + 2λI) W by Stein's lemma (proof of Lemma 3.1). A
-    margin for rounding is added. Errors are those of ``certify``.
+    ``negative_curvature``, if it is larger, replaces √(Kρ): K may be an estimate.
     """
-    objective = _exact_float64_copy(objective)
-    gradients = torch.autograd.grad(objective(), _trainable(objective), materialize_grads=True)
-    return _sharp_weight_bound(objective, parameters_to_vector(gradients), seed)
+    margin = 2 * regularization - max(math.sqrt(hessian_lipschitz * rho), negative_curvature)
+    return (rho + stein_defect) / margin if margin > 0 else None
 
 
 class Hessian:
@@ -117,6 +149,8 @@ class Hessian:
 
     def product(self, vector: Tensor) -> Tensor:
         """∇²f · vector, both flat."""
+        if not self.gradient.requires_grad:  # f is linear in these tensors
+            return torch.zeros_like(vector)
         # Not as autograd's third argument, whose first use in a process imports sympy: 0.5 s.
         along = torch.dot(self.gradient, vector)
         products = torch.autograd.grad(
@@ -143,58 +177,116 @@ class Hessian:
 
     def smallest_eigenvalue(self, *, tolerance: float, seed: int = 0) -> Eigenvalue:
         """λ_min(∇²f) by Lanczos, to a residual of ``tolerance``."""
-        size = self.gradient.numel()
-
-        def matvec(vector: np.ndarray) -> np.ndarray:
-            flat = torch.from_numpy(np.ascontiguousarray(vector.reshape(-1)))
-            return self.product(flat.to(self.gradient)).cpu().numpy()
-
-        operator = spla.LinearOperator((size, size), matvec=matvec, dtype=np.float64)
+        operator = _operator(self.product, self.gradient)
         return smallest_eigenvalue(operator, tolerance=tolerance, seed=seed)
 
 
-def random_gradient(objective: DerandomizationObjective, gradient: Tensor) -> Tensor:
-    """∂f/∂W: the linear map ``random_weights`` applied to the flat gradient."""
-    parameters = _trainable(objective)
-    weights = objective.random_weights()
-    cotangent = torch.zeros_like(weights, requires_grad=True)
-    pulled_back = torch.autograd.grad(
-        (weights * cotangent).sum(), parameters, create_graph=True, materialize_grads=True
-    )
-    along = torch.dot(parameters_to_vector(pulled_back), gradient.detach())
-    return torch.autograd.grad(along, cotangent)[0]
+class _Image:
+    """W or b as an isometric linear image Jp of the parameters p: products with J and Jᵀ."""
+
+    def __init__(self, name: str, value: Callable[[], Tensor], parameters: Sequence[Tensor]) -> None:
+        gradients = torch.autograd.grad(value().sum(), parameters, allow_unused=True)
+        pairs = zip(parameters, gradients, strict=True)
+        self.parameters = [parameter for parameter, gradient in pairs if gradient is not None]
+        self._compute = value
+        self.value = value()
+        self._require_isometric(name)
+
+    def pull(self, cotangent: Tensor, value: Tensor | None = None, **options: bool) -> Tensor:
+        """Jᵀ · cotangent, flat over the parameters that the image depends on."""
+        along = ((self.value if value is None else value) * cotangent).sum()
+        pulled = torch.autograd.grad(
+            along, self.parameters, retain_graph=True, materialize_grads=True, **options
+        )
+        return parameters_to_vector(p.contiguous() for p in pulled)
+
+    def push(self, vector: Tensor) -> Tensor:
+        """J · vector."""
+        cotangent = torch.zeros_like(self.value, requires_grad=True)
+        along = torch.dot(self.pull(cotangent, create_graph=True), vector)
+        return torch.autograd.grad(along, cotangent)[0]
+
+    def _require_isometric(self, name: str) -> None:
+        """Raise unless JJᵀ is the identity on the image and J is the same at another point."""
+        centre = parameters_to_vector(self.parameters).detach()
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(len(centre), dtype=torch.float64, generator=generator).to(centre)
+        probe = self.push(noise)
+        vector_to_parameters(centre + noise, self.parameters)
+        elsewhere = self.pull(probe, self._compute())
+        vector_to_parameters(centre, self.parameters)
+        pulled = self.pull(probe)
+        limit = ISOMETRY_TOLERANCE * float(probe.norm())
+        differences = (self.push(pulled) - probe, elsewhere - pulled)
+        if not all(float(each.norm()) <= limit for each in differences):
+            raise ValueError(f"{name} must return an isometric linear image of the parameters")
 
 
-def _sharp_weight_bound(
-    objective: DerandomizationObjective, gradient: Tensor, seed: int
-) -> float | None:
-    if not objective.bias().requires_grad:
-        return None  # with a frozen bias ∂²f/∂b² has no lower bound
-    tolerance, known = _tolerance(objective), objective.bias_hessian()
-    if known is not None:
-        curvature = smallest_eigenvalue(known, tolerance=tolerance, seed=seed)
-    else:
-        hessian = Hessian(objective, [objective.bias()])
-        curvature = hessian.smallest_eigenvalue(tolerance=tolerance, seed=seed)
-    margin = 2 * objective.regularization + curvature.lower_end
-    if margin <= 0:
-        return None
-    # Near W = 0 both sides of the bound are limited by rounding: ‖W‖ by that of the parameters,
-    # its gradient by that of terms as large as f.
-    parameters = parameters_to_vector(_trainable(objective)).detach()
-    with torch.no_grad():
-        sizes = float(parameters.norm()) + abs(float(objective())) / margin
-    rounding = torch.finfo(parameters.dtype).eps * sizes
-    return float(random_gradient(objective, gradient).norm()) / margin + rounding
+def _stein_bounds(objective: DerandomizationObjective, seed: int) -> Bounds:
+    parameters = list(objective.parameters())
+    frozen = [p for p in parameters if not p.requires_grad]
+    for parameter in frozen:  # derivatives in W and b are needed even where these are frozen
+        parameter.requires_grad_(True)
+    weights = _Image("random_weights", objective.random_weights, parameters)
+    bias = _Image("bias", lambda: _flat(objective.bias()), parameters)
+    gradient = weights.push(Hessian(objective, weights.parameters).gradient.detach())
+    operator = objective.bias_hessian()
+    if operator is None:
+        hessian = Hessian(objective, bias.parameters)
+        operator = _operator(lambda v: bias.push(hessian.product(bias.pull(v))), bias.value)
+    curvature = smallest_eigenvalue(operator, tolerance=_tolerance(objective), seed=seed).lower_end
+    matrix = weights.value.detach()
+    curved = objective.bias_hessian_times_weights()
+    if curved is None:
+        curved = _columns_product(operator, matrix, bias.value.numel())
+    defect = float((gradient - curved - 2 * objective.regularization * matrix).norm())
+    margin = 2 * objective.regularization + curvature
+    bound = None
+    if margin > 0:
+        # Near W = 0 both sides of the bound are limited by rounding: ‖W‖ by that of the
+        # parameters, its gradient by that of terms as large as f.
+        sizes = float(parameters_to_vector(parameters).detach().norm())
+        sizes += abs(float(objective().detach())) / margin
+        bound = (float(gradient.norm()) + defect) / margin + torch.finfo(matrix.dtype).eps * sizes
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    return Bounds(float(matrix.norm()), float(gradient.norm()), defect, curvature, bound)
+
+
+def _columns_product(operator: spla.LinearOperator, weights: Tensor, size: int) -> Tensor:
+    """(∂²f/∂b²) W, one product for each column of W."""
+    if weights.numel() % size:
+        raise ValueError(
+            f"random_weights has {weights.numel()} entries and bias {size}: W must have one row "
+            "for each entry of b, or the objective define bias_hessian_times_weights"
+        )
+    columns = weights.reshape(size, -1).cpu().numpy()
+    return torch.from_numpy(operator @ columns).to(weights).reshape(weights.shape)
+
+
+def _operator(product: Callable[[Tensor], Tensor], like: Tensor) -> spla.LinearOperator:
+    """scipy's operator from a product of flat tensors."""
+
+    def matvec(vector: np.ndarray) -> np.ndarray:
+        flat = torch.from_numpy(np.ascontiguousarray(vector.reshape(-1)))
+        return product(flat.to(like)).detach().cpu().numpy()
+
+    return spla.LinearOperator((like.numel(),) * 2, matvec=matvec, dtype=np.float64)
+
+
+def _flat(bias: Tensor | Sequence[Tensor]) -> Tensor:
+    """b as one vector."""
+    parts = [bias] if isinstance(bias, Tensor) else list(bias)
+    return torch.cat([part.reshape(-1) for part in parts])
 
 
 def _estimate_hessian_lipschitz(objective: DerandomizationObjective, seed: int) -> float:
     """max ‖∇³f[u, u]‖ over unit u near this point: the norm of the third derivative.
 
     A symmetric tensor attains its norm on the diagonal (Banach 1938), to which the higher-order
-    power iteration u ← ∇³f[u, u] converges; ∇³f is a central difference of Hessians.
+    power iteration u ← ∇³f[u, u] climbs; ∇³f is a central difference of Hessians.
     """
-    parameters = _trainable(objective)
+    parameters = [p for p in objective.parameters() if p.requires_grad]
     centre = parameters_to_vector(parameters).detach()
     width = 1e-3 * (1 + float(centre.norm()))
     generator = torch.Generator().manual_seed(seed)
@@ -222,17 +314,16 @@ def _tolerance(objective: DerandomizationObjective) -> float:
     return CURVATURE_TOLERANCE * 2 * objective.regularization
 
 
-def _trainable(objective: DerandomizationObjective) -> list[Tensor]:
-    return [p for p in objective.parameters() if p.requires_grad]
-
-
 def _exact_float64_copy(objective: DerandomizationObjective) -> DerandomizationObjective:
-    """A copy in float64, refused where two evaluations at one point differ."""
+    """A copy in float64, refused where f is not finite or two evaluations at one point differ."""
     objective = copy.deepcopy(objective).double()
     with torch.no_grad():
-        if not torch.equal(objective(), objective()):
-            raise ValueError(
-                "the objective changes between two evaluations at one point: "
-                "certify its exact counterpart"
-            )
+        first, second = float(objective()), float(objective())
+    if not math.isfinite(first):
+        raise ValueError(f"the objective is {first} at this point: it must be finite")
+    if first != second:
+        raise ValueError(
+            "the objective changes between two evaluations at one point: "
+            "certify its exact counterpart"
+        )
     return objective

@@ -1,6 +1,7 @@
 """The objective of the lemma, Eq. 1 of the paper, as a torch module."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -40,8 +41,11 @@ class DerandomizationObjective(nn.Module, ABC):
         """
 
     @abstractmethod
-    def bias(self) -> Float[Tensor, "..."]:
-        """b, the parameter to which the random part Wx is added."""
+    def bias(self) -> Float[Tensor, "..."] | Sequence[Tensor]:
+        """b, to which the random part Wx is added: isometric and linear like W, or a list of parts.
+
+        W has one row for each entry of b, in the same order.
+        """
 
     def hessian_lipschitz(self) -> float | None:
         """K, a Lipschitz constant of ∇²g valid everywhere; None where no formula is known."""
@@ -49,6 +53,10 @@ class DerandomizationObjective(nn.Module, ABC):
 
     def bias_hessian(self) -> LinearOperator | None:
         """∂²f/∂b² at the current point; None where autograd has to compute it."""
+        return None
+
+    def bias_hessian_times_weights(self) -> Tensor | None:
+        """(∂²f/∂b²) W, for a W that is not stored row by row; None where it is."""
         return None
 
     def forward(self) -> Float[Tensor, ""]:
