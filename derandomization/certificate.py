@@ -184,7 +184,9 @@ class Hessian:
 class _Image:
     """W or b as an isometric linear image Jp of the parameters p: products with J and Jᵀ."""
 
-    def __init__(self, name: str, value: Callable[[], Tensor], parameters: Sequence[Tensor]) -> None:
+    def __init__(
+        self, name: str, value: Callable[[], Tensor], parameters: Sequence[Tensor]
+    ) -> None:
         gradients = torch.autograd.grad(value().sum(), parameters, allow_unused=True)
         pairs = zip(parameters, gradients, strict=True)
         self.parameters = [parameter for parameter, gradient in pairs if gradient is not None]
@@ -192,11 +194,14 @@ class _Image:
         self.value = value()
         self._require_isometric(name)
 
-    def pull(self, cotangent: Tensor, value: Tensor | None = None, **options: bool) -> Tensor:
+    def pull(self, cotangent: Tensor, *, create_graph: bool = False) -> Tensor:
         """Jᵀ · cotangent, flat over the parameters that the image depends on."""
-        along = ((self.value if value is None else value) * cotangent).sum()
         pulled = torch.autograd.grad(
-            along, self.parameters, retain_graph=True, materialize_grads=True, **options
+            (self.value * cotangent).sum(),
+            self.parameters,
+            retain_graph=True,
+            create_graph=create_graph,
+            materialize_grads=True,
         )
         return parameters_to_vector(p.contiguous() for p in pulled)
 
@@ -212,10 +217,12 @@ class _Image:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(len(centre), dtype=torch.float64, generator=generator).to(centre)
         probe = self.push(noise)
+        pulled, here = self.pull(probe), self.value
         vector_to_parameters(centre + noise, self.parameters)
-        elsewhere = self.pull(probe, self._compute())
+        self.value = self._compute()
+        elsewhere = self.pull(probe)
         vector_to_parameters(centre, self.parameters)
-        pulled = self.pull(probe)
+        self.value = here
         limit = ISOMETRY_TOLERANCE * float(probe.norm())
         differences = (self.push(pulled) - probe, elsewhere - pulled)
         if not all(float(each.norm()) <= limit for each in differences):

@@ -5,9 +5,10 @@ A step costs one value and gradient of f, or two where it perturbs, one ‖∇f�
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,10 +16,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.optim import Optimizer
 
+from derandomization.certificate import Hessian
 from derandomization.checks import require_at_least
+from derandomization.eigenvalues import LanczosError
 from derandomization.objective import DerandomizationObjective
 from derandomization.optimizers.base import total_norm
 
+Reason = Literal["max_steps", "second-order stationary", "no decrease"]
 StepCallback = Callable[[int, float, float], None]
 
 # A descent has diverged when f has stayed far above its start for DIVERGED_STEPS steps in a row:
@@ -26,7 +30,8 @@ StepCallback = Callable[[int, float, float], None]
 # decrease so far. Noise of a sampled f, perturbations and momentum stay well below this.
 DIVERGED_FACTOR, DIVERGED_STEPS = 10.0, 10
 BEST_EVERY = 10  # steps between copies of the best point: a copy at every step would cost a tenth
-_NUMBERS = ("_best_value", "_lowest", "_reference", "_risen", "complaint", "ended")
+_NUMBERS = ("_best_value", "_lowest", "_reference", "_risen", "complaint", "reason", "ended")
+VERIFICATION_TOLERANCE = 0.1  # of λ: enough to tell whether curvature is below −λ
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class History:
         snapshots: parameters by name at the steps asked for, on the CPU.
         perturbation_steps: the steps at which noise was added.
         terminated: True if the optimizer stopped by its own rule, False if the steps ran out.
+        reason: "max_steps"; "second-order stationary" if the optimizer stopped and no curvature
+            is below −λ, so that Lemma 3.1 applies; else "no decrease", with a warning.
         seconds: wall time of the loop.
     """
 
@@ -51,6 +58,7 @@ class History:
     perturbation_steps: Int[np.ndarray, " perturbations"]
     terminated: bool
     seconds: float
+    reason: Reason = "max_steps"
 
     @property
     def num_steps(self) -> int:
@@ -115,6 +123,12 @@ class Descent:
         self._objective = objective
         self._optimizer = optimizer
         self._observe = observe or dict
+        given = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        named = objective.named_parameters()
+        if missing := [name for name, p in named if p.requires_grad and id(p) not in given]:
+            raise ValueError(
+                f"the optimizer lacks {', '.join(missing)}: it must have every trainable parameter"
+            )
         self._evaluations: list[dict[str, float]] = []  # each evaluation of the current step
         self._columns: dict[str, list[float]] = {"value": []}
         self._snapshots: dict[int, dict[str, Tensor]] = {}
@@ -124,6 +138,7 @@ class Descent:
         self._risen = 0
         self._started = time.perf_counter()
         self.complaint = ""
+        self.reason: Reason = "max_steps"
         self.ended = False
 
     def run(
@@ -152,6 +167,8 @@ class Descent:
                 if getattr(self._optimizer, "terminated", False):
                     continue
             self._record(before, point)
+            if last and getattr(self._optimizer, "terminated", False):
+                self.reason = self._verify()
             self.ended = last
             if on_step and not last:
                 on_step(step, self._columns["value"][-1], before["weight_norm"])
@@ -187,6 +204,27 @@ class Descent:
             self.complaint, self.ended = self._advice(value), True
             raise Diverged(self.complaint, history)
 
+    def _verify(self) -> Reason:
+        """Whether the point at which the optimizer stopped has no curvature below −λ."""
+        variables = [p for p in self._objective.parameters() if p.requires_grad]
+        allowed = self._objective.regularization
+        try:
+            hessian = Hessian(self._objective, variables)
+            curvature = hessian.smallest_eigenvalue(tolerance=VERIFICATION_TOLERANCE * allowed)
+        except (RuntimeError, LanczosError) as problem:  # f is not twice differentiable
+            found = f"its curvature could not be computed ({problem})"
+        else:
+            if curvature.lower_end >= -allowed:
+                return "second-order stationary"
+            found = f"it has curvature {curvature.value:.3g} there, below −λ = {-allowed:.3g}"
+        warnings.warn(
+            f"the optimizer stopped at step {len(self._columns['value']) - 1} because a "
+            f"perturbation brought no decrease, but {found}: the lemma says nothing about W; use "
+            "a longer perturbation interval",
+            stacklevel=4,
+        )
+        return "no decrease"
+
     def _advice(self, value: float) -> str:
         """The message of ``Diverged``: what happened and which setting to change."""
         step = len(self._columns["value"]) - 1
@@ -219,6 +257,7 @@ class Descent:
             snapshots=self._snapshots,
             perturbation_steps=np.array(perturbed, dtype=np.int64),
             terminated=getattr(self._optimizer, "terminated", False),
+            reason=self.reason,
             seconds=time.perf_counter() - self._started,
         )
 

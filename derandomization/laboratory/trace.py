@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from derandomization.certificate import Certificate, sharp_weight_bound
+from derandomization.certificate import Certificate, stein_bounds
 from derandomization.descent import History
 from derandomization.objective import DerandomizationObjective
 
@@ -61,6 +61,6 @@ def sharp_bounds_along(
     bounds = []
     for parameters in snapshots.values():
         objective.load_state_dict(dict(parameters), strict=False)
-        bound = sharp_weight_bound(objective)
+        bound = stein_bounds(objective).sharp_weight_bound
         bounds.append(math.nan if bound is None else bound)
     return np.array(list(snapshots)), np.array(bounds)

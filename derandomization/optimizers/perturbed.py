@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from derandomization.certificate import Hessian
 from derandomization.checks import require_at_least, require_between, require_positive
 from derandomization.expectations import standard_normal
+from derandomization.objective import DerandomizationObjective
 from derandomization.optimizers.base import PlainOptimizer, total_norm
 
 ROUNDING = 1e-10  # a relative rise of f below this may be a rounding error
@@ -126,6 +128,44 @@ class PerturbedGradientDescent(PlainOptimizer):
             generator=generator,
         )
 
+    @classmethod
+    def for_objective(
+        cls,
+        objective: DerandomizationObjective,
+        *,
+        accuracy: float = 1e-6,
+        momentum: float = 0.9,
+        generator: torch.Generator | None = None,
+    ) -> "PerturbedGradientDescent":
+        """With settings that follow from an exact objective at its starting point.
+
+        The step is 1/(2‖∇²f‖), halved where f rises twice. Perturbations begin at
+        ‖∇f‖ = 2λ·accuracy, where ‖W‖_F is about ``accuracy``; their interval is long enough for one
+        along a direction of curvature −λ to grow by more than the square root of the dimension.
+        """
+        trainable = [p for p in objective.parameters() if p.requires_grad]
+        curvature = Hessian(objective, trainable).spectral_norm()
+        regularization = objective.regularization
+        rate = 0.5 / max(curvature, 2 * regularization)
+        dimension = sum(p.numel() for p in trainable)
+        growth = 2 * math.log(100 * dimension)  # nearly always: a component may start small
+        patience = growth / (regularization * rate) + 3 / (1 - momentum) ** 2
+        value = abs(float(objective().detach()))
+        rounding = torch.finfo(trainable[0].dtype).eps * max(value, regularization)
+        radius = max(1e-3, math.sqrt(100 * rounding / regularization))
+        return cls(
+            trainable,
+            lr=rate,
+            gradient_threshold=2 * regularization * accuracy,
+            perturbation_radius=radius,
+            perturbation_interval=math.ceil((1 - momentum) * patience),
+            decrease_threshold=regularization * radius**2 / 2,
+            momentum=momentum,
+            nesterov=momentum > 0,
+            restart=True,
+            generator=generator,
+        )
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
         """One step; returns f where the step began. Does nothing once ``terminated``.
@@ -168,7 +208,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         self.restarted, self.last_value = risen, value
 
     def _parameters(self) -> list[Tensor]:
-        return [p for group in self.param_groups for p in group["params"]]
+        return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
 
     def _perturb(self, value: float) -> None:
         """Save the point and its value, then move to a uniform point of the ball around it."""
