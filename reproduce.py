@@ -111,13 +111,13 @@ def _run_all(jobs: Sequence[Job], config: Config) -> list[str]:
 
 
 def _show(report: Report) -> None:
-    headings = ("claim", "statement", "paper", "here", "verdict")
+    headings = ("claim", "statement", "reference", "here", "verdict")
     table = Table(*headings, title=report.command, title_justify="left")
     omitted: dict[str, list[str]] = {}
     for finding in report.findings:
         if finding.checks:
             check = finding.headline
-            row = (finding.id, finding.statement, check.paper, check.measured, finding.verdict)
+            row = (finding.id, finding.statement, check.reference, check.measured, finding.verdict)
             table.add_row(*map(escape, row))
         else:
             omitted.setdefault(not_run(finding), []).append(finding.id)

@@ -157,14 +157,14 @@ def _claim(run: Run, config: Config, graph: Graph, cut: DerandomizedCut) -> None
     run.claim(
         "T5.2",
         f"ratio to {name} at least 0.878{above}",
-        paper=GUARANTEED_RATIO,
+        bound=GUARANTEED_RATIO,
         measured=ratio,
         # A cut may fall short of the upper bound's 0.878 but not of OPT's.
         holds=ratio >= GUARANTEED_RATIO or (False if known else None),
     )
     kept = derandomized >= start * (1 - 1e-12)  # equal if every hyperplane cuts the optimum
     statement = "never below the expectation it started from"
-    run.claim("T5.2", statement, paper=start, measured=derandomized, holds=kept)
+    run.claim("T5.2", statement, baseline=start, measured=derandomized, holds=kept)
     remaining, vanished = numbers["relative_random_weights"], VANISHED[config.estimator]
     statement = f"‖V‖ over its start ≤ {vanished:g}: the randomness is gone"
     run.claim("F5", statement, paper=0.0, measured=remaining, holds=remaining <= vanished)

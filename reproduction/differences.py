@@ -36,7 +36,7 @@ def _paper_graph(label: str, value: str | Callable[[Data], float]) -> Number:
 
 def _guarantee(data: Data) -> float:
     """Return 0.878·OPT; the first claim of Theorem 5.2 contains the ratio."""
-    ratio = next(claim["paper"] for claim in data["claims"] if claim["id"] == "T5.2")
+    ratio = next(claim["reference"] for claim in data["claims"] if claim["id"] == "T5.2")
     return float(ratio * data["results"]["optimum"])
 
 

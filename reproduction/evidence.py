@@ -17,7 +17,7 @@ VERDICTS = {True: "holds", False: "does not hold", None: "open"}
 ORDER = {"exact": 0, "sampled": 1}  # of the checks that are shown; studies follow
 DECADE = 10.0  # positive values that spread over more than this are averaged by their logarithms
 RECORD_FIELDS = {"results": dict, "claims": list, "figures": list, "wall_seconds": int | float}
-CLAIM_FIELDS = {"id", "statement", "paper", "measured", "holds"}
+CLAIM_FIELDS = {"id", "statement", "reference", "reference_kind", "measured", "holds"}
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,11 @@ class Check:
         return f"{sum(decided)} of {len(decided)}" + (f", open on {undecided}" if undecided else "")
 
     @property
-    def paper(self) -> str:
-        """The paper's number, or the value of its bound."""
-        return summary([claim["paper"] for claim in self.claims])
+    def reference(self) -> str:
+        """What the number is compared with: the paper's, a bound's or a baseline's."""
+        kind = self.claims[0]["reference_kind"]
+        value = summary([claim["reference"] for claim in self.claims])
+        return f"{value} ({kind})" if kind else value
 
     @property
     def measured(self) -> str:

@@ -142,7 +142,7 @@ def markdown(report: Report) -> str:
 
 def results_table(report: Report) -> list[str]:
     """Write a Markdown table with one row per claim."""
-    heads = ("id", "claim", "paper", "here", "verdict", "figure", "command", "seconds")
+    heads = ("id", "claim", "reference", "here", "verdict", "figure", "command", "seconds")
     return markdown_table(heads, [_row(each, report.output_dir) for each in report.findings])
 
 
@@ -159,7 +159,7 @@ def _row(finding: Finding, output_dir: Path) -> tuple[str, ...]:
     return (
         f"[{_text(finding.id)}](#{_anchor(finding.id)})",
         finding.statement,
-        _text(check.paper),
+        _text(check.reference),
         _text(check.measured),
         finding.verdict,
         f"[figure](<{figure.relative_to(output_dir).as_posix()}>)" if figure else "–",
@@ -173,10 +173,10 @@ def _section(finding: Finding, output_dir: Path, shown: set[Path]) -> list[str]:
     id = _text(finding.id)
     lines = [f"### {id}", "", f"{finding.statement}: **{finding.verdict}**.", ""]
     rows = [
-        (each.where, *map(_text, (each.statement, each.paper, each.measured)), each.count)
+        (each.where, *map(_text, (each.statement, each.reference, each.measured)), each.count)
         for each in finding.checks
     ]
-    lines += markdown_table(("where", "checked", "paper", "here", "seeds it holds on"), rows)
+    lines += markdown_table(("where", "checked", "reference", "here", "seeds it holds on"), rows)
     commands = dict.fromkeys(check.records[0].job.command for check in finding.checks)
     lines += ["", ", ".join(f"`{command}`" for command in commands)]
     figure = finding.figure()

@@ -75,7 +75,7 @@ def _claim(run: Run, rows: list[Row[int]]) -> None:
     run.claim(
         "COST",
         "a step costs O(edges): seconds grow as edges^α, the fitted α",
-        paper=1.0,
+        bound=1.0,
         measured=float(exponent),
         holds=bool(exponent <= LINEAR),
     )

@@ -160,7 +160,6 @@ def _report_frozen_biases(run: Run, rows: list[Row[Setting]]) -> None:
         "BIAS",
         f"biases frozen: runs with ‖W⊥‖/‖W‖ > {COLLAPSED:g} where ‖∇f‖ ≤ {STATIONARY:g}, "
         f"of {kept.shape[1]} at each λ from {min(BIASES_STEPS):g}",
-        paper="no guarantee",
         measured=", ".join(str(count) for count in kept.sum(axis=1)),
     )
 
@@ -318,7 +317,6 @@ def _claim_learned_subspace(run: Run, rows: list[Row[Setting]]) -> None:
     run.claim(
         "T4.1",
         "and span all of it: share of runs in which W keeps k directions, by k",
-        paper="not claimed",
         measured=", ".join(f"{share:g}" for share in kept),
     )
 

@@ -165,7 +165,7 @@ def _claim(run: Run, stayed: list[Row[Setting]], left: list[Row[Setting]]) -> No
         first_order & (curvatures < 0) & (norms >= STAYED),
         "smallest ‖W⊥‖",
         float(norms.min()),
-        "W⊥ ≠ 0",
+        bound=STAYED,
     )
     errors = np.abs(curvatures / [[2 * row.setting.regularization] for row in stayed] + 1)
     run.claim(
@@ -178,10 +178,14 @@ def _claim(run: Run, stayed: list[Row[Setting]], left: list[Row[Setting]]) -> No
     ends = measured(left, "orthogonal_norm")
     collapsed = (ends <= COLLAPSED) & (measured(left, "terminated") == 1)
     vanished = f"PGD from the same start ends by its own rule with ‖W⊥‖ ≤ {COLLAPSED:g}"
-    claim_on_every_run(run, "FOSP", vanished, collapsed, "the largest", float(ends.max()), 0.0)
+    claim_on_every_run(
+        run, "FOSP", vanished, collapsed, "the largest", float(ends.max()), paper=0.0
+    )
     gains = measured(stayed, "value") - measured(left, "value")
     lower = "f where PGD ends is lower"
-    claim_on_every_run(run, "FOSP", lower, gains > 0, "by at least", float(gains.min()), "> 0")
+    claim_on_every_run(
+        run, "FOSP", lower, gains > 0, "by at least", float(gains.min()), bound="> 0"
+    )
 
 
 def _trajectories(run: Run, config: Config) -> dict[str, Float[np.ndarray, "steps seeds"]]:

@@ -191,7 +191,6 @@ def _claims(run: Run, all_rows: list[Row[Setting]]) -> None:
         "OPT",
         f"{stays.name}: median ‖W⊥‖/‖W‖ that stays, where ‖∇f‖ ≤ "
         f"{stays.measured['gradient_norm'].max():.1g}",
-        paper="no guarantee",
         measured=stays.median("relative_orthogonal_norm"),
     )
     _claim_threshold(run, rows[NOISELESS])
@@ -233,7 +232,7 @@ def _claim_rate(run: Run, row: Row[Setting]) -> None:
         "OPT",
         f"{row.name} > λ*: ‖W⊥‖ falls at least as t^−0.5, to within the interval; its slope "
         f"(‖W⊥‖/√h ends at most at {size / math.sqrt(DIMENSION / row.setting.steps):.2g}·√(d/T))",
-        paper="≤ −0.5",
+        bound="≤ −0.5",
         measured=str(slope),
         holds=lower_end <= -0.5,
     )

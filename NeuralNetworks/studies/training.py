@@ -122,18 +122,18 @@ def claim_on_every_run(
     met: np.ndarray,
     what: str,
     measured: float | None,
-    paper: float | str,
+    **reference: float | str,
 ) -> None:
-    """Claim that ``met`` is true everywhere, or report it if there is no guarantee.
+    """Claim that ``met`` is true everywhere, or report it if there is no reference.
 
-    ``what`` says which number is ``measured``.
+    ``what`` says which number is ``measured``; ``reference`` is that of ``Run.claim``.
     """
     run.claim(
         id,
         f"{statement} on {met.sum()} of {met.size} runs; {what}",
-        paper=paper,
+        **reference,
         measured=measured,
-        holds=None if paper == "no guarantee" else bool(met.all()),
+        holds=bool(met.all()) if reference else None,
     )
 
 

@@ -68,13 +68,21 @@ class RunConfig:
         return torch.device(self.device)
 
 
+ReferenceKind = Literal["paper", "bound", "baseline"]
+
+
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper and what was measured; ``holds`` is None for open questions."""
+    """A statement and what was measured; ``holds`` is None for open questions.
+
+    The reference is what the measured number is compared with, if anything: a number of the paper,
+    a proven bound at this run, or what another method reached in this run.
+    """
 
     id: str
     statement: str
-    paper: float | str | None
+    reference: float | str | None
+    reference_kind: ReferenceKind | None
     measured: float | str | None
     holds: bool | None
 
@@ -121,23 +129,40 @@ class Run:
         id: str,
         statement: str,
         *,
-        paper: float | str | None = None,
         measured: float | str | None,
+        paper: float | str | None = None,
+        bound: float | str | None = None,
+        baseline: float | str | None = None,
         holds: bool | None = None,
     ) -> None:
-        """Add a claim, or a report on an open question, to the closing table and results.json."""
-        self.claims.append(Claim(id, statement, paper, measured, holds))
+        """Add a claim, or a report on an open question, to the closing table and results.json.
+
+        At most one of ``paper``, ``bound`` and ``baseline`` is given: the claim's reference.
+        """
+        kinds: dict[ReferenceKind, float | str | None] = {
+            "paper": paper,
+            "bound": bound,
+            "baseline": baseline,
+        }
+        given = [kind for kind, value in kinds.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"a claim has one reference: {' and '.join(given)} are given")
+        kind = given[0] if given else None
+        reference = kinds[kind] if kind else None
+        self.claims.append(Claim(id, statement, reference, kind, measured, holds))
 
     def claim_bounds(self, certificate: Certificate, weights: str, theorem: str = "L3.1") -> None:
         """Claim that ‖W‖_F, called ``weights``, is within a theorem's bound and its sharp form."""
         for id, name, bound in (
-            (theorem, f"the bound at ρ = {certificate.rho:.2g}", certificate.weight_bound),
+            (theorem, f"the lemma at ρ = {certificate.rho:.2g}", certificate.weight_bound),
             ("L3.1", "the lemma's sharp form", certificate.sharp_weight_bound),
         ):
             self.claim(
                 id,
-                f"{name} is silent here" if bound is None else f"{weights} within {name}",
-                paper=bound,
+                f"no bound follows from {name}"
+                if bound is None
+                else f"{weights} within the bound of {name}",
+                bound=bound,
                 measured=certificate.weight_norm,
                 holds=None if bound is None else certificate.weight_norm <= bound,
             )
@@ -240,11 +265,11 @@ class Run:
         self._console.print(table)
 
     def _print_claims(self) -> None:
-        headings = ("claim", "statement", "paper", "measured", "holds")
+        headings = ("claim", "statement", "reference", "measured", "holds")
         table = Table(*headings, title=self.experiment, title_justify="left")
         words = {True: "[green]yes[/]", False: "[red]no[/]", None: "open"}
         for claim in self.claims:
-            numbers = (readable(claim.paper), readable(claim.measured))
+            numbers = (_with_kind(claim), readable(claim.measured))
             table.add_row(claim.id, claim.statement, *numbers, words[claim.holds])
         self.show(table)
 
@@ -305,6 +330,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _with_kind(claim: Claim) -> str:
+    """The reference and what it is, for the closing table."""
+    kind = f" ({claim.reference_kind})" if claim.reference_kind else ""
+    return readable(claim.reference) + kind
 
 
 def readable(value: float | str | None) -> str:

@@ -173,22 +173,23 @@ def claim_lemma(
     """
     norms = np.concatenate([row.measured[norm] for row in rows])
     names = [row.name for row in rows for _ in row.measured[norm]]
-    for id, quantity, bound_name, why in (
-        (theorem, "weight_bound", f"the bound at ρ ({lipschitz})", ", where ρ ≥ 4λ²/K"),
-        ("L3.1", "sharp_weight_bound", "the lemma's sharp form", ", where λ_min(∂²f/∂b²) ≤ −2λ"),
+    for id, quantity, bound_name, none_where in (
+        (theorem, "weight_bound", f"the lemma's bound at ρ ({lipschitz})", "ρ ≥ 4λ²/K"),
+        ("L3.1", "sharp_weight_bound", "the sharp bound", "λ_min(∂²f/∂b²) ≤ −2λ"),
     ):
         bounds = np.concatenate([row.measured[quantity] for row in rows])
-        speaks = ~np.isnan(bounds)
-        broken = speaks & ~(norms <= bounds)
+        exists = ~np.isnan(bounds)
+        broken = exists & ~(norms <= bounds)
         where = sorted({name for name, bad in zip(names, broken, strict=True) if bad})
         run.claim(
             id,
-            f"{weights} within {bound_name} where it speaks: {speaks.sum() - broken.sum()} of "
-            f"{speaks.sum()} runs, silent on {(~speaks).sum()}{why if not speaks.all() else ''}"
+            f"{weights} within {bound_name} on {exists.sum() - broken.sum()} of "
+            f"{exists.sum()} runs"
+            + ("" if exists.all() else f"; no bound on {(~exists).sum()}, where {none_where}")
             + (f"; not at {', '.join(where)}" if where else ""),
-            paper="norm ≤ bound",
-            measured=f"norm/bound ≤ {(norms / bounds)[speaks].max():.3g}" if speaks.any() else None,
-            holds=not broken.any() if speaks.any() else None,
+            bound="norm/bound ≤ 1",
+            measured=f"≤ {(norms / bounds)[exists].max():.3g}" if exists.any() else None,
+            holds=not broken.any() if exists.any() else None,
         )
 
 

@@ -49,7 +49,7 @@ def test_results_json_has_the_documented_fields(tmp_path: Path) -> None:
     run = quiet_run(tmp_path / "deep" / "folder", size=5)
     run.results |= {"cut_value": 41, "ratio": 0.5, "certificate": {"rho": 1e-9, "bound": None}}
     run.claim("F4", "cut ≥ 41", paper=41, measured=41.0, holds=True)
-    run.claim("NG", "open", paper=None, measured="see figure", holds=None)
+    run.claim("NG", "open", measured="see figure", holds=None)
     record = finished(run)
     assert set(record) == RECORD
     assert set(record["environment"]) == ENVIRONMENT
@@ -66,8 +66,22 @@ def test_results_json_has_the_documented_fields(tmp_path: Path) -> None:
     }
     assert record["results"] == run.results
     assert record["claims"] == [
-        {"id": "F4", "statement": "cut ≥ 41", "paper": 41, "measured": 41.0, "holds": True},
-        {"id": "NG", "statement": "open", "paper": None, "measured": "see figure", "holds": None},
+        {
+            "id": "F4",
+            "statement": "cut ≥ 41",
+            "reference": 41,
+            "reference_kind": "paper",
+            "measured": 41.0,
+            "holds": True,
+        },
+        {
+            "id": "NG",
+            "statement": "open",
+            "reference": None,
+            "reference_kind": None,
+            "measured": "see figure",
+            "holds": None,
+        },
     ]
     assert record["environment"]["device"] == "cpu"
     assert record["environment"]["torch"] == torch.__version__
@@ -80,7 +94,7 @@ def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     run.claim("X", "nothing", paper=math.inf, measured=math.nan, holds=False)
     record = finished(run)
     assert record["results"] == {"a": None, "b": {"c": [None, 1.0, None]}, "d": [2, None]}
-    assert (record["claims"][0]["paper"], record["claims"][0]["measured"]) == (None, None)
+    assert (record["claims"][0]["reference"], record["claims"][0]["measured"]) == (None, None)
 
 
 def test_figures_are_saved_as_png_and_pdf_and_arrays_as_npz(tmp_path: Path) -> None:
@@ -172,7 +186,7 @@ def test_a_run_prints_each_claim_beside_what_the_paper_says(
     run = Run("Example", Config(output_dir=tmp_path, device="cpu"))
     run.claim("F1", "threshold", paper=0.45, measured=0.450123, holds=True)
     run.claim("F9", "broken", paper=1, measured=2, holds=False)
-    run.claim("NG", "unsettled", paper=None, measured="as seen", holds=None)
+    run.claim("NG", "unsettled", measured="as seen", holds=None)
     with run.descent("descent", 10) as report:
         report(3, 0.125, 2.5)
     run.finish()
