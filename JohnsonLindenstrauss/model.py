@@ -1,6 +1,7 @@
 """A random embedding A = M + σZ, and the objectives that measure its distortion."""
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -72,7 +73,30 @@ class UnitVectorEmbedding(RandomEmbedding):
             raise ValueError(f"points have norms up to {error:.2g} away from 1: normalise them")
 
 
-class ExpectedDistortion(UnitVectorEmbedding):
+class LengthCosts(UnitVectorEmbedding):
+    """f = Σ_u h(‖Mu‖², σ²) + λ‖W‖_F²: an expectation in closed form."""
+
+    @abstractmethod
+    def costs(self, q: Float[Tensor, " points"]) -> Float[Tensor, " points"]:
+        """h for each u, from q = ‖Mu‖²."""
+
+    def squared_lengths(self) -> Float[Tensor, " points"]:
+        """‖Mu‖² for each u."""
+        return self.images().square().sum(dim=1)
+
+    def expected_value(self) -> Float[Tensor, ""]:
+        return self.costs(self.squared_lengths()).sum()
+
+    def bias_hessian_times_weights(self) -> Float[Tensor, ""]:
+        """HW for W = σI, along I: tr(H)·s/(kd), with tr ∂²h/∂M² = 2k·h′(q) + 4q·h″(q)."""
+        q = self.squared_lengths().detach().requires_grad_()
+        (first,) = torch.autograd.grad(self.costs(q).sum(), q, create_graph=True)
+        (second,) = torch.autograd.grad(first.sum(), q)
+        trace = (2 * self.num_components * first + 4 * q * second).sum().detach()
+        return trace * self.scale.detach() / self.mean.numel()
+
+
+class ExpectedDistortion(LengthCosts):
     """f = (1/n) Σ_u E(‖Au‖² − 1)² + λ‖W‖_F² (Theorem 5.5), in closed form.
 
     ‖Au‖²/σ² is noncentral χ² with k degrees of freedom, so with q = ‖Mu‖² the summand is
@@ -81,11 +105,10 @@ class ExpectedDistortion(UnitVectorEmbedding):
     A step costs O(nkd). Arguments as for ``UnitVectorEmbedding``.
     """
 
-    def expected_value(self) -> Float[Tensor, ""]:
-        variance, q = self.variance(), self.images().square().sum(dim=1)
-        excess = q + self.num_components * variance - 1
-        moments = excess.square() + 4 * variance * q
-        return moments.mean() + 2 * self.num_components * variance.square()
+    def costs(self, q: Float[Tensor, " points"]) -> Float[Tensor, " points"]:
+        variance, k = self.variance(), self.num_components
+        moments = (q + k * variance - 1).square() + 4 * variance * q + 2 * k * variance.square()
+        return moments / len(q)
 
 
 class SampledDistortion(UnitVectorEmbedding):
@@ -114,7 +137,7 @@ class SampledDistortion(UnitVectorEmbedding):
         return ((images[worst] + deviation * noise[draw, worst]).square().sum() - 1).abs()
 
 
-class ExceedanceProbability(UnitVectorEmbedding):
+class ExceedanceProbability(LengthCosts):
     """f = Σ_u Pr(|‖Au‖² − 1| > ε) + λ‖W‖_F² (Theorem 5.5's union bound), in closed form.
 
     ‖Au‖²/σ² is noncentral χ² with k degrees of freedom, so with q = ‖Mu‖² the summand is
@@ -129,9 +152,8 @@ class ExceedanceProbability(UnitVectorEmbedding):
         super().__init__(points, num_components, 1 / (4 * points.shape[1]))
         self.epsilon = require_positive("epsilon", epsilon)
 
-    def probabilities(self) -> Float[Tensor, " points"]:
+    def costs(self, q: Float[Tensor, " points"]) -> Float[Tensor, " points"]:
         """Pr(|‖Au‖² − 1| > ε) for each u."""
-        q = self.images().square().sum(dim=1)
         # χ² needs σ > 0; below 1e-6 the embedding is deterministic for every purpose.
         variance = self.variance().clamp(min=LEAST_VARIANCE)
         noncentrality = q / variance
@@ -141,9 +163,6 @@ class ExceedanceProbability(UnitVectorEmbedding):
             below = ((1 - self.epsilon) / variance).expand_as(q)
             return probabilities + tail(below, self.num_components, noncentrality, upper=False)
         return probabilities
-
-    def expected_value(self) -> Float[Tensor, ""]:
-        return self.probabilities().sum()
 
 
 class PairDistortion(RandomEmbedding):

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 
 from derandomization import Certificate, History, PerturbedGradientDescent, certify
-from derandomization.certificate import Hessian
 from derandomization.checks import require_at_least
 from derandomization.descent import StepCallback
+from derandomization.hessian import Hessian
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
 from derandomization.laboratory.workers import parallel_calls, spawn_seeds
 from MAXCUT.expected_cut import ExpectedCut, ScoreFunction

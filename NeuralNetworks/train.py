@@ -21,9 +21,9 @@ from derandomization import (
     QuasiMonteCarlo,
     certify,
 )
-from derandomization.certificate import Hessian
 from derandomization.checks import require_positive
 from derandomization.descent import StepCallback
+from derandomization.hessian import Hessian
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
 from derandomization.laboratory.trace import log_spaced_steps
 from NeuralNetworks.expectations import NODES, Antithetic, exact_expectation

@@ -11,7 +11,8 @@ from torch.optim import Optimizer
 from benchmarks.measure import Ratio, in_turn, ratio
 from benchmarks.report import Effort, Report, Row
 from derandomization import DerandomizationObjective, GaussHermite, PerturbedGradientDescent
-from derandomization.certificate import CURVATURE_TOLERANCE, Hessian
+from derandomization.certificate import CURVATURE_TOLERANCE
+from derandomization.hessian import Hessian
 from derandomization.laboratory.figures import Panel
 from JohnsonLindenstrauss.model import ExpectedDistortion, cube_points
 from MAXCUT.expected_cut import ExpectedCut

@@ -1,42 +1,41 @@
 """Whether a point is second-order stationary, and what the lemma then says about ‖W‖_F there.
 
-The lemma rests on Stein's identity ∂f/∂W = (H + 2λI) W, H = ∂²f/∂b², which holds for Gaussian x and
-twice differentiable g. It is not assumed here: the Stein defect δ = ∂f/∂W − (H + 2λI) W is measured
-and charged to both bounds, which then hold at every point of every objective.
+The lemma rests on Stein's identity ∂f/∂W = (H + 2λI) W with H = ∂²f/∂b², which holds if x is
+Gaussian and g twice differentiable. Here it is not assumed: the Stein defect
+δ = ∂f/∂W − (H + 2λI) W is computed and charged to both bounds, which then hold at every point of
+every objective. For an exact Gaussian expectation δ is rounding, and the bounds are the lemma's.
 """
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import scipy.sparse.linalg as spla
 import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from derandomization.eigenvalues import Eigenvalue, smallest_eigenvalue
+from derandomization.eigenvalues import smallest_eigenvalue
+from derandomization.hessian import Hessian, as_operator
 from derandomization.objective import DerandomizationObjective
 
 # Eigenvalues are computed to this fraction of 2λ, and the residual is charged to the bounds.
 CURVATURE_TOLERANCE = 1e-3
-LIPSCHITZ_ITERATIONS = 12
-LIPSCHITZ_STARTS = 2
+LIPSCHITZ_ITERATIONS, LIPSCHITZ_STARTS = 12, 2
 ISOMETRY_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What Stein's identity says about ‖W‖_F at a point, computed in float64.
+    """What the derivatives in W and b say about ‖W‖_F at one point, computed in float64.
 
     Attributes:
-        weight_norm: ‖W‖_F.
-        weight_gradient_norm: ‖∂f/∂W‖_F.
-        stein_defect: ‖∂f/∂W − (H + 2λI) W‖_F with H = ∂²f/∂b²: rounding for an exact Gaussian
-            expectation; for a dataset, what the sample leaves.
+        weight_norm, weight_gradient_norm: ‖W‖_F and ‖∂f/∂W‖_F.
+        stein_defect: ‖δ‖_F, which measures how far Stein's identity is from holding.
         bias_curvature: λ_min(H) less the residual to which it is known.
-        sharp_weight_bound: (‖∂f/∂W‖_F + ‖δ‖_F) / (2λ + λ_min(H)); None where that is not positive.
+        sharp_weight_bound: (‖∂f/∂W‖_F + ‖δ‖_F) / (2λ + λ_min(H)), which needs neither K nor
+            stationarity; None where the denominator is not positive.
     """
 
     weight_norm: float
@@ -77,24 +76,26 @@ def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificat
     vectors of Lanczos and of the estimate of K.
 
     Raises:
-        ValueError: f is not finite or is sampled; ``random_weights`` or ``bias`` is no isometric
-            linear image of the parameters; Lanczos does not converge.
+        ValueError: f is not finite, or changes between two evaluations; ``random_weights`` or
+            ``bias`` is no isometric linear image of the parameters; Lanczos does not converge.
     """
     objective = _exact_float64_copy(objective)
+    trainable = _trainable(objective)
+    free = objective.random_weights().requires_grad and _flat(objective.bias()).requires_grad
     bounds = _stein_bounds(objective, seed)
-    trainable = [p for p in objective.parameters() if p.requires_grad]
     hessian = Hessian(objective, trainable)
     gradient_norm = float(hessian.gradient.detach().norm())
     curvature = hessian.smallest_eigenvalue(tolerance=_tolerance(objective), seed=seed)
     proven = objective.hessian_lipschitz()
-    lipschitz = _estimate_hessian_lipschitz(objective, seed) if proven is None else proven
+    lipschitz = proven
+    if lipschitz is None:
+        lipschitz = _estimate_hessian_lipschitz(objective, trainable, seed)
     lower_end = curvature.lower_end
     if lipschitz == 0 and curvature.value + curvature.residual >= 0:
-        lower_end = 0.0  # of a constant Hessian: negative by no more than its residual
+        lower_end = 0.0  # the Hessian is constant, and not negative to within rounding
     rho = smallest_rho(gradient_norm, lower_end, lipschitz)
-    free = objective.random_weights().requires_grad and _flat(objective.bias()).requires_grad
     weight_bound = lemma_bound(
-        rho, lipschitz, objective.regularization, bounds.stein_defect, -bounds.bias_curvature
+        rho, lipschitz, objective.regularization, bounds.stein_defect, bounds.bias_curvature
     )
     return Certificate(
         **vars(bounds),
@@ -109,7 +110,7 @@ def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificat
 
 
 def stein_bounds(objective: DerandomizationObjective, *, seed: int = 0) -> Bounds:
-    """The part of ``certify`` that needs no eigenvalue over all parameters, with its errors."""
+    """The part of ``certify`` that needs no eigenvalue over all parameters; same errors."""
     return _stein_bounds(_exact_float64_copy(objective), seed)
 
 
@@ -127,75 +128,63 @@ def lemma_bound(
     hessian_lipschitz: float,
     regularization: float,
     stein_defect: float = 0.0,
-    negative_curvature: float = 0.0,
+    bias_curvature: float = 0.0,
 ) -> float | None:
     """(ρ + ‖δ‖) / (2λ − √(Kρ)) (Lemma 3.1), or None where λ ≤ √(Kρ)/2.
 
-    ``negative_curvature``, if it is larger, replaces √(Kρ): K may be an estimate.
+    A ``bias_curvature``, λ_min(H), below −√(Kρ) takes its place: an estimated K may be too small.
     """
-    margin = 2 * regularization - max(math.sqrt(hessian_lipschitz * rho), negative_curvature)
+    margin = 2 * regularization + min(-math.sqrt(hessian_lipschitz * rho), bias_curvature)
     return (rho + stein_defect) / margin if margin > 0 else None
 
 
-class Hessian:
-    """Products of ∇²f, in chosen tensors, with vectors; each costs about two gradients."""
-
-    def __init__(self, objective: DerandomizationObjective, variables: Iterable[Tensor]) -> None:
-        self._variables = list(variables)
-        gradients = torch.autograd.grad(
-            objective(), self._variables, create_graph=True, materialize_grads=True
-        )
-        self.gradient = parameters_to_vector(gradients)
-
-    def product(self, vector: Tensor) -> Tensor:
-        """∇²f · vector, both flat."""
-        if not self.gradient.requires_grad:  # f is linear in these tensors
-            return torch.zeros_like(vector)
-        # Not as autograd's third argument, whose first use in a process imports sympy: 0.5 s.
-        along = torch.dot(self.gradient, vector)
-        products = torch.autograd.grad(
-            along, self._variables, retain_graph=True, materialize_grads=True
-        )
-        return parameters_to_vector(p.contiguous() for p in products)
-
-    def spectral_norm(
-        self, scales: Tensor | None = None, *, iterations: int = 20, seed: int = 0
-    ) -> float:
-        """A lower estimate of ‖S∇²fS‖₂ by power iteration, accurate enough to set a step size.
-
-        S is diagonal with ``scales``, flat, on the diagonal; the identity if None.
-        """
-        scales = torch.ones_like(self.gradient) if scales is None else scales
-        generator = torch.Generator().manual_seed(seed)
-        image = torch.randn(len(scales), generator=generator).to(scales)
-        for _ in range(iterations):
-            length = image.norm()
-            if not length:  # the zero operator
-                return 0.0
-            image = scales * self.product(scales * image / length)
-        return float(image.norm())
-
-    def smallest_eigenvalue(self, *, tolerance: float, seed: int = 0) -> Eigenvalue:
-        """λ_min(∇²f) by Lanczos, to a residual of ``tolerance``."""
-        operator = _operator(self.product, self.gradient)
-        return smallest_eigenvalue(operator, tolerance=tolerance, seed=seed)
+def _stein_bounds(objective: DerandomizationObjective, seed: int) -> Bounds:
+    """The bounds of an exact float64 copy, in which frozen W and b become trainable."""
+    weights = _Image("random_weights", objective, objective.random_weights)
+    bias = _Image("bias", objective, lambda: _flat(objective.bias()))
+    matrix = weights.value.detach()
+    gradient = weights.push(Hessian(objective, weights.parameters).gradient.detach())
+    operator = objective.bias_hessian()
+    if operator is None:
+        hessian = Hessian(objective, bias.parameters)
+        operator = as_operator(lambda v: bias.push(hessian.product(bias.pull(v))), bias.value)
+    curvature = smallest_eigenvalue(operator, tolerance=_tolerance(objective), seed=seed)
+    curved = objective.bias_hessian_times_weights()
+    if curved is None:
+        curved = _columns_product(operator, matrix)
+    defect = float((gradient - curved - 2 * objective.regularization * matrix).norm())
+    margin = 2 * objective.regularization + curvature.lower_end
+    bound = None
+    if margin > 0:
+        # Near W = 0 both sides of the bound are limited by rounding: ‖W‖ by that of the
+        # parameters, its gradient by that of terms as large as f.
+        sizes = float(parameters_to_vector(objective.parameters()).detach().norm())
+        sizes += abs(float(objective().detach())) / margin
+        bound = (float(gradient.norm()) + defect) / margin + torch.finfo(matrix.dtype).eps * sizes
+    norms = float(matrix.norm()), float(gradient.norm())
+    return Bounds(*norms, defect, curvature.lower_end, bound)
 
 
 class _Image:
-    """W or b as an isometric linear image Jp of the parameters p: products with J and Jᵀ."""
+    """W or b as an isometric linear image Jp of the parameters p, and products with J and Jᵀ."""
 
     def __init__(
-        self, name: str, value: Callable[[], Tensor], parameters: Sequence[Tensor]
+        self, name: str, objective: DerandomizationObjective, compute: Callable[[], Tensor]
     ) -> None:
-        gradients = torch.autograd.grad(value().sum(), parameters, allow_unused=True)
-        pairs = zip(parameters, gradients, strict=True)
+        """Of the trainable parameters, or of all, which become trainable, if W or b is frozen."""
+        if not compute().requires_grad:
+            objective.requires_grad_(True)
+        self.value = compute()
+        if not self.value.requires_grad:
+            raise ValueError(f"{name} does not depend on the parameters")
+        candidates = _trainable(objective)
+        gradients = torch.autograd.grad(compute().sum(), candidates, allow_unused=True)
+        pairs = zip(candidates, gradients, strict=True)
         self.parameters = [parameter for parameter, gradient in pairs if gradient is not None]
-        self._compute = value
-        self.value = value()
-        self._require_isometric(name)
+        self._require_isometric(name, compute)
 
     def pull(self, cotangent: Tensor, *, create_graph: bool = False) -> Tensor:
-        """Jᵀ · cotangent, flat over the parameters that the image depends on."""
+        """Jᵀ · cotangent, flat over the parameters on which the image depends."""
         pulled = torch.autograd.grad(
             (self.value * cotangent).sum(),
             self.parameters,
@@ -211,89 +200,49 @@ class _Image:
         along = torch.dot(self.pull(cotangent, create_graph=True), vector)
         return torch.autograd.grad(along, cotangent)[0]
 
-    def _require_isometric(self, name: str) -> None:
-        """Raise unless JJᵀ is the identity on the image and J is the same at another point."""
-        centre = parameters_to_vector(self.parameters).detach()
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.randn(len(centre), dtype=torch.float64, generator=generator).to(centre)
+    def _require_isometric(self, name: str, compute: Callable[[], Tensor]) -> None:
+        """Raise unless JJᵀ is the identity on the image, and J the same at another point."""
+        centre, here = parameters_to_vector(self.parameters).detach(), self.value
+        noise = torch.randn(len(centre), generator=torch.Generator().manual_seed(0)).to(centre)
         probe = self.push(noise)
-        pulled, here = self.pull(probe), self.value
+        pulled = self.pull(probe)
+        again = self.push(pulled)
         vector_to_parameters(centre + noise, self.parameters)
-        self.value = self._compute()
+        self.value = compute()
         elsewhere = self.pull(probe)
         vector_to_parameters(centre, self.parameters)
         self.value = here
         limit = ISOMETRY_TOLERANCE * float(probe.norm())
-        differences = (self.push(pulled) - probe, elsewhere - pulled)
-        if not all(float(each.norm()) <= limit for each in differences):
-            raise ValueError(f"{name} must return an isometric linear image of the parameters")
+        if not all(float(each.norm()) <= limit for each in (again - probe, elsewhere - pulled)):
+            raise ValueError(f"{name} must be an isometric linear image of the parameters")
 
 
-def _stein_bounds(objective: DerandomizationObjective, seed: int) -> Bounds:
-    parameters = list(objective.parameters())
-    frozen = [p for p in parameters if not p.requires_grad]
-    for parameter in frozen:  # derivatives in W and b are needed even where these are frozen
-        parameter.requires_grad_(True)
-    weights = _Image("random_weights", objective.random_weights, parameters)
-    bias = _Image("bias", lambda: _flat(objective.bias()), parameters)
-    gradient = weights.push(Hessian(objective, weights.parameters).gradient.detach())
-    operator = objective.bias_hessian()
-    if operator is None:
-        hessian = Hessian(objective, bias.parameters)
-        operator = _operator(lambda v: bias.push(hessian.product(bias.pull(v))), bias.value)
-    curvature = smallest_eigenvalue(operator, tolerance=_tolerance(objective), seed=seed).lower_end
-    matrix = weights.value.detach()
-    curved = objective.bias_hessian_times_weights()
-    if curved is None:
-        curved = _columns_product(operator, matrix, bias.value.numel())
-    defect = float((gradient - curved - 2 * objective.regularization * matrix).norm())
-    margin = 2 * objective.regularization + curvature
-    bound = None
-    if margin > 0:
-        # Near W = 0 both sides of the bound are limited by rounding: ‖W‖ by that of the
-        # parameters, its gradient by that of terms as large as f.
-        sizes = float(parameters_to_vector(parameters).detach().norm())
-        sizes += abs(float(objective().detach())) / margin
-        bound = (float(gradient.norm()) + defect) / margin + torch.finfo(matrix.dtype).eps * sizes
-    for parameter in frozen:
-        parameter.requires_grad_(False)
-    return Bounds(float(matrix.norm()), float(gradient.norm()), defect, curvature, bound)
-
-
-def _columns_product(operator: spla.LinearOperator, weights: Tensor, size: int) -> Tensor:
-    """(∂²f/∂b²) W, one product for each column of W."""
+def _columns_product(operator: spla.LinearOperator, weights: Tensor) -> Tensor:
+    """H W, with one product for each column of W."""
+    size = operator.shape[0]
     if weights.numel() % size:
         raise ValueError(
             f"random_weights has {weights.numel()} entries and bias {size}: W must have one row "
-            "for each entry of b, or the objective define bias_hessian_times_weights"
+            "for each entry of b, or the objective must define bias_hessian_times_weights"
         )
     columns = weights.reshape(size, -1).cpu().numpy()
     return torch.from_numpy(operator @ columns).to(weights).reshape(weights.shape)
 
 
-def _operator(product: Callable[[Tensor], Tensor], like: Tensor) -> spla.LinearOperator:
-    """scipy's operator from a product of flat tensors."""
-
-    def matvec(vector: np.ndarray) -> np.ndarray:
-        flat = torch.from_numpy(np.ascontiguousarray(vector.reshape(-1)))
-        return product(flat.to(like)).detach().cpu().numpy()
-
-    return spla.LinearOperator((like.numel(),) * 2, matvec=matvec, dtype=np.float64)
-
-
 def _flat(bias: Tensor | Sequence[Tensor]) -> Tensor:
     """b as one vector."""
-    parts = [bias] if isinstance(bias, Tensor) else list(bias)
+    parts = [bias] if isinstance(bias, Tensor) else bias
     return torch.cat([part.reshape(-1) for part in parts])
 
 
-def _estimate_hessian_lipschitz(objective: DerandomizationObjective, seed: int) -> float:
+def _estimate_hessian_lipschitz(
+    objective: DerandomizationObjective, parameters: Sequence[Tensor], seed: int
+) -> float:
     """max ‖∇³f[u, u]‖ over unit u near this point: the norm of the third derivative.
 
     A symmetric tensor attains its norm on the diagonal (Banach 1938), to which the higher-order
-    power iteration u ← ∇³f[u, u] climbs; ∇³f is a central difference of Hessians.
+    power iteration u ← ∇³f[u, u] converges; ∇³f is a central difference of Hessians.
     """
-    parameters = [p for p in objective.parameters() if p.requires_grad]
     centre = parameters_to_vector(parameters).detach()
     width = 1e-3 * (1 + float(centre.norm()))
     generator = torch.Generator().manual_seed(seed)
@@ -319,6 +268,10 @@ def _estimate_hessian_lipschitz(objective: DerandomizationObjective, seed: int) 
 
 def _tolerance(objective: DerandomizationObjective) -> float:
     return CURVATURE_TOLERANCE * 2 * objective.regularization
+
+
+def _trainable(objective: DerandomizationObjective) -> list[Tensor]:
+    return [p for p in objective.parameters() if p.requires_grad]
 
 
 def _exact_float64_copy(objective: DerandomizationObjective) -> DerandomizationObjective:

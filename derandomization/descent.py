@@ -16,9 +16,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.optim import Optimizer
 
-from derandomization.certificate import Hessian
 from derandomization.checks import require_at_least
 from derandomization.eigenvalues import LanczosError
+from derandomization.hessian import Hessian
 from derandomization.objective import DerandomizationObjective
 from derandomization.optimizers.base import total_norm
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm, parameters_to_vector
 
 from derandomization import DerandomizationObjective, HessianDescent, PerturbedGradientDescent
-from derandomization.certificate import Hessian, lemma_bound
+from derandomization.certificate import lemma_bound
+from derandomization.hessian import Hessian
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.intervals import log_log_slope
 from derandomization.laboratory.run import Run

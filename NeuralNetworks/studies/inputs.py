@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from derandomization import certify, descend
-from derandomization.certificate import Hessian
+from derandomization.hessian import Hessian
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import Between, PositiveInt

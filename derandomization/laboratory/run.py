@@ -153,18 +153,19 @@ class Run:
 
     def claim_bounds(self, certificate: Certificate, weights: str, theorem: str = "L3.1") -> None:
         """Claim that ‖W‖_F, called ``weights``, is within a theorem's bound and its sharp form."""
+        norm, defect = certificate.weight_norm, f"‖δ‖ = {certificate.stein_defect:.2g}"
         for id, name, bound in (
             (theorem, f"the lemma at ρ = {certificate.rho:.2g}", certificate.weight_bound),
             ("L3.1", "the lemma's sharp form", certificate.sharp_weight_bound),
         ):
             self.claim(
                 id,
-                f"no bound follows from {name}"
+                f"no bound follows from {name}, {defect}"
                 if bound is None
-                else f"{weights} within the bound of {name}",
+                else f"{weights} within the bound of {name}, {defect}",
                 bound=bound,
-                measured=certificate.weight_norm,
-                holds=None if bound is None else certificate.weight_norm <= bound,
+                measured=norm,
+                holds=None if bound is None else norm <= bound,
             )
 
     def figure(self, name: str, figure: Figure) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from derandomization.certificate import Hessian
 from derandomization.checks import require_at_least, require_between, require_positive
 from derandomization.expectations import standard_normal
+from derandomization.hessian import Hessian
 from derandomization.objective import DerandomizationObjective
 from derandomization.optimizers.base import PlainOptimizer, total_norm
 

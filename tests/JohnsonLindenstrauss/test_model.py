@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 from torch.func import functional_call
 
-from derandomization import certify, sharp_weight_bound
+from derandomization import certify, stein_bounds
 from JohnsonLindenstrauss.model import (
     BATCH_SIZE,
     ExpectedDistortion,
@@ -135,7 +135,7 @@ def test_the_sharp_bound_is_above_the_norm_wherever_it_speaks(
     length: float, variance: float, speaks: bool
 ) -> None:
     objective = small(length, variance)
-    bound = sharp_weight_bound(objective)
+    bound = stein_bounds(objective).sharp_weight_bound
     assert (bound is not None) == speaks
     assert bound is None or objective.weight_norm() <= bound
 

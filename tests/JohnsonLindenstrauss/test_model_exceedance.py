@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from derandomization import sharp_weight_bound
+from derandomization import stein_bounds
 from JohnsonLindenstrauss.baselines import guaranteed_distortion
 from JohnsonLindenstrauss.model import (
     ExceedanceProbability,
@@ -41,7 +41,9 @@ def test_probabilities_are_those_of_draws(epsilon: float) -> None:
     # Zu and Mu must be drawn in one basis: compare through the means' images and a common noise.
     images = objective.points @ objective.mean.detach().T + 0.05**0.5 * noise
     beyond = ((images.square().sum(dim=-1) - 1).abs() > epsilon).double().mean(dim=0)
-    torch.testing.assert_close(objective.probabilities().detach(), beyond, rtol=0, atol=0.012)
+    torch.testing.assert_close(
+        objective.costs(objective.squared_lengths()).detach(), beyond, rtol=0, atol=0.012
+    )
     assert float(objective.expected_value().detach()) == pytest.approx(
         float(beyond.sum()), abs=0.05
     )
@@ -70,7 +72,7 @@ def test_the_gradient_is_that_of_differences(variance: float) -> None:
 
 def test_steins_identity_holds_so_that_the_sharp_bound_does() -> None:
     objective = build()
-    bound = sharp_weight_bound(objective)
+    bound = stein_bounds(objective).sharp_weight_bound
     assert bound is None or objective.weight_norm() <= bound
 
 
@@ -82,7 +84,9 @@ def test_it_is_a_step_function_as_the_noise_vanishes(sigma: float) -> None:
     assert gap > 0.01
     beyond = ((q - 1).abs() > 0.5).double()
     atol = 0.4 if sigma == 1e-2 else 1e-12
-    torch.testing.assert_close(objective.probabilities().detach(), beyond, rtol=0, atol=atol)
+    torch.testing.assert_close(
+        objective.costs(objective.squared_lengths()).detach(), beyond, rtol=0, atol=atol
+    )
     value = objective()
     value.backward()
     assert all(bool(p.grad.isfinite().all()) for p in objective.parameters())

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from torch.autograd import gradcheck, gradgradcheck
 
-from derandomization.certificate import Hessian, sharp_weight_bound
+from derandomization import stein_bounds
+from derandomization.hessian import Hessian
 from MAXCUT.expected_cut import ExpectedCut, ScoreFunction, bivariate_normal_cdf
 from MAXCUT.graph import Graph
 from MAXCUT.sdp import hyperplane_expectation
@@ -108,7 +109,7 @@ def test_steins_identity_ties_the_gradient_to_the_hessian(seed: int, smoothing: 
 @given(seed=st.integers(0, 10_000))
 def test_sharp_bound_holds_wherever_it_exists(seed: int) -> None:
     objective = objective_at_random(seed, smoothing=1.5)
-    bound = sharp_weight_bound(objective)
+    bound = stein_bounds(objective).sharp_weight_bound
     assert bound is None or objective.weight_norm() <= bound
 
 
@@ -117,7 +118,7 @@ def test_sharp_bound_exists_far_from_the_kink() -> None:
     with torch.no_grad():
         objective.mean.copy_(torch.tensor([5.0, -5.0, 5.0, -5.0]))
         objective.vectors.mul_(0.1)
-    bound = sharp_weight_bound(objective)
+    bound = stein_bounds(objective).sharp_weight_bound
     assert bound is not None
     assert objective.weight_norm() <= bound < 1.01 * objective.weight_norm()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from derandomization import GaussHermite
-from derandomization.certificate import Hessian
+from derandomization.hessian import Hessian
 from NeuralNetworks.activations import Quadratic
 from NeuralNetworks.model import Hidden, Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk

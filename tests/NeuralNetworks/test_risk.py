@@ -15,7 +15,7 @@ from derandomization import (
     MonteCarlo,
     QuasiMonteCarlo,
 )
-from derandomization.certificate import Hessian
+from derandomization.hessian import Hessian
 from NeuralNetworks.expectations import Antithetic, SimplexAcross
 from NeuralNetworks.losses import LOSSES, Loss, LossName, squared
 from NeuralNetworks.model import Student, Teacher, complete_basis

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks.core import _by_dense_solve, _by_lanczos, _pgd, _sgd, risk
-from derandomization.certificate import Hessian
+from derandomization.hessian import Hessian
 
 
 def test_pgd_and_sgd_are_given_the_same_step() -> None:

@@ -18,16 +18,13 @@ from derandomization import (
     DerandomizationObjective,
     GaussHermite,
     MonteCarlo,
+    certificate,
     certify,
-    sharp_weight_bound,
+    stein_bounds,
 )
-from derandomization.certificate import (
-    Hessian,
-    lemma_bound,
-    random_gradient,
-    smallest_rho,
-)
+from derandomization.certificate import lemma_bound, smallest_rho
 from derandomization.eigenvalues import Eigenvalue
+from derandomization.hessian import Hessian
 
 Build = Callable[..., DerandomizationObjective]
 modest = settings(max_examples=30, deadline=None)
@@ -149,15 +146,10 @@ def test_an_estimated_k_never_exceeds_a_proven_one(cosine_objective: Build) -> N
         assert 0.1 * proven < estimate.hessian_lipschitz <= proven * (1 + 1e-6)
 
 
-def test_random_gradient_is_the_gradient_in_w_by_finite_differences() -> None:
+def test_the_gradient_in_w_is_that_of_finite_differences() -> None:
     objective = exact_layered()
-    parameters = trainable(objective)
-    flat = parameters_to_vector(parameters).detach()
-    value = value_at(objective)
-    gradient = torch.func.grad(value)(flat)
-    found = random_gradient(objective, gradient)
     # W = V with its first column cleared, so moving V_i2 moves W_i2 alone.
-    expected = torch.zeros(6, 2, dtype=torch.float64)
+    expected = torch.zeros(6, dtype=torch.float64)
     for i in range(6):
         ends = []
         for step in (1e-6, -1e-6):
@@ -165,18 +157,36 @@ def test_random_gradient_is_the_gradient_in_w_by_finite_differences() -> None:
                 objective.raw[i, 1] += step
                 ends.append(objective().item())
                 objective.raw[i, 1] -= step
-        expected[i, 1] = (ends[0] - ends[1]) / 2e-6
+        expected[i] = (ends[0] - ends[1]) / 2e-6
     # Central differences: h² truncation plus ε·f/h rounding, both about 1e-9 here.
-    torch.testing.assert_close(found, expected, rtol=0, atol=3e-8)
+    found = stein_bounds(objective).weight_gradient_norm
+    assert found == pytest.approx(float(expected.norm()), abs=3e-8)
+
+
+def test_the_stein_defect_is_that_of_the_dense_hessian_in_b() -> None:
+    objective = Layered(GaussHermite([3, 3]))  # too few nodes: Stein's identity fails
+    gradient = torch.autograd.grad(objective(), objective.raw)[0][:, 1]
+    slope = torch.autograd.grad(objective(), objective.shift, create_graph=True)[0]
+    rows = [torch.autograd.grad(each, objective.shift, retain_graph=True)[0] for each in slope]
+    hessian = torch.stack(rows)
+    column = objective.raw[:, 1].detach()
+    defect = gradient - hessian @ column - 2 * 0.2 * column
+    bounds = stein_bounds(objective)
+    assert bounds.stein_defect == pytest.approx(float(defect.norm()), rel=1e-10)
+    assert bounds.stein_defect > 1e-3 * bounds.weight_gradient_norm
+    smallest = float(torch.linalg.eigvalsh(hessian)[0])
+    assert bounds.bias_curvature == pytest.approx(smallest, abs=1e-10)
+    finer = stein_bounds(Layered(GaussHermite([48, 48])))
+    assert finer.stein_defect < 1e-4 * bounds.stein_defect
 
 
 @modest
 @given(weight=matrices, bias=vectors, regularization=st.floats(1e-3, 2))
-def test_sharp_bound_holds_at_every_point_where_it_speaks(
+def test_the_sharp_bound_holds_at_every_point_where_it_exists(
     cosine_objective: Build, weight: np.ndarray, bias: np.ndarray, regularization: float
 ) -> None:
     objective = cosine_objective(weight.tolist(), bias.tolist(), regularization)
-    bound = sharp_weight_bound(objective)
+    bound = stein_bounds(objective).sharp_weight_bound
     damping = math.exp(-(np.array([1, 0.5]) @ weight @ weight.T @ np.array([1, 0.5])) / 2)
     curvature = min(0.0, -1.25 * damping * math.cos(bias @ [1, 0.5]))
     assert (bound is None) == (2 * regularization + curvature <= 0)
@@ -186,11 +196,17 @@ def test_sharp_bound_holds_at_every_point_where_it_speaks(
         assert objective.weight_norm() <= bound * (1 + 1e-12) + 1e-14 / margin
 
 
-def test_sharp_bound_is_none_where_the_bias_is_frozen(cosine_objective: Build) -> None:
+@pytest.mark.parametrize("frozen", ["weight", "_bias"])
+def test_with_w_or_b_frozen_the_sharp_bound_is_the_same_and_the_lemma_gives_none(
+    cosine_objective: Build, frozen: str
+) -> None:
     objective = cosine_objective([[0.1, 0.0], [0.0, 0.1]], [3.0, 0.0], 1.0)
-    assert certify(objective).sharp_weight_bound is not None
-    objective.bias().requires_grad_(False)
-    assert certify(objective).sharp_weight_bound is None
+    free = certify(objective)
+    assert free.weight_bound is not None
+    getattr(objective, frozen).requires_grad_(False)
+    found = certify(objective)
+    assert found.weight_bound is None
+    assert found.sharp_weight_bound == pytest.approx(free.sharp_weight_bound, rel=1e-14)
 
 
 @modest
@@ -228,13 +244,15 @@ def test_the_residual_of_an_eigenvalue_counts_against_every_bound(
     for residual in (0.0, 0.05):
         answer = Eigenvalue(value=-0.1, residual=residual)
         monkeypatch.setattr(Hessian, "smallest_eigenvalue", lambda *_, a=answer, **__: a)
+        monkeypatch.setattr(certificate, "smallest_eigenvalue", lambda *_, a=answer, **__: a)
         found.append(certify(objective))
     exact, uncertain = found
-    for certificate, curvature in ((exact, 0.1), (uncertain, 0.1 + 0.05)):
+    for each, curvature in ((exact, 0.1), (uncertain, 0.1 + 0.05)):
         asked = curvature**2 / exact.hessian_lipschitz
-        assert certificate.rho == max(exact.gradient_norm, asked)
+        assert each.rho == max(exact.gradient_norm, asked)
     ratio = uncertain.sharp_weight_bound / exact.sharp_weight_bound
     assert ratio == pytest.approx((2 * 0.1 - 0.1) / (2 * 0.1 - 0.15), rel=1e-9)  # λ = 0.1
+    assert (exact.bias_curvature, uncertain.bias_curvature) == (-0.1, -0.1 - 0.05)
 
 
 def test_with_a_constant_hessian_no_rho_excuses_negative_curvature() -> None:
@@ -243,11 +261,15 @@ def test_with_a_constant_hessian_no_rho_excuses_negative_curvature() -> None:
     assert lemma_bound(math.inf, 0.0, 1.0) is None
 
 
-def test_lemma_bound_speaks_exactly_where_lambda_exceeds_half_the_root() -> None:
+def test_lemma_bound_exists_exactly_where_lambda_exceeds_half_the_root() -> None:
     assert lemma_bound(0.04, 1.0, 0.3) == pytest.approx(0.04 / (0.6 - 0.2), rel=1e-14)
     assert lemma_bound(0.04, 1.0, 0.1) is None  # λ = √(Kρ)/2
     assert lemma_bound(0.04, 1.0, 0.0999) is None
     assert lemma_bound(0.0, 1.0, 0.1) == 0.0
+    assert lemma_bound(0.04, 1.0, 0.3, stein_defect=0.1) == pytest.approx(0.14 / 0.4, rel=1e-14)
+    # A curvature in b below −√(Kρ) counts: an estimate of K may be too small.
+    assert lemma_bound(0.04, 1.0, 0.3, bias_curvature=-0.5) == pytest.approx(0.04 / 0.1, rel=1e-14)
+    assert lemma_bound(0.04, 1.0, 0.3, bias_curvature=-0.6) is None
 
 
 def test_a_sampled_objective_is_refused() -> None:

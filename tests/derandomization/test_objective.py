@@ -18,7 +18,7 @@ from derandomization import (
     certify,
     descend,
 )
-from derandomization.certificate import Hessian
+from derandomization.hessian import Hessian
 
 Build = Callable[..., DerandomizationObjective]
 matrices = arrays(np.float64, (2, 2), elements=st.floats(-2, 2))

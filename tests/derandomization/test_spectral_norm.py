@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from derandomization import DerandomizationObjective
-from derandomization.certificate import Hessian
+from derandomization.hessian import Hessian
 
 Build = Callable[..., DerandomizationObjective]
 

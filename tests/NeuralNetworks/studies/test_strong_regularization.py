@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from derandomization import GaussHermite
-from derandomization.certificate import Hessian
+from derandomization.hessian import Hessian
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.study import Row
 from NeuralNetworks.model import Student, Teacher, complete_basis

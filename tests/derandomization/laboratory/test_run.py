@@ -147,6 +147,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, below: str) ->
         quiet_run(blocked / below)
 
 
+def test_a_claim_has_one_reference_and_says_of_which_kind(tmp_path: Path) -> None:
+    run = quiet_run(tmp_path)
+    run.claim("T5.2", "ratio", bound=0.878, measured=1.0, holds=True)
+    run.claim("F6", "distortion", baseline=0.0, measured=1.0, holds=False)
+    run.claim("NG", "open", measured=1.0)
+    found = [(claim.reference, claim.reference_kind) for claim in run.claims]
+    assert found == [(0.878, "bound"), (0.0, "baseline"), (None, None)]
+    with pytest.raises(ValueError, match="one reference: paper and bound are given"):
+        run.claim("X", "two", paper=1, bound=2, measured=1)
+
+
 def test_a_quiet_run_prints_nothing_and_has_no_progress(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,7 +173,9 @@ def test_a_quiet_run_prints_nothing_and_has_no_progress(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_norm_above_its_bounds_refutes_them_and_a_silent_bound_is_open(tmp_path: Path) -> None:
+def test_a_norm_above_its_bounds_refutes_them_and_without_a_bound_the_claim_is_open(
+    tmp_path: Path,
+) -> None:
     run = Run("Test", RunConfig(output_dir=tmp_path, quiet=True))
     certificate = Certificate(
         gradient_norm=0.1,
@@ -172,11 +185,15 @@ def test_a_norm_above_its_bounds_refutes_them_and_a_silent_bound_is_open(tmp_pat
         hessian_lipschitz_is_estimate=False,
         rho=0.1,
         weight_bound=0.5,
+        weight_gradient_norm=0.1,
+        stein_defect=0.02,
+        bias_curvature=-0.3,
         sharp_weight_bound=None,
         weight_norm=0.6,
     )
     run.claim_bounds(certificate, "‖W‖", theorem="T4.1")
     assert [(claim.id, claim.holds) for claim in run.claims] == [("T4.1", False), ("L3.1", None)]
+    assert all("‖δ‖ = 0.02" in claim.statement for claim in run.claims)
 
 
 def test_a_run_prints_each_claim_beside_what_the_paper_says(
@@ -192,7 +209,8 @@ def test_a_run_prints_each_claim_beside_what_the_paper_says(
     run.finish()
     lines = capsys.readouterr().out.splitlines()
     rows = {words[1]: words for line in lines if (words := line.split()) and len(words) > 3}
-    assert rows["F1"][3::2] == ["threshold", "0.45", "0.4501", "yes"]
+    cells = [cell for cell in rows["F1"] if cell != "│"]
+    assert cells == ["F1", "threshold", "0.45", "(paper)", "0.4501", "yes"]
     assert rows["F9"][-2] == "no"
     assert rows["NG"][-2] == "open"
     assert any("step 4/4" in line and "f 0.125" in line and "2.5" in line for line in lines)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from derandomization import DerandomizationObjective, History, certify, descend, sharp_weight_bound
+from derandomization import DerandomizationObjective, History, certify, descend, stein_bounds
 from derandomization.laboratory.trace import (
     NUM_BOUNDS,
     log_spaced_steps,
@@ -31,7 +31,7 @@ def test_bounds_are_evaluated_at_some_snapshots_both_ends_included(descent: Desc
     assert len(trace.bound_steps) == len(trace.sharp_bound) == NUM_BOUNDS
     assert trace.bound_steps[[0, -1]].tolist() == [0, 100]
     assert set(trace.bound_steps) <= set(history.snapshots)
-    assert trace.sharp_bound[-1] == sharp_weight_bound(objective)
+    assert trace.sharp_bound[-1] == stein_bounds(objective).sharp_weight_bound
     assert trace.lemma_bound == certify(objective).weight_bound is not None
     assert np.array_equal(trace.weight_norm, history.weight_norm)
 
@@ -62,7 +62,7 @@ def test_bounds_along_a_descent_are_those_at_each_snapshot(
     assert steps.tolist() == [0, 3, 30, 60]
     assert torch.equal(objective.weight, end)
     assert math.isnan(bounds[0])
-    assert bounds[-1] == sharp_weight_bound(objective)
+    assert bounds[-1] == stein_bounds(objective).sharp_weight_bound
     norms = history.weight_norm[steps]
     assert (norms[2:] <= bounds[2:]).all()
 

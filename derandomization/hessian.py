@@ -1,0 +1,68 @@
+"""Products of a Hessian with vectors, and the eigenvalues that follow from them."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import scipy.sparse.linalg as spla
+import torch
+from torch import Tensor
+from torch.nn.utils import parameters_to_vector
+
+from derandomization.eigenvalues import Eigenvalue, smallest_eigenvalue
+
+
+class Hessian:
+    """Products of ∇²f, in chosen tensors, with vectors; each costs about two gradients.
+
+    ``function`` computes f from ``variables``; products and vectors are flat.
+    """
+
+    def __init__(self, function: Callable[[], Tensor], variables: Iterable[Tensor]) -> None:
+        self._variables = list(variables)
+        gradients = torch.autograd.grad(
+            function(), self._variables, create_graph=True, materialize_grads=True
+        )
+        self.gradient = parameters_to_vector(g.contiguous() for g in gradients)
+
+    def product(self, vector: Tensor) -> Tensor:
+        """∇²f · vector."""
+        if not self.gradient.requires_grad:  # f is linear in these tensors
+            return torch.zeros_like(vector)
+        # Not as autograd's third argument, whose first use in a process imports sympy: 0.5 s.
+        along = torch.dot(self.gradient, vector)
+        products = torch.autograd.grad(
+            along, self._variables, retain_graph=True, materialize_grads=True
+        )
+        return parameters_to_vector(p.contiguous() for p in products)
+
+    def spectral_norm(
+        self, scales: Tensor | None = None, *, iterations: int = 20, seed: int = 0
+    ) -> float:
+        """A lower estimate of ‖S∇²fS‖₂ by power iteration, accurate enough to set a step size.
+
+        S is diagonal with ``scales``, flat, on the diagonal; the identity if None.
+        """
+        scales = torch.ones_like(self.gradient) if scales is None else scales
+        generator = torch.Generator().manual_seed(seed)
+        image = torch.randn(len(scales), generator=generator).to(scales)
+        for _ in range(iterations):
+            length = image.norm()
+            if not length:  # the zero operator
+                return 0.0
+            image = scales * self.product(scales * image / length)
+        return float(image.norm())
+
+    def smallest_eigenvalue(self, *, tolerance: float, seed: int = 0) -> Eigenvalue:
+        """λ_min(∇²f) by Lanczos, to a residual of ``tolerance``."""
+        operator = as_operator(self.product, self.gradient)
+        return smallest_eigenvalue(operator, tolerance=tolerance, seed=seed)
+
+
+def as_operator(product: Callable[[Tensor], Tensor], like: Tensor) -> spla.LinearOperator:
+    """scipy's symmetric operator from a product of flat tensors of the size and dtype of one."""
+
+    def matvec(vector: np.ndarray) -> np.ndarray:
+        flat = torch.from_numpy(np.ascontiguousarray(vector.reshape(-1)))
+        return product(flat.to(like)).detach().cpu().numpy()
+
+    return spla.LinearOperator((like.numel(),) * 2, matvec=matvec, dtype=np.float64)
