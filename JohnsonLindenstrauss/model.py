@@ -214,6 +214,8 @@ class _SoftMaximum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        if torch.is_grad_enabled():  # another derivative was asked for: it would be taken as 0
+            raise ValueError("PairDistortion can be differentiated once")
         slope_in_images, slope_in_variance = ctx.saved_tensors
         return gradient * slope_in_images, gradient * slope_in_variance, None, None
 

@@ -84,6 +84,8 @@ class _ValueAndGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        if torch.is_grad_enabled():  # another derivative was asked for: it would be taken as 0
+            raise ValueError("FusedKernel can be differentiated once: use evaluation None")
         by_vectors, by_mean = ctx.saved_tensors
         return gradient * by_vectors, gradient * by_mean, None, None
 

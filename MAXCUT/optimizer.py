@@ -156,6 +156,7 @@ def derandomize(
         },
         snapshot_steps=range(0, settings.max_steps, max(1, settings.max_steps // NUM_SNAPSHOTS)),
         checkpoints=checkpoints,
+        verify=False,  # the kernel can be differentiated once; ``certify`` follows
     )
     history = descend(descent_optimizer(objective, settings, generator), progress=progress)
     signs = one_flip_optimum(graph, objective.signs())

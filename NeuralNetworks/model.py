@@ -1,5 +1,6 @@
 """Teacher and student networks."""
 
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from itertools import pairwise
@@ -107,6 +108,17 @@ class Hidden(nn.Module):
         return torch.addmm(self.bias, z, self.weight.T, alpha=z.shape[1] ** -0.5)
 
 
+def is_piecewise_linear(activation: nn.Module) -> bool:
+    """Whether the slope of φ varies over [−4, 4] while its second derivative is 0 everywhere."""
+    z = torch.linspace(-4.01, 4, 200, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(activation(z).sum(), z, create_graph=True)
+    if not slope.requires_grad:
+        return bool(slope.max() > slope.min())
+    (curvature,) = torch.autograd.grad(slope.sum(), z, allow_unused=True)
+    flat = curvature is None or not bool(curvature.any())
+    return flat and bool(slope.detach().max() > slope.detach().min())
+
+
 class Student(nn.Module):
     """A network of any depth and widths, ŷ = (1/h)·a·φ(W_L … φ(Wx + b) …) (Section 4).
 
@@ -148,6 +160,12 @@ class Student(nn.Module):
         self.output = nn.Parameter(normal(last))
         self.hidden = nn.ModuleList(Hidden(*pair, generator) for pair in pairwise(self.widths))
         self.activation = activation or SmoothReLU()
+        if is_piecewise_linear(self.activation):
+            warnings.warn(
+                f"activation {type(self.activation).__name__} is not twice differentiable, as "
+                "Theorem 4.1 requires: SmoothReLU is its smooth counterpart",
+                stacklevel=2,
+            )
         for part in frozen:
             if part not in get_args(Part):
                 parts = ", ".join(get_args(Part))

@@ -1,9 +1,12 @@
 """The risk of a student as an instance of Eq. 1."""
 
+import copy
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from derandomization import DerandomizationObjective, Expectation
@@ -51,9 +54,10 @@ class Dataset(Examples):
     """A fixed sample (X, y) whose labels depend on a known subspace, given whole or in batches.
 
     Args:
-        inputs: X, n×d.
-        labels: y, n.
-        directions: k×d, rows that span the subspace; they need not be orthonormal.
+        inputs: X, n×d, as a tensor or an array.
+        labels: y, n or n×1.
+        directions: k×d, rows that span the subspace; they need not be orthonormal. One direction
+            may be given as d numbers.
         batch_size: rows drawn at every call; None gives the whole sample at every call.
         generator: draws the batches; needed with a batch size.
 
@@ -62,25 +66,29 @@ class Dataset(Examples):
 
     def __init__(
         self,
-        inputs: Float[Tensor, "points dimension"],
-        labels: Float[Tensor, " points"],
-        directions: Float[Tensor, "indices dimension"],
+        inputs: Tensor | ArrayLike,
+        labels: Tensor | ArrayLike,
+        directions: Tensor | ArrayLike,
         *,
         batch_size: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        for name, tensor in (("inputs", inputs), ("labels", labels), ("directions", directions)):
-            if not torch.isfinite(tensor).all():
-                raise ValueError(f"{name} holds a NaN or an infinity: every number must be finite")
-        if len(inputs) != len(labels) or len(inputs) == 0:
+        x, y, rows = (
+            _numbers(name, values)
+            for name, values in (("inputs", inputs), ("labels", labels), ("directions", directions))
+        )
+        if x.ndim != 2:
+            raise ValueError(f"inputs has shape {tuple(x.shape)}: it must be n×d")
+        if y.shape not in ((len(y),), (len(y), 1)):
+            raise ValueError(f"labels has shape {tuple(y.shape)}: it must be one number per input")
+        if len(x) != len(y) or len(x) == 0:
+            raise ValueError(f"{len(x)} inputs and {len(y)} labels: as many of each, at least one")
+        rows = rows.reshape(1, -1) if rows.ndim == 1 else rows
+        if rows.ndim != 2 or rows.shape[1] != x.shape[1]:
             raise ValueError(
-                f"{len(inputs)} inputs and {len(labels)} labels: as many of each, at least one"
-            )
-        if inputs.shape[1] != directions.shape[1]:
-            raise ValueError(
-                f"directions have {directions.shape[1]} entries: as many as inputs have "
-                f"columns, {inputs.shape[1]}"
+                f"directions has shape {tuple(rows.shape)}: it must be k×{x.shape[1]}, with as "
+                "many columns as inputs"
             )
         if batch_size is not None:
             require_at_least("batch_size", batch_size, 1)
@@ -88,12 +96,19 @@ class Dataset(Examples):
         self.generator = generator
         self.inputs: Tensor
         self.labels: Tensor
-        self.register_buffer("inputs", inputs.double())
-        self.register_buffer("labels", labels.double())
-        rotation, triangle = torch.linalg.qr(directions.double().T)
-        if triangle.diagonal().abs().min() <= 1e-10 * triangle.norm():
+        self.register_buffer("inputs", x)
+        self.register_buffer("labels", y.reshape(-1))
+        rotation, triangle = torch.linalg.qr(rows.T)
+        dependent = len(rows) > x.shape[1]
+        if dependent or triangle.diagonal().abs().min() <= 1e-10 * triangle.norm():
             raise ValueError("directions are linearly dependent: give rows that are independent")
         self.register_buffer("directions", rotation.T.contiguous())
+
+    def whole(self) -> "Dataset":
+        """The same sample, given whole at every call."""
+        whole = copy.copy(self)
+        whole.batch_size = None
+        return whole
 
     def forward(self) -> Batch:
         inputs, labels = self.inputs, self.labels
@@ -103,14 +118,26 @@ class Dataset(Examples):
         return inputs, labels, torch.full_like(labels, 1 / len(labels))
 
 
+def _numbers(name: str, values: Tensor | ArrayLike) -> Tensor:
+    """A float64 tensor of finite numbers."""
+    try:
+        tensor = torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values))
+        tensor = tensor.detach().double()
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a tensor or an array of numbers") from None
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"{name} holds a NaN or an infinity: every number must be finite")
+    return tensor
+
+
 class PopulationRisk(DerandomizationObjective):
     """The regularized risk f = E ℓ(ŷ(x), y) + λ‖W‖_F², read as Eq. 1 in (W_⊥, b) (Theorem 4.1).
 
     The rows of W, the student's first layer, are split along and across the subspace on which the
     labels depend: W = W_∥ + W_⊥. The labels are independent of x_⊥, so W_⊥x_⊥ is the randomness;
     λ‖W_∥‖², λ > 0, is part of the expected value, and the other layers are part of θ. On a dataset
-    f is the empirical risk, and the theory applies to its expectation only. A step costs
-    O(points · weights of the student).
+    f is the empirical risk: Stein's identity then has a defect, which the certificate's bounds
+    contain. A step costs O(points · weights of the student).
     """
 
     def __init__(

@@ -72,8 +72,8 @@ PERTURBATION_INTERVAL = 200
 class Training:
     """A finished training: its history, and the risk E ℓ(ŷ, y) at the end, exact if possible.
 
-    The certificate and the objective that was certified are None where the risk can only be
-    sampled, and for a dataset: Stein's lemma, on which the bounds rest, fails on a sample.
+    The certificate and the objective that was certified, a dataset's empirical risk or a teacher's
+    exact one, are None where a teacher's risk can only be sampled.
     """
 
     history: History
@@ -82,10 +82,24 @@ class Training:
     exact_objective: PopulationRisk | None
 
     @property
+    def weight_norm(self) -> float:
+        """‖W‖_F at the end."""
+        return float(self.history.observations["total_weight_norm"][-1])
+
+    @property
+    def orthogonal_norm(self) -> float:
+        """‖W_⊥‖_F at the end."""
+        return float(self.history.weight_norm[-1])
+
+    @property
+    def parallel_norm(self) -> float:
+        """‖W_∥‖_F at the end."""
+        return math.sqrt(max(0.0, self.weight_norm**2 - self.orthogonal_norm**2))
+
+    @property
     def relative_orthogonal_norm(self) -> float:
-        """‖W_⊥‖_F/‖W‖_F at the end."""
-        total = self.history.observations["total_weight_norm"]
-        return float(self.history.weight_norm[-1] / total[-1])
+        """‖W_⊥‖_F/‖W‖_F at the end: says nothing where all of W vanished."""
+        return self.orthogonal_norm / self.weight_norm if self.weight_norm else 0.0
 
 
 def train(
@@ -112,9 +126,9 @@ def train(
         generator: draws the batches and the perturbations.
         loss: a name, or any function of (predictions, labels) with one loss per point.
         estimator: how a teacher's risk is evaluated: "exact", at fixed points (a quadrature up to 3
-            dimensions; beyond, exact as W_⊥ → 0); "antithetic", in fresh quasi-random batches
-            mirrored across the teacher's subspace; "sampled", in the paper's fresh batches of 50. A
-            dataset is "exact" without a batch size, else "sampled".
+            dimensions; beyond, a rule that is exact at W_⊥ = 0); "antithetic", in fresh
+            quasi-random batches mirrored across the teacher's subspace; "sampled", in the paper's
+            fresh batches of 50. A dataset is "exact" without a batch size, else "sampled".
         nodes: of the quadrature, along and across the teacher (see ``quadrature``).
         learning_rate: step size per hidden unit; None chooses by the estimator and the curvature.
         gradient_threshold: ‖∇f‖ below which PGD perturbs, and ends if f then does not decrease;
@@ -134,10 +148,10 @@ def train(
     if taken != offered:
         raise ValueError(f"the student takes inputs of dimension {taken}, the data have {offered}")
     examples: Examples
-    exact_examples: Population | None = None
+    exact_examples: Examples | None = None
     if isinstance(data, Dataset):
         chosen.require_labels(data.labels)
-        examples = data
+        examples, exact_examples = data, data.whole()
         estimator = "exact" if data.batch_size is None else "sampled"
     else:
         exact_rule = exact_expectation(data, sum(student.widths), nodes)

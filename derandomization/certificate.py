@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from derandomization.eigenvalues import smallest_eigenvalue
+from derandomization.eigenvalues import Eigenvalue, smallest_eigenvalue
 from derandomization.hessian import Hessian, as_operator
-from derandomization.objective import DerandomizationObjective
+from derandomization.objective import DerandomizationObjective, require_exact
 
 # Eigenvalues are computed to this fraction of 2λ, and the residual is charged to the bounds.
 CURVATURE_TOLERANCE = 1e-3
@@ -114,6 +114,12 @@ def stein_bounds(objective: DerandomizationObjective, *, seed: int = 0) -> Bound
     return _stein_bounds(_exact_float64_copy(objective), seed)
 
 
+def smallest_curvature(objective: DerandomizationObjective, *, tolerance: float) -> Eigenvalue:
+    """λ_min(∇²f) over the trainable parameters, as ``certify`` computes it, to a tolerance."""
+    objective = _exact_float64_copy(objective)
+    return Hessian(objective, _trainable(objective)).smallest_eigenvalue(tolerance=tolerance)
+
+
 def smallest_rho(gradient_norm: float, min_curvature: float, hessian_lipschitz: float) -> float:
     """The smallest ρ with ‖∇f‖ ≤ ρ and λ_min ≥ −√(Kρ) (Def. 2.2)."""
     if min_curvature >= 0:
@@ -151,7 +157,7 @@ def _stein_bounds(objective: DerandomizationObjective, seed: int) -> Bounds:
     curvature = smallest_eigenvalue(operator, tolerance=_tolerance(objective), seed=seed)
     curved = objective.bias_hessian_times_weights()
     if curved is None:
-        curved = _columns_product(operator, matrix)
+        curved = weights.push(weights.pull(_columns_product(operator, matrix)))
     defect = float((gradient - curved - 2 * objective.regularization * matrix).norm())
     margin = 2 * objective.regularization + curvature.lower_end
     bound = None
@@ -275,15 +281,6 @@ def _trainable(objective: DerandomizationObjective) -> list[Tensor]:
 
 
 def _exact_float64_copy(objective: DerandomizationObjective) -> DerandomizationObjective:
-    """A copy in float64, refused where f is not finite or two evaluations at one point differ."""
     objective = copy.deepcopy(objective).double()
-    with torch.no_grad():
-        first, second = float(objective()), float(objective())
-    if not math.isfinite(first):
-        raise ValueError(f"the objective is {first} at this point: it must be finite")
-    if first != second:
-        raise ValueError(
-            "the objective changes between two evaluations at one point: "
-            "certify its exact counterpart"
-        )
+    require_exact(objective)
     return objective

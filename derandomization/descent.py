@@ -16,9 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.optim import Optimizer
 
+from derandomization.certificate import smallest_curvature
 from derandomization.checks import require_at_least
-from derandomization.eigenvalues import LanczosError
-from derandomization.hessian import Hessian
 from derandomization.objective import DerandomizationObjective
 from derandomization.optimizers.base import total_norm
 
@@ -45,8 +44,9 @@ class History:
         snapshots: parameters by name at the steps asked for, on the CPU.
         perturbation_steps: the steps at which noise was added.
         terminated: True if the optimizer stopped by its own rule, False if the steps ran out.
-        reason: "max_steps"; "second-order stationary" if the optimizer stopped and no curvature
-            is below −λ, so that Lemma 3.1 applies; else "no decrease", with a warning.
+        reason: why it ended: "max_steps"; "second-order stationary" if the optimizer stopped and
+            no curvature is below −λ; "no decrease" if it stopped and that is not so, with a
+            warning, or was not verified.
         seconds: wall time of the loop.
     """
 
@@ -89,6 +89,7 @@ def descend(
     observe: Callable[[], Mapping[str, float]] | None = None,
     snapshot_steps: Collection[int] = (),
     on_step: StepCallback | None = None,
+    verify: bool = True,
 ) -> History:
     """Minimise f by any torch optimizer, until it terminates or ``max_steps`` are made.
 
@@ -100,12 +101,15 @@ def descend(
         observe: called before every step; its numbers become ``History.observations``.
         snapshot_steps: steps before which the parameters are copied; the end is always copied.
         on_step: called after every step with the step and the f and ‖W‖_F before it.
+        verify: compute λ_min(∇²f) where the optimizer terminated, for ``History.reason``. This
+            needs an f that can be differentiated twice, and dozens to hundreds of gradients.
 
-    Raises ``ValueError`` for ``max_steps`` below 1; ``Diverged``, with the history so far, where f
+    Raises ``ValueError`` for ``max_steps`` below 1, or an optimizer that lacks a trainable
+    parameter; ``Diverged``, with the history so far, where f
     is no longer finite or far above its start. The parameters are then the best point's.
     """
     descent = Descent(objective, optimizer, observe)
-    return descent.run(max_steps, snapshot_steps=snapshot_steps, on_step=on_step)
+    return descent.run(max_steps, snapshot_steps=snapshot_steps, on_step=on_step, verify=verify)
 
 
 class Descent:
@@ -147,6 +151,7 @@ class Descent:
         *,
         snapshot_steps: Collection[int] = (),
         on_step: StepCallback | None = None,
+        verify: bool = True,
     ) -> History:
         """Descend from the current point to the end; arguments and errors as for ``descend``."""
         require_at_least("max_steps", max_steps, 1)
@@ -168,7 +173,7 @@ class Descent:
                     continue
             self._record(before, point)
             if last and getattr(self._optimizer, "terminated", False):
-                self.reason = self._verify()
+                self.reason = self._verify() if verify else "no decrease"
             self.ended = last
             if on_step and not last:
                 on_step(step, self._columns["value"][-1], before["weight_norm"])
@@ -206,21 +211,20 @@ class Descent:
 
     def _verify(self) -> Reason:
         """Whether the point at which the optimizer stopped has no curvature below −λ."""
-        variables = [p for p in self._objective.parameters() if p.requires_grad]
         allowed = self._objective.regularization
         try:
-            hessian = Hessian(self._objective, variables)
-            curvature = hessian.smallest_eigenvalue(tolerance=VERIFICATION_TOLERANCE * allowed)
-        except (RuntimeError, LanczosError) as problem:  # f is not twice differentiable
-            found = f"its curvature could not be computed ({problem})"
+            tolerance = VERIFICATION_TOLERANCE * allowed
+            curvature = smallest_curvature(self._objective, tolerance=tolerance)
+        except (RuntimeError, ValueError) as problem:  # not twice differentiable, or not exact
+            found = f"the curvature there is not known ({problem})"
         else:
             if curvature.lower_end >= -allowed:
                 return "second-order stationary"
-            found = f"it has curvature {curvature.value:.3g} there, below −λ = {-allowed:.3g}"
+            found = f"the curvature there is {curvature.value:.3g}, below −λ = {-allowed:.3g}"
         warnings.warn(
-            f"the optimizer stopped at step {len(self._columns['value']) - 1} because a "
-            f"perturbation brought no decrease, but {found}: the lemma says nothing about W; use "
-            "a longer perturbation interval",
+            f"the optimizer stopped by its own rule at step {len(self._columns['value']) - 1}, "
+            f"but {found}: Lemma 3.1 gives no bound on W there. "
+            "PerturbedGradientDescent.for_objective chooses settings that fit the objective",
             stacklevel=4,
         )
         return "no decrease"

@@ -1,5 +1,6 @@
 """The objective of the lemma, Eq. 1 of the paper, as a torch module."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -56,7 +57,7 @@ class DerandomizationObjective(nn.Module, ABC):
         return None
 
     def bias_hessian_times_weights(self) -> Tensor | None:
-        """(∂²f/∂b²) W, for a W that is not stored row by row; None where it is."""
+        """(∂²f/∂b²) W, projected on the image of the parameters; None where W has a row per b."""
         return None
 
     def forward(self) -> Float[Tensor, ""]:
@@ -67,3 +68,16 @@ class DerandomizationObjective(nn.Module, ABC):
     def weight_norm(self) -> float:
         """‖W‖_F at the current point."""
         return float(self.random_weights().norm())
+
+
+@torch.no_grad()
+def require_exact(objective: DerandomizationObjective) -> None:
+    """Raise ``ValueError`` where f is not finite, or two evaluations at one point differ."""
+    first, second = float(objective()), float(objective())
+    if not math.isfinite(first):
+        raise ValueError(f"the objective is {first} at this point: it must be finite")
+    if first != second:
+        raise ValueError(
+            "the objective changes between two evaluations at one point: it must be exact; "
+            "certify the exact counterpart of a sampled one"
+        )

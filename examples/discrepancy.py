@@ -45,7 +45,7 @@ class ExpectedImbalance(DerandomizationObjective):
         return torch.exp(torch.cat(logs) - self.log_start).sum()
 
     def random_weights(self) -> Tensor:
-        return self.w
+        return torch.diag(self.w)
 
     def bias(self) -> Tensor:
         return self.b

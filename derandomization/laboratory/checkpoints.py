@@ -158,6 +158,7 @@ def resumable_descend(
     snapshot_steps: Collection[int] = (),
     progress: StepCallback | None = None,
     checkpoints: Checkpoints | None = None,
+    verify: bool = True,
 ) -> History:
     """``descend``, storing its state in checkpoints and resuming from them to the last bit.
 
@@ -166,7 +167,9 @@ def resumable_descend(
     """
     descent = Descent(objective, optimizer, observe)
     if checkpoints is None:
-        return descent.run(max_steps, snapshot_steps=snapshot_steps, on_step=progress)
+        return descent.run(
+            max_steps, snapshot_steps=snapshot_steps, on_step=progress, verify=verify
+        )
     slot = checkpoints.slot()
     if slot.content:
         descent.load_state_dict(slot.content)
@@ -180,7 +183,9 @@ def resumable_descend(
 
     with checkpoints.deferring_signals():
         try:
-            history = descent.run(max_steps, snapshot_steps=snapshot_steps, on_step=on_step)
+            history = descent.run(
+                max_steps, snapshot_steps=snapshot_steps, on_step=on_step, verify=verify
+            )
         finally:
             if descent.ended:
                 slot.keep(descent.state_dict())

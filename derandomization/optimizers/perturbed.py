@@ -10,7 +10,7 @@ from torch import Tensor
 from derandomization.checks import require_at_least, require_between, require_positive
 from derandomization.expectations import standard_normal
 from derandomization.hessian import Hessian
-from derandomization.objective import DerandomizationObjective
+from derandomization.objective import DerandomizationObjective, require_exact
 from derandomization.optimizers.base import PlainOptimizer, total_norm
 
 ROUNDING = 1e-10  # a relative rise of f below this may be a rounding error
@@ -140,23 +140,28 @@ class PerturbedGradientDescent(PlainOptimizer):
         """With settings that follow from an exact objective at its starting point.
 
         The step is 1/(2‖∇²f‖), halved where f rises twice. Perturbations begin at
-        ‖∇f‖ = 2λ·accuracy, where ‖W‖_F is about ``accuracy``; their interval is long enough for one
-        along a direction of curvature −λ to grow by more than the square root of the dimension.
+        ‖∇f‖ = 2λ·accuracy, where ‖W‖_F is about ``accuracy``, or at the rounding error of ∇f if
+        that is larger. They move far enough for a curvature of −λ to exceed the rounding error of
+        f, and their interval lets them grow along it by more than the square root of the dimension.
+
+        Raises ``ValueError`` if f is sampled or not finite, or an argument is out of range.
         """
+        require_exact(objective)
+        require_positive("accuracy", accuracy)
         trainable = [p for p in objective.parameters() if p.requires_grad]
-        curvature = Hessian(objective, trainable).spectral_norm()
-        regularization = objective.regularization
-        rate = 0.5 / max(curvature, 2 * regularization)
+        regularization, epsilon = objective.regularization, torch.finfo(trainable[0].dtype).eps
+        curvature = max(Hessian(objective, trainable).spectral_norm(), 2 * regularization)
+        rate = 0.5 / curvature
         dimension = sum(p.numel() for p in trainable)
-        growth = 2 * math.log(100 * dimension)  # nearly always: a component may start small
+        growth = 2 * math.log(100 * dimension)  # a direction's share of the noise may be small
         patience = growth / (regularization * rate) + 3 / (1 - momentum) ** 2
-        value = abs(float(objective().detach()))
-        rounding = torch.finfo(trainable[0].dtype).eps * max(value, regularization)
+        rounding = epsilon * max(abs(float(objective().detach())), regularization)
         radius = max(1e-3, math.sqrt(100 * rounding / regularization))
+        size = max(1.0, total_norm([p.detach() for p in trainable]))
         return cls(
             trainable,
             lr=rate,
-            gradient_threshold=2 * regularization * accuracy,
+            gradient_threshold=max(2 * regularization * accuracy, 4 * epsilon * curvature * size),
             perturbation_radius=radius,
             perturbation_interval=math.ceil((1 - momentum) * patience),
             decrease_threshold=regularization * radius**2 / 2,
@@ -230,7 +235,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         # Tensor by tensor: on a CPU torch's foreach kernels take longer for so few tensors.
         for group in self.param_groups:
             for parameter in group["params"]:
-                if parameter.grad is not None:
+                if parameter.requires_grad and parameter.grad is not None:
                     direction = self._direction(parameter, parameter.grad, group)
                     parameter.add_(direction, alpha=-group["lr"])
 

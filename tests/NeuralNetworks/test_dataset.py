@@ -63,6 +63,17 @@ def test_single_precision_becomes_double() -> None:
     assert {tensor.dtype for tensor in (*dataset(), dataset.directions)} == {torch.float64}
 
 
+def test_arrays_columns_and_single_directions_are_accepted() -> None:
+    inputs, labels = sample()
+    expected = Dataset(inputs, labels, ONE)
+    for found in (
+        Dataset(inputs.numpy(), labels.numpy(), ONE.numpy()),
+        Dataset(inputs.tolist(), labels[:, None], [3, 0, 4]),
+    ):
+        assert all(torch.equal(a, b) for a, b in zip(found(), expected(), strict=True))
+        assert torch.equal(found.directions, expected.directions)
+
+
 def test_batches_are_drawn_afresh_from_all_rows_and_repeat_with_the_generator() -> None:
     inputs, labels = sample()
     first, second = (
@@ -117,11 +128,17 @@ X, Y = sample()
         (
             (X[:, :2], Y, ONE),
             {},
-            "directions have 3 entries: as many as inputs have columns, 2",
+            r"directions has shape \(1, 3\): it must be k×2, with as many columns as inputs",
         ),
         ((X, Y, ONE), {"batch_size": 0}, "batch_size is 0: it must be at least 1"),
         ((X, Y, torch.cat([ONE, -2 * ONE])), {}, "directions are linearly dependent: give rows"),
         ((X, Y, 0 * ONE), {}, "directions are linearly dependent"),
+        ((X, Y, torch.eye(4, 3)), {}, "directions are linearly dependent"),
+        ((X[0], Y, ONE), {}, r"inputs has shape \(3,\): it must be n×d"),
+        ((X, torch.stack([Y, Y], dim=1), ONE), {}, r"labels has shape \(6, 2\): it must be one"),
+        ((X, Y, ONE[None]), {}, r"directions has shape \(1, 1, 3\): it must be k×3"),
+        ((X, np.array(["a"] * 6), ONE), {}, "labels must be a tensor or an array of numbers"),
+        ((X, [None] * 6, ONE), {}, "labels"),
     ],
 )
 def test_what_does_not_fit_is_named(

@@ -18,6 +18,8 @@ FIELDS = {
     "weight_norm",
     "orthogonal_norm",
     "relative_orthogonal_norm",
+    "parallel_norm",
+    "reason",
     "risk",
     "steps",
     "perturbations",

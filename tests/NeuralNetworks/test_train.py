@@ -223,11 +223,15 @@ def dataset(batch_size: int | None = None) -> Dataset:
     return Dataset(inputs, labels, direction, batch_size=batch_size, generator=generator)
 
 
-def test_a_dataset_is_trained_on_as_it_is_and_not_certified() -> None:
+def test_a_dataset_is_trained_on_as_it_is_and_its_bound_contains_what_the_sample_leaves() -> None:
     data = dataset()
     training, student, _ = run(data, width=8, max_steps=600, regularization=1e-2)
-    assert training.certificate is None  # Stein's lemma does not hold on a sample
-    assert training.exact_objective is None
+    certificate = training.certificate
+    assert certificate is not None
+    assert certificate.stein_defect > 1e-5
+    assert certificate.sharp_weight_bound is not None
+    assert training.orthogonal_norm == pytest.approx(certificate.weight_norm, rel=1e-12)
+    assert certificate.weight_norm <= certificate.sharp_weight_bound < 10 * certificate.weight_norm
     mean = (student(data.inputs) - data.labels).square().mean().item()
     assert training.risk == pytest.approx(mean, rel=1e-12)
     assert training.history.value[-1] < 0.5 * training.history.value[0]
@@ -235,10 +239,13 @@ def test_a_dataset_is_trained_on_as_it_is_and_not_certified() -> None:
     assert 1e-4 < training.relative_orthogonal_norm < 0.3
 
 
-def test_batches_of_a_dataset_are_not_certified() -> None:
-    training, _, _ = run(dataset(20), width=8, max_steps=300, regularization=1e-2)
-    assert training.certificate is None
-    assert training.exact_objective is None
+def test_batches_of_a_dataset_are_certified_on_the_whole_of_it() -> None:
+    training, student, _ = run(dataset(20), width=8, max_steps=300, regularization=1e-2)
+    data = dataset()
+    mean = (student(data.inputs) - data.labels).square().mean().item()
+    assert training.risk == pytest.approx(mean, rel=1e-12)
+    whole = certify(PopulationRisk(student, data, 1e-2))
+    assert training.certificate == whole
     assert training.history.value[-30:].mean() < 0.7 * training.history.value[:10].mean()
     assert training.relative_orthogonal_norm < 0.5
 
@@ -282,3 +289,13 @@ def test_a_gradient_threshold_must_be_positive() -> None:
             generator=generator,
             gradient_threshold=0.0,
         )
+
+
+def test_the_norms_say_so_where_all_of_w_vanished() -> None:
+    data = dataset()
+    data.labels.fill_(0.5)
+    training, student, _ = run(data, width=8, max_steps=300, regularization=10.0)
+    assert training.weight_norm < 1e-6
+    assert training.weight_norm == pytest.approx(student.weight.detach().norm().item(), rel=1e-12)
+    squares = training.orthogonal_norm**2 + training.parallel_norm**2
+    assert squares == pytest.approx(training.weight_norm**2, rel=1e-9)
