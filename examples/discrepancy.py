@@ -63,16 +63,9 @@ def discrepancy(sets: np.ndarray, colours: np.ndarray) -> np.ndarray:
 def colour(sets: np.ndarray, seed: int = 0) -> tuple[np.ndarray, ExpectedImbalance]:
     """Return one deterministic colouring, and the objective at the end of the descent."""
     objective = ExpectedImbalance(sets)
-    optimizer = PerturbedGradientDescent(
-        objective.parameters(),
-        lr=0.05,
-        momentum=0.9,
-        restart=True,
-        gradient_threshold=1e-4,
-        perturbation_radius=0.1,
-        perturbation_interval=300,
-        decrease_threshold=1e-6,
-        generator=torch.Generator().manual_seed(seed),
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = PerturbedGradientDescent.for_objective(
+        objective, accuracy=1e-4, generator=generator
     )
     descend(objective, optimizer, max_steps=3_000)
     return np.where(objective.b.detach().numpy() >= 0, 1, -1), objective

@@ -34,13 +34,14 @@ class PerturbedGradientDescent(PlainOptimizer):
         decrease_threshold: f_thres; ``-math.inf`` never terminates, as a noisy f needs.
         momentum: 0 ≤ β < 1, heavy ball, or Nesterov's with ``nesterov``.
         restart: a rise of f clears the velocity, and halves every ``lr`` if f rises again in the
-            next step: keeps steps stable while the curvature grows. Only for an exact f.
+            next step; a step that ends far above the start of the descent is undone as well. This
+            keeps steps stable while the curvature grows. Only for an exact f.
         generator: of the noise; torch's default if None. Bad arguments raise ``ValueError``.
 
     Reference: Jin et al., *How to Escape Saddle Points Efficiently*, ICML 2017, Algorithm 2.
     """
 
-    saved = "num_steps perturbation_steps anchor_value last_value restarted terminated"
+    saved = "num_steps perturbation_steps anchor_value first_value last_value restarted terminated"
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         self.num_steps = 0
         self.perturbation_steps: list[int] = []
         self.anchor_value = math.inf
-        self.last_value = math.inf
+        self.first_value = self.last_value = math.inf
         self.restarted = False
         self.terminated = False
 
@@ -183,7 +184,7 @@ class PerturbedGradientDescent(PlainOptimizer):
             return value
         options = self.param_groups[0]
         if options["restart"]:
-            self._restart_if_risen(float(value))
+            value = self._restart_if_risen(value, closure)
         interval = options["perturbation_interval"]
         waited = self.num_steps - self.perturbation_steps[-1] if self.perturbation_steps else None
         if waited == interval:
@@ -203,14 +204,27 @@ class PerturbedGradientDescent(PlainOptimizer):
         self.num_steps += 1
         return value
 
-    def _restart_if_risen(self, value: float) -> None:
-        risen = value > self.last_value + ROUNDING * abs(self.last_value)
+    def _restart_if_risen(self, value: Tensor, closure: Callable[[], Tensor]) -> Tensor:
+        """Restart after a rise of f; returns f where the next step begins."""
+        last, parameters = self.last_value, self._parameters()
+        if self.num_steps == 0:
+            self.first_value = float(value)
+        risen = float(value) > last + ROUNDING * abs(last)
+        far = risen and float(value) > self.first_value + abs(self.first_value)
         if risen:
-            for parameter in self._parameters():
+            for parameter in parameters:
                 self.state[parameter].pop("velocity", None)
             for group in self.param_groups:
-                group["lr"] *= 0.5 if self.restarted else 1.0
-        self.restarted, self.last_value = risen, value
+                group["lr"] *= 0.5 if self.restarted or far else 1.0
+        if far:
+            for parameter in parameters:
+                parameter.copy_(self.state[parameter]["previous"])
+            with torch.enable_grad():
+                value = closure().detach()
+        for parameter in parameters:
+            self.state[parameter]["previous"] = parameter.clone()
+        self.restarted, self.last_value = risen and not far, float(value)
+        return value
 
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"] if p.requires_grad]

@@ -295,7 +295,7 @@ def test_the_norms_say_so_where_all_of_w_vanished() -> None:
     data = dataset()
     data.labels.fill_(0.5)
     training, student, _ = run(data, width=8, max_steps=300, regularization=10.0)
-    assert training.weight_norm < 1e-6
+    assert training.weight_norm < 1e-4
     assert training.weight_norm == pytest.approx(student.weight.detach().norm().item(), rel=1e-12)
     squares = training.orthogonal_norm**2 + training.parallel_norm**2
     assert squares == pytest.approx(training.weight_norm**2, rel=1e-9)

@@ -153,3 +153,20 @@ def test_frozen_parameters_do_not_move_and_do_not_count() -> None:
             single._perturb(0.0)
         lengths.append(abs(moved.w.item() - 1) / 1e-2)
     assert sum(length < 1 / 3 for length in lengths) == pytest.approx(200 / 3, abs=25)
+
+
+def test_a_step_that_raises_f_far_is_undone() -> None:
+    """The curvature of exp(t)-like objectives grows so fast that a stable step becomes too long."""
+
+    class Steep(Ripple):
+        def expected_value(self) -> Tensor:
+            return (torch.exp(8 * self.b + 32 * self.w.square()) - 20 * self.b).sum()
+
+    objective = Steep(0.1)
+    with torch.no_grad():
+        objective.w.fill_(1e-3)
+        objective.b.fill_(-0.4)  # the curvature is 3 there and 160 at the minimum
+    optimizer = PerturbedGradientDescent.for_objective(objective)
+    history = descend(objective, optimizer, max_steps=5_000)
+    assert history.reason == "second-order stationary"
+    assert objective.b.item() == pytest.approx(torch.log(torch.tensor(20 / 8)).item() / 8, abs=1e-6)
