@@ -112,19 +112,51 @@ def code_version(experiment: str) -> str:
     return digest.hexdigest()
 
 
+def is_made_by_other_code(job: Job, output_dir: Path) -> bool:
+    """Whether the stamp of a job's results is that of another version of the code.
+
+    Published results have no stamp; for them the report names the commit.
+    """
+    try:
+        stamp = json.loads((output_dir / job.folder / STAMP).read_text(encoding="utf-8"))
+        return bool(stamp["code"] != code_version(job.experiment))
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+
+
 def write_manifest(output_dir: Path, command: str, jobs: Sequence[Job]) -> None:
     """Write the command of a run and its jobs, for the report and the check."""
-    parts = [asdict(job) for job in jobs]
-    _write(output_dir / MANIFEST, {"command": command, "parts": parts})
+    _write_runs(output_dir, {command: jobs})
 
 
-def read_manifest(output_dir: Path) -> tuple[str, list[Job]]:
-    """Read the command of the last run into this folder, and its jobs."""
+def add_to_manifest(output_dir: Path, command: str, jobs: Sequence[Job]) -> None:
+    """Add a run to the manifest; keep the jobs of earlier runs that it does not run again."""
+    with contextlib.suppress(ValueError):
+        earlier = read_manifest(output_dir)
+        there = {job.folder for run in earlier.values() for job in run}
+        again = [j for j in jobs if j.folder not in there or not is_finished(j, output_dir)]
+        folders = {job.folder for job in again}
+        runs = {name: [j for j in run if j.folder not in folders] for name, run in earlier.items()}
+        runs[command] = [*runs.get(command, []), *again]
+        _write_runs(output_dir, {name: run for name, run in runs.items() if run})
+        return
+    write_manifest(output_dir, command, jobs)
+
+
+def _write_runs(output_dir: Path, runs: Mapping[str, Sequence[Job]]) -> None:
+    parts = {command: [asdict(job) for job in jobs] for command, jobs in runs.items()}
+    _write(output_dir / MANIFEST, {"runs": parts})
+
+
+def read_manifest(output_dir: Path) -> dict[str, list[Job]]:
+    """Read the commands of the runs into this folder, each with the jobs that it ran last."""
     try:
         record = json.loads((output_dir / MANIFEST).read_text(encoding="utf-8"))
-        jobs = [Job(**(each | {"claims": tuple(each["claims"])})) for each in record["parts"]]
-        return record["command"], jobs
-    except (OSError, ValueError, TypeError, KeyError):
+        return {
+            command: [Job(**(each | {"claims": tuple(each["claims"])})) for each in parts]
+            for command, parts in record["runs"].items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise ValueError(
             f"output_dir is {output_dir}: no run of reproduce.py ended there, {MANIFEST} is "
             "missing or broken"
