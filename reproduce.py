@@ -15,7 +15,7 @@ from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.settings import Between, check_fields
 from derandomization.laboratory.workers import WorkersConfig, parallel_calls
 from reproduction.claims import SEEDS, parse_ids, plan
-from reproduction.jobs import Job, add_to_manifest, is_finished, run_job, write_manifest
+from reproduction.jobs import Job, is_finished, run_job, write_manifest
 from reproduction.report import (
     NUMBERS,
     PAGE,
@@ -68,9 +68,8 @@ def main(config: Config) -> None:
     seeds = 1 if config.quick else config.seeds
     ids = parse_ids(config.only)
     jobs = plan(ids, full=config.full, seeds=seeds, quick=config.quick)
-    write = add_to_manifest if ids else write_manifest
     try:
-        write(config.output_dir, _command(config), jobs)
+        write_manifest(config.output_dir, _command(config), jobs, add=bool(ids))
         failures = _run_all(jobs, config)
         report = read_report(config.output_dir)
         write_report(report)

@@ -124,27 +124,23 @@ def is_made_by_other_code(job: Job, output_dir: Path) -> bool:
         return False
 
 
-def write_manifest(output_dir: Path, command: str, jobs: Sequence[Job]) -> None:
-    """Write the command of a run and its jobs, for the report and the check."""
-    _write_runs(output_dir, {command: jobs})
+def write_manifest(
+    output_dir: Path, command: str, jobs: Sequence[Job], *, add: bool = False
+) -> None:
+    """Write the command of a run and its jobs, for the report and the check.
 
-
-def add_to_manifest(output_dir: Path, command: str, jobs: Sequence[Job]) -> None:
-    """Add a run to the manifest; keep the jobs of earlier runs that it does not run again."""
-    with contextlib.suppress(ValueError):
-        earlier = read_manifest(output_dir)
-        there = {job.folder for run in earlier.values() for job in run}
-        again = [j for j in jobs if j.folder not in there or not is_finished(j, output_dir)]
-        folders = {job.folder for job in again}
-        runs = {name: [j for j in run if j.folder not in folders] for name, run in earlier.items()}
-        runs[command] = [*runs.get(command, []), *again]
-        _write_runs(output_dir, {name: run for name, run in runs.items() if run})
-        return
-    write_manifest(output_dir, command, jobs)
-
-
-def _write_runs(output_dir: Path, runs: Mapping[str, Sequence[Job]]) -> None:
-    parts = {command: [asdict(job) for job in jobs] for command, jobs in runs.items()}
+    With ``add`` the jobs of earlier runs stay, except for those that this run runs again.
+    """
+    runs: dict[str, list[Job]] = {}
+    if add:
+        with contextlib.suppress(ValueError):
+            runs = read_manifest(output_dir)
+        there = {job.folder for run in runs.values() for job in run}
+        jobs = [j for j in jobs if j.folder not in there or not is_finished(j, output_dir)]
+        again = {job.folder for job in jobs}
+        runs = {name: [j for j in run if j.folder not in again] for name, run in runs.items()}
+    runs[command] = [*runs.get(command, []), *jobs]
+    parts = {name: [asdict(job) for job in run] for name, run in runs.items() if run}
     _write(output_dir / MANIFEST, {"runs": parts})
 
 
