@@ -14,9 +14,10 @@ from rich.table import Table
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.settings import Between, check_fields
 from derandomization.laboratory.workers import WorkersConfig, parallel_calls
-from reproduction.claims import parse_ids, plan
+from reproduction.claims import SEEDS, parse_ids, plan
 from reproduction.jobs import Job, is_finished, run_job, write_manifest
 from reproduction.report import (
+    NUMBERS,
     PAGE,
     REPORT,
     Report,
@@ -37,14 +38,14 @@ class Config(WorkersConfig):
 
     output_dir: Path = Path("results")
     """Folder for REPORT.md, report.html and the results of every run; made if missing."""
-    seeds: Annotated[int, Between(1, 10**5)] = 10
+    seeds: Annotated[int, Between(1, 10**5)] = SEEDS
     """Repetitions of every experiment; the first has its default seed."""
     quick: bool = False
     """Run with one seed, studies too; takes about a minute without studies."""
     full: bool = False
     """Run every study of the experiments too; takes far longer."""
     only: str = ""
-    """Run only what these claims need, such as F4,T5.2."""
+    """Run only what these claims need, such as F4,T5.2; add it to the report that is there."""
     check: bool = False
     """Run nothing: read the folder again, and fail if anything is missing or does not hold."""
 
@@ -65,9 +66,10 @@ def main(config: Config) -> None:
         print(f"{config.output_dir}: every figure, claim and number is there and holds")
         return
     seeds = 1 if config.quick else config.seeds
-    jobs = plan(parse_ids(config.only), full=config.full, seeds=seeds, quick=config.quick)
+    ids = parse_ids(config.only)
+    jobs = plan(ids, full=config.full, seeds=seeds, quick=config.quick)
     try:
-        write_manifest(config.output_dir, _command(config), jobs)
+        write_manifest(config.output_dir, _command(config), jobs, add=bool(ids))
         failures = _run_all(jobs, config)
         report = read_report(config.output_dir)
         write_report(report)
@@ -75,7 +77,7 @@ def main(config: Config) -> None:
         raise ValueError(
             f"output_dir is {config.output_dir}: it can't be written ({problem.strerror})"
         ) from None
-    _show(report)
+    _show(report, ids)
     if failures:
         raise ValueError("; ".join(failures))
 
@@ -86,7 +88,7 @@ def _command(config: Config) -> str:
     words += [f"--{name}" for name in ("quick", "full") if getattr(config, name)]
     if config.only:
         words += ["--only", ",".join(parse_ids(config.only))]
-    if not config.quick:
+    if not config.quick and config.seeds != SEEDS:
         words += ["--seeds", str(config.seeds)]
     return " ".join(words)
 
@@ -110,14 +112,15 @@ def _run_all(jobs: Sequence[Job], config: Config) -> list[str]:
     return failures
 
 
-def _show(report: Report) -> None:
-    headings = ("claim", "statement", "reference", "here", "verdict")
-    table = Table(*headings, title=report.command, title_justify="left")
+def _show(report: Report, ids: Sequence[str]) -> None:
+    """Print the rows of some claims, or all rows if there are no ids."""
+    table = Table("claim", "statement", *NUMBERS, "verdict")
     omitted: dict[str, list[str]] = {}
     for finding in report.findings:
+        if ids and finding.id not in ids:
+            continue
         if finding.checks:
-            check = finding.headline
-            row = (finding.id, finding.statement, check.reference, check.measured, finding.verdict)
+            row = (finding.id, finding.statement, *finding.numbers, finding.verdict)
             table.add_row(*map(escape, row))
         else:
             omitted.setdefault(not_run(finding), []).append(finding.id)

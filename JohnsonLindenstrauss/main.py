@@ -229,7 +229,6 @@ def _claim_saddle(run: Run, training: Training, points: Tensor) -> None:
     run.claim(
         "FOSP",
         "plain descent stays at M = 0 with σ ≠ 0, the perturbed one leaves",
-        paper="‖M‖ = 0, σ ≠ 0",
         measured=f"‖M‖ = {stayed:g}, σ/σ₀ = {relative:.3f}; ‖M‖ = {left:.3g}",
         holds=stayed == 0 and relative > 0.1 and left > 0.1,
     )

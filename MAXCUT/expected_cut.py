@@ -76,6 +76,24 @@ class ExpectedCut(DerandomizationObjective):
         return np.where(self.mean.detach().cpu().numpy() >= 0, 1.0, -1.0)
 
     @torch.no_grad()
+    def mean_signs(self) -> Float[np.ndarray, " vertices"]:
+        """The expected sign of every vertex, 2Φ(μ_i/s_i) − 1."""
+        level = self.mean / self.deviation()
+        return (2 * torch.special.ndtr(level) - 1).cpu().numpy()
+
+    @torch.no_grad()
+    def guaranteed_cut(self, graph: Graph, start: Vectors) -> float:
+        """E[cut] at (V₀, μ = 0), less λ(‖V₀‖² − ‖V‖²)/c, where V₀ is ``start``.
+
+        If f is not larger here than there, E[cut] here is at least this.
+        """
+        first = ExpectedCut(
+            graph, start, smoothing=self.smoothing, regularization=self.regularization
+        )
+        penalty = self.regularization * (first.weight_norm() ** 2 - self.weight_norm() ** 2)
+        return float(first.expected_cut()) - penalty / self.scale
+
+    @torch.no_grad()
     def bias_hessian(self) -> LinearOperator:
         """∂²f/∂μ², as sparse as the graph: a product costs O(edges).
 
@@ -110,6 +128,27 @@ class ExpectedCut(DerandomizationObjective):
         """
         peak, slope = (math.exp(-x * x / 2) / math.sqrt(2 * math.pi) for x in (0.0, 1.0))
         return self.scale * self.largest_degree * peak * (1 + 6 * slope) / self.smoothing**3
+
+
+def conditional_rounding(graph: Graph, mean_signs: Float[np.ndarray, " vertices"]) -> Signs:
+    """Fix the independent random signs of the vertices one after another, by conditional
+    expectations.
+
+    E[cut] = Σ w_ij (1 − m_i m_j)/2 is linear in every expected sign m_i, so that −1 or +1 does not
+    decrease it. The cut is therefore worth at least E[cut]. If both are equally good, m_i's own
+    sign is taken.
+
+    References:
+        Alon, Spencer, *The Probabilistic Method*, 4th edition, 2016, chapter 16.
+    """
+    adjacency = graph.adjacency()
+    starts, neighbours, weights = adjacency.indptr, adjacency.indices, adjacency.data
+    signs = mean_signs.copy()
+    for vertex in range(graph.num_vertices):
+        row = slice(starts[vertex], starts[vertex + 1])
+        field = weights[row] @ signs[neighbours[row]]
+        signs[vertex] = -np.sign(field) or np.sign(signs[vertex]) or 1.0
+    return signs
 
 
 class ScoreFunction(nn.Module):

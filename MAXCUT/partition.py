@@ -24,7 +24,8 @@ class Partition:
     Attributes:
         sides: 0 or 1 for every node, by the node's label.
         cut_value: the sum of the weights of the edges between the sides.
-        cut_value_before_polish: the value before single nodes were moved because that gains.
+        cut_value_before_polish: the value of the derandomized cut alone, before single nodes were
+            moved and other cuts were tried.
         upper_bound: no cut has a larger value.
         certificate: the certificate of the point where the descent ended.
     """
@@ -50,6 +51,8 @@ def derandomized_cut(
     workers: int | None = None,
 ) -> Partition:
     """Find a large cut: Goemans and Williamson's random cut, derandomized (Theorem 5.2).
+
+    It is worth at least the mean of the random cuts.
 
     Args:
         graph: a networkx graph, a scipy sparse adjacency matrix (symmetric or triangular) or a

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy.sparse.linalg import aslinearoperator
 
 from derandomization.eigenvalues import smallest_eigenvalue
-from MAXCUT.graph import Graph, Vectors
+from MAXCUT.graph import Graph, Signs, Vectors
 
 # inf over θ of (θ/π) / ((1 − cos θ)/2): the guarantee of Goemans & Williamson 1995.
 GUARANTEED_RATIO = 0.87856
@@ -24,6 +24,10 @@ RANK_TOLERANCE = 1e-6
 DENSE_VERTICES = 1_000
 # The fraction of the upper bound that the eigenvalue's error may add.
 BOUND_TOLERANCE = 1e-5
+DRAWS = 100  # hyperplanes that are tried together
+# The fraction of Σ|w| by which rounding errors may move the hyperplanes' mean: where two vectors
+# are parallel, arccos turns an error of 1e-16 into one of 1e-8.
+MEAN_TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,27 @@ def hyperplane_expectation(graph: Graph, vectors: Vectors) -> float:
 def hyperplane_cuts(
     graph: Graph, vectors: Vectors, num_hyperplanes: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " hyperplanes"]:
-    """The values (Σw − xᵀAx/2)/2 of the cuts x = sign(Vz) for many z ~ N(0, I)."""
-    normals = rng.standard_normal((num_hyperplanes, vectors.shape[1]))
-    signs = np.where(vectors @ normals.T >= 0, 1.0, -1.0)
-    return (graph.weights.sum() - (signs * (graph.adjacency() @ signs)).sum(axis=0) / 2) / 2
+    """The values of the cuts sign(Vz) for many z ~ N(0, I)."""
+    return _drawn(graph, vectors, num_hyperplanes, rng)[1]
+
+
+def good_hyperplane(graph: Graph, vectors: Vectors, rng: np.random.Generator) -> Signs:
+    """The best sign(Vz) of 100 random z, or of as many more as it takes to reach the mean."""
+    enough = hyperplane_expectation(graph, vectors)
+    enough -= MEAN_TOLERANCE * float(np.abs(graph.weights).sum())
+    while True:
+        signs, values = _drawn(graph, vectors, DRAWS, rng)
+        if values.max() >= enough:
+            return signs[:, values.argmax()]
+
+
+def _drawn(
+    graph: Graph, vectors: Vectors, count: int, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "vertices cuts"], Float[np.ndarray, " cuts"]]:
+    """The cuts x = sign(Vz) of random z, and their values (Σw − xᵀAx/2)/2."""
+    signs = np.where(vectors @ rng.standard_normal((count, vectors.shape[1])).T >= 0, 1.0, -1.0)
+    energies = (signs * (graph.adjacency() @ signs)).sum(axis=0)
+    return signs, (graph.weights.sum() - energies / 2) / 2
 
 
 def _normalized(vectors: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ CLAIMS: Mapping[str, PaperClaim] = {
     **{id: claim for main in MAINS.values() for id, claim in main.CLAIMS.paper.items()},
     **{id: claim for main in MAINS.values() for id, claim in main.CLAIMS.questions.items()},
 }
+SEEDS = 10  # repetitions of every experiment, by default
 Commands = dict[tuple[str, str], Command]  # by experiment, and name of an estimator or a study
 
 

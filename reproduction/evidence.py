@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from derandomization.laboratory.intervals import confidence_interval
-from reproduction.claims import CLAIMS
+from reproduction.claims import CLAIMS, SEEDS
 from reproduction.jobs import Job
 
 VERDICTS = {True: "holds", False: "does not hold", None: "open"}
@@ -34,6 +34,7 @@ class Check:
     """One claim that one command makes, over its seeds, the default seed first."""
 
     id: str
+    ordinal: int  # 1 for the first claim with this id that the command makes
     statement: str  # as the first seed states it
     records: list[Record]  # one per seed
     claims: list[dict[str, Any]]  # their entries in results.json
@@ -70,11 +71,6 @@ class Check:
         """The measured number with its 95% interval."""
         return summary([claim["measured"] for claim in self.claims])
 
-    @property
-    def seconds(self) -> float:
-        """Mean seconds of one run of the command."""
-        return float(np.mean([record.data["wall_seconds"] for record in self.records]))
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -96,6 +92,50 @@ class Finding:
         """The check shown in the table of results: the first that fails, if any, or the first."""
         failing = (check for check in self.checks if check.holds is False)
         return next(failing, self.checks[0])
+
+    def estimate(self, estimator: str) -> Check | None:
+        """The headline's check with an estimator; for a study, which has one number, itself."""
+        shown = self.headline.records[0].job
+        if shown.study:
+            return self.headline if estimator == "exact" else None
+        return next(
+            (
+                check
+                for check in self.checks
+                if check.ordinal == self.headline.ordinal
+                and (job := check.records[0].job).experiment == shown.experiment
+                and job.kind == estimator
+            ),
+            None,
+        )
+
+    @property
+    def numbers(self) -> tuple[str, str, str]:
+        """The row's reference, and the numbers measured exactly and by sampling."""
+        exact, sampled = self.estimate("exact"), self.estimate("sampled")
+        references = dict.fromkeys(each.reference for each in (exact, sampled) if each)
+        measured = [each.measured if each else "–" for each in (exact, sampled)]
+        return "; sampled: ".join(references), measured[0], measured[1]
+
+    @property
+    def command(self) -> str:
+        """The command that prints the row's numbers."""
+        job, seeds = self.headline.records[0].job, len(self.headline.records)
+        if job.study or (seeds == 1 and not self.estimate("sampled")):
+            return job.command
+        return f"python reproduce.py --only {self.id}" + (
+            f" --seeds {seeds}" if seeds != SEEDS else ""
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the command takes on one core."""
+        if self.headline.records[0].job.study:
+            records = self.headline.records
+        else:
+            records = [r for check in self.checks for r in check.records if not r.job.study]
+        seconds = {record.folder: record.data["wall_seconds"] for record in records}
+        return float(sum(seconds.values()))
 
     def figure(self) -> Path | None:
         """The figure that shows it, from the first seed of the headline."""
@@ -184,7 +224,7 @@ def find(records: Sequence[Record]) -> list[Finding]:
             id = claim["id"]
             ordinal = seen[id] = seen.get(id, 0) + 1
             key = (id, record.job.experiment, record.job.kind, ordinal)
-            check = groups.setdefault(key, Check(id, claim["statement"], [], []))
+            check = groups.setdefault(key, Check(id, ordinal, claim["statement"], [], []))
             check.records.append(record)
             check.claims.append(claim)
     checks = sorted(groups.values(), key=lambda check: ORDER.get(check.records[0].job.kind, 2))

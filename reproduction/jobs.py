@@ -112,19 +112,47 @@ def code_version(experiment: str) -> str:
     return digest.hexdigest()
 
 
-def write_manifest(output_dir: Path, command: str, jobs: Sequence[Job]) -> None:
-    """Write the command of a run and its jobs, for the report and the check."""
-    parts = [asdict(job) for job in jobs]
-    _write(output_dir / MANIFEST, {"command": command, "parts": parts})
+def is_made_by_other_code(job: Job, output_dir: Path) -> bool:
+    """Whether the stamp of a job's results is that of another version of the code.
+
+    Published results have no stamp; for them the report names the commit.
+    """
+    try:
+        stamp = json.loads((output_dir / job.folder / STAMP).read_text(encoding="utf-8"))
+        return bool(stamp["code"] != code_version(job.experiment))
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
-def read_manifest(output_dir: Path) -> tuple[str, list[Job]]:
-    """Read the command of the last run into this folder, and its jobs."""
+def write_manifest(
+    output_dir: Path, command: str, jobs: Sequence[Job], *, add: bool = False
+) -> None:
+    """Write the command of a run and its jobs, for the report and the check.
+
+    With ``add`` the jobs of earlier runs stay, except for those that this run runs again.
+    """
+    runs: dict[str, list[Job]] = {}
+    if add:
+        with contextlib.suppress(ValueError):
+            runs = read_manifest(output_dir)
+        there = {job.folder for run in runs.values() for job in run}
+        jobs = [j for j in jobs if j.folder not in there or not is_finished(j, output_dir)]
+        again = {job.folder for job in jobs}
+        runs = {name: [j for j in run if j.folder not in again] for name, run in runs.items()}
+    runs[command] = [*runs.get(command, []), *jobs]
+    parts = {name: [asdict(job) for job in run] for name, run in runs.items() if run}
+    _write(output_dir / MANIFEST, {"runs": parts})
+
+
+def read_manifest(output_dir: Path) -> dict[str, list[Job]]:
+    """Read the commands of the runs into this folder, each with the jobs that it ran last."""
     try:
         record = json.loads((output_dir / MANIFEST).read_text(encoding="utf-8"))
-        jobs = [Job(**(each | {"claims": tuple(each["claims"])})) for each in record["parts"]]
-        return record["command"], jobs
-    except (OSError, ValueError, TypeError, KeyError):
+        return {
+            command: [Job(**(each | {"claims": tuple(each["claims"])})) for each in parts]
+            for command, parts in record["runs"].items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise ValueError(
             f"output_dir is {output_dir}: no run of reproduce.py ended there, {MANIFEST} is "
             "missing or broken"

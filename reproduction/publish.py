@@ -12,7 +12,6 @@ from PIL import Image
 from reproduction.jobs import JOBS_FOLDER, MANIFEST
 from reproduction.report import REPORT, Report, markdown, read_report, results_table
 
-WIDTH, COLOURS = 1000, 64  # of a published figure, which then takes about 30 kB
 MARKS = ("<!-- results: as docs/REPORT.md has them -->", "<!-- end of results -->")
 
 
@@ -25,10 +24,8 @@ def publish(results: Path, docs: Path) -> None:
         write_record(docs / record.job.folder / "results.json", record.data)
     shutil.copyfile(results / MANIFEST, docs / MANIFEST)
     for figure in sorted(figures_in(report)):
-        with Image.open(figure) as image:
-            height = round(image.height * WIDTH / image.width)
-            small = image.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
-            small.quantize(COLOURS).save(docs / figure.relative_to(results), optimize=True)
+        with Image.open(figure) as image:  # without its alpha channel it is smaller
+            image.convert("RGB").save(docs / figure.relative_to(results), optimize=True)
 
 
 def figures_in(report: Report) -> set[Path]:
@@ -41,7 +38,7 @@ def readme_table(report: Report) -> str:
     folder = report.output_dir.name
     table = "\n".join(results_table(report))
     table = table.replace("](<", f"](<{folder}/").replace("](#", f"]({folder}/{REPORT}#")
-    return f"{table}\n\nMade by `{report.command}`: {report.verdicts}. {report.environment}."
+    return f"{table}\n\nMade by {report.made_by}: {report.verdicts}. {report.environment}."
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:

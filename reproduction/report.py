@@ -16,21 +16,25 @@ from markdown_it.token import Token
 from reproduction.claims import EXPERIMENT_COMMANDS
 from reproduction.differences import DIFFERENCES, Difference, measure
 from reproduction.evidence import Finding, Record, find, problems_of, read_record
-from reproduction.jobs import read_manifest
+from reproduction.jobs import MAINS, is_made_by_other_code, read_manifest
 
 REPORT, PAGE = "REPORT.md", "report.html"
 TITLE = "A derandomization framework for structure discovery, reproduced"
 PAPER = "Tsikouras, Pantis, Mitliagkas, Tzamos (ICLR 2026, arXiv 2510.19382)"
 NOTE = (
     "Numbers are means over the seeds with their 95% interval (Student's t; computed from the "
-    "logarithms where positive values spread over more than a decade). “Paper” is the paper's "
-    "number or, where the paper states a bound or a comparison, its value in these runs. A claim "
+    "logarithms where positive values spread over more than a decade). The reference is what they "
+    "are compared with, and its kind stands after it: the paper's number, a proven bound, or a "
+    "baseline, which is what another method reached in the same runs. “Exact” is measured with "
+    "exact expectations, “sampled” with the paper's own sampling; a study has one number. A claim "
     "holds if every check that decides it holds, on every seed and with both estimators. The table "
     "shows the first check that fails or, if none fails, the first check; the sections show all "
-    "of them. The first seed is the experiment's default. Other seeds draw other points and, for "
-    "MAXCUT, other graphs: figure 4's claim is about the paper's own graph and is checked on the "
-    "default seed only. Seconds are for one run of the command on one core."
+    "of them. Its commands print the numbers beside them. The first seed is the experiment's "
+    "default. Other seeds draw other points and, for MAXCUT, other graphs: figure 4's claim is "
+    "about the paper's own graph and is checked on the default seed only. Seconds are for the "
+    "command on one core."
 )
+NUMBERS = ("reference", "exact", "sampled")  # columns of the table of results
 # Characters of a text that Markdown would otherwise read as markup; _cell adds the vertical bar.
 MARKUP = re.compile(r"[\\`*~]|(?<=\])\(|<(?=[A-Za-z/!?])|&(?=[#A-Za-z])|(?<!\w)_|_(?!\w)")
 STYLE = Path(__file__).with_name("report.css")
@@ -42,8 +46,9 @@ class Report:
     """The content of a report."""
 
     output_dir: Path
-    command: str
+    commands: dict[str, str]  # what made it: of each job's command, the command of its run
     records: list[Record]  # of the jobs that are finished
+    stale: list[Record]  # those of them that another version of the code made
     problems: list[str]  # one for each results.json and each number that is missing
     findings: list[Finding]  # one per claim
     differences: list[tuple[Difference, list[tuple[str, str]]]]  # with labels and numbers
@@ -59,23 +64,31 @@ class Report:
         )
 
     @property
+    def made_by(self) -> str:
+        """The commands of the runs, as Markdown."""
+        return " and ".join(f"`{command}`" for command in dict.fromkeys(self.commands.values()))
+
+    @property
     def environment(self) -> str:
-        """Versions, device and commit, as far as they are the same for all jobs."""
+        """Versions, devices and commits of the jobs."""
         environments = [record.data.get("environment", {}) for record in self.records]
         names = {"python": "Python", "torch": "torch", "device": "on", "git_commit": "commit"}
         shown = []
         for key, name in names.items():
-            values = {str(each.get(key, "")) for each in environments}
-            if len(values) == 1 and (value := values.pop()):
-                shown.append(f"{name} {value[:12] if key == 'git_commit' else value}")
+            values = dict.fromkeys(str(each.get(key, "")) for each in environments)
+            known = [value[:12] if key == "git_commit" else value for value in values if value]
+            if known:
+                shown.append(f"{name} {' and '.join(known)}")
         return ", ".join(shown)
 
 
 def read_report(output_dir: Path) -> Report:
-    """Read the run that ended in a folder; ``ValueError`` if none did."""
-    command, jobs = read_manifest(output_dir)
+    """Read the runs that ended in a folder; ``ValueError`` if none did."""
+    made = [(job, run) for run, jobs in read_manifest(output_dir).items() for job in jobs]
+    # In the order of a single run, whatever was added to the folder first.
+    made.sort(key=lambda pair: (bool(pair[0].study), list(MAINS).index(pair[0].experiment)))
     records, problems = [], []
-    for job in jobs:
+    for job, _ in made:
         try:
             records.append(read_record(job, output_dir))
         except ValueError as problem:
@@ -90,13 +103,16 @@ def read_report(output_dir: Path) -> Report:
             except ValueError as problem:
                 problems.append(str(problem))
         differences.append((difference, shown))
-    return Report(output_dir, command, records, problems, find(records), differences)
+    commands = {job.command: run for job, run in made}
+    stale = [record for record in records if is_made_by_other_code(record.job, output_dir)]
+    return Report(output_dir, commands, records, stale, problems, find(records), differences)
 
 
 def problems_in(output_dir: Path) -> list[str]:
     """One line for everything in a results folder that is missing, false or out of date."""
     report = read_report(output_dir)
     problems = report.problems + [each for record in report.records for each in problems_of(record)]
+    problems += [f"{record.folder}: made by other code" for record in report.stale]
     for name, text in _pages(report).items():
         path = output_dir / name
         try:
@@ -120,11 +136,14 @@ def _pages(report: Report) -> dict[str, str]:
 
 def markdown(report: Report) -> str:
     """Write the report as Markdown."""
-    lines = [f"# {TITLE}", "", f"{PAPER}. Made by `{report.command}`: {report.verdicts}."]
+    lines = [f"# {TITLE}", "", f"{PAPER}. Made by {report.made_by}: {report.verdicts}."]
     if environment := report.environment:
         lines += ["", f"{environment[0].upper()}{environment[1:]}."]
     lines += ["", NOTE, ""]
     lines += [f"**Missing:** {_cell(_text(problem))}\n" for problem in report.problems]
+    if report.stale:
+        commands = ", ".join(f"`{record.job.command}`" for record in report.stale)
+        lines += [f"**Made by other code** than the code here: {commands}\n"]
     lines += results_table(report)
     lines += ["", "## Where the paper, its published code and this reproduction differ"]
     for difference, numbers in report.differences:
@@ -135,14 +154,18 @@ def markdown(report: Report) -> str:
     for finding in report.findings:
         if finding.checks:
             lines += ["", *_section(finding, report.output_dir, shown)]
-    commands = [(f"`{r.job.command}`", f"{r.data['wall_seconds']:.1f}") for r in report.records]
-    lines += ["", "## Commands", "", *markdown_table(("command", "seconds"), commands)]
+    rows = [
+        (f"`{command}`", f"{record.data['wall_seconds']:.1f}", f"`{report.commands[command]}`")
+        for record in report.records
+        for command in [record.job.command]
+    ]
+    lines += ["", "## Commands", "", *markdown_table(("command", "seconds", "run by"), rows)]
     return "\n".join(lines) + "\n"
 
 
 def results_table(report: Report) -> list[str]:
     """Write a Markdown table with one row per claim."""
-    heads = ("id", "claim", "reference", "here", "verdict", "figure", "command", "seconds")
+    heads = ("id", "claim", *NUMBERS, "verdict", "figure", "command", "seconds")
     return markdown_table(heads, [_row(each, report.output_dir) for each in report.findings])
 
 
@@ -154,17 +177,16 @@ def not_run(finding: Finding) -> str:
 
 def _row(finding: Finding, output_dir: Path) -> tuple[str, ...]:
     if not finding.checks:
-        return finding.id, finding.statement, "–", "–", not_run(finding), "–", "–", "–"
-    check, figure = finding.headline, finding.figure()
+        return finding.id, finding.statement, "–", "–", "–", not_run(finding), "–", "–", "–"
+    figure = finding.figure()
     return (
         f"[{_text(finding.id)}](#{_anchor(finding.id)})",
         finding.statement,
-        _text(check.reference),
-        _text(check.measured),
+        *map(_text, finding.numbers),
         finding.verdict,
         f"[figure](<{figure.relative_to(output_dir).as_posix()}>)" if figure else "–",
-        f"`{check.records[0].job.command}`",
-        f"{check.seconds:.1f}",
+        f"`{finding.command}`",
+        f"{finding.seconds:.1f}",
     )
 
 

@@ -17,38 +17,11 @@ DOCS = ROOT / "docs"
 GSET = ROOT.parent / "shared" / "gset"
 
 
-EXACT = {
-    "NeuralNetworks": "parts/NeuralNetworks/exact/seed-0/results.json",
-    "MAXCUT": "parts/MAXCUT/exact/seed-42/results.json",
-    "JohnsonLindenstrauss": "parts/JohnsonLindenstrauss/exact/seed-0/results.json",
-}
+EXACT = {"MAXCUT": "parts/MAXCUT/exact/seed-42/results.json"}
 # Page, pattern of the text around a number, its record, its name there, and its format.
 TRACED = [
-    (
-        "",
-        r"‖W⊥‖/‖W‖ is (\S+) at the end",
-        EXACT["NeuralNetworks"],
-        "relative_orthogonal_norm",
-        ".1e",
-    ),
-    ("", r"One descent cuts (\d+) of 62 edges", EXACT["MAXCUT"], "cut_value", ".0f"),
     ("", r"hyperplane cuts (\S+) on average", EXACT["MAXCUT"], "expected_cut_start", ".2f"),
-    (
-        "",
-        r"distorts figure 6's points by (\S+),",
-        EXACT["JohnsonLindenstrauss"],
-        "max_distortion",
-        ".1e",
-    ),
-    (
-        "",
-        r"best of 1 000 random ones by (\S+)\. For",
-        EXACT["JohnsonLindenstrauss"],
-        "random_min",
-        ".3f",
-    ),
     ("MAXCUT", r"rounding is\s(\S+) of 41", EXACT["MAXCUT"], "expected_cut_start", ".2f"),
-    ("MAXCUT", r"fitted exponent (\S+)\. \|", "parts/MAXCUT/cost/results.json", "exponent", ".2f"),
     ("JohnsonLindenstrauss", r"that serves: (\d+) on", "runs/auto.json", "num_components", "d"),
     ("JohnsonLindenstrauss", r"asks for ([\d ]+\d)\.", "runs/auto.json", "min_dim", ",d"),
     ("MAXCUT", r"a cut of (\d+) and a proven", "runs/torus.json", "cut_value", ".0f"),

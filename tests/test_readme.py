@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from reproduction import EXPERIMENTS
+from reproduction.report import NUMBERS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -67,6 +68,24 @@ def test_the_graph_of_ones_own_is_cut_with_a_proof(capsys: pytest.CaptureFixture
     cut, bound, ratio, *sides = (float(word) for word in capsys.readouterr().out.split())
     assert 0.95 < ratio == pytest.approx(cut / bound)
     assert set(sides) <= {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "id", "column", "form"),
+    [
+        (r"‖W⊥‖/‖W‖ ends\s+at\s+(\S+),", "F3", "exact", ".1e"),
+        (r"One descent cuts (\d+) of", "F4", "exact", ".0f"),
+        (r"distorts figure 6's points by (\S+),", "F6", "exact", ".1e"),
+        (r"best of 1 000 random ones by (\S+) \(", "F6", "reference", ".3f"),
+    ],
+)
+def test_a_number_in_prose_is_that_of_the_table(
+    words: str, id: str, column: str, form: str
+) -> None:
+    (written,) = re.findall(words, README.split("## The three experiments")[1])
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| [{id}]")]
+    cell = row.split(" | ")[2 + NUMBERS.index(column)]
+    assert written == format(float(cell.split()[0]), form)
 
 
 def test_every_command_names_a_file_that_exists() -> None:

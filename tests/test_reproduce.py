@@ -1,5 +1,8 @@
 """reproduce.py runs each job once, and reports failures and bad input in one line."""
 
+import json
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -62,6 +65,75 @@ def test_a_job_that_fails_is_one_line_and_the_rest_is_reported(
         reproduce.main(reproduce.Config(output_dir=tmp_path, quick=True, only="F6", workers=1))
     assert "**Missing:**" in (tmp_path / "REPORT.md").read_text()
     assert any("results.json: missing" in problem for problem in problems_in(tmp_path))
+
+
+@pytest.fixture
+def made_up_jobs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Make up the results of every job instead of running it; the list names those that ran."""
+    ran: list[str] = []
+
+    def run(job: Job, output_dir: Path) -> str:
+        shutil.rmtree(output_dir / job.folder, ignore_errors=True)
+        write_results(job, output_dir)
+        stamp = json.dumps(jobs._stamp(job, output_dir))
+        (output_dir / job.folder / jobs.STAMP).write_text(stamp)
+        ran.append(job.experiment)
+        return ""
+
+    monkeypatch.setattr(reproduce, "run_job", run)
+    return ran
+
+
+def only(folder: Path, id: str) -> None:
+    reproduce.main(reproduce.Config(output_dir=folder, quick=True, only=id, workers=1))
+
+
+def test_only_adds_to_the_report_that_is_there(
+    tmp_path: Path, made_up_jobs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    only(tmp_path, "F4")
+    capsys.readouterr()
+    only(tmp_path, "F6")
+    printed = capsys.readouterr().out
+    assert "F6" in printed
+    assert "F4" not in printed
+    first, second = (f"python reproduce.py --quick --only {id}" for id in ("F4", "F6"))
+    text = (tmp_path / "REPORT.md").read_text()
+    assert f"Made by `{first}` and `{second}`:" in text
+    for id, run in (("F4", first), ("F6", second)):
+        assert f"| [{id}](#" in text
+        experiment = "MAXCUT" if id == "F4" else "JohnsonLindenstrauss"
+        assert re.search(rf"\| `python {experiment}/main.py [^|]*\| 1.5 \| `{run}` \|", text)
+    assert problems_in(tmp_path) == []
+    assert made_up_jobs == ["MAXCUT"] * 2 + ["JohnsonLindenstrauss"] * 2
+    only(tmp_path, "F4")
+    assert len(made_up_jobs) == 4  # all were there
+    assert (tmp_path / "REPORT.md").read_text() == text
+
+
+def test_parts_that_other_code_made_are_named_until_they_run_again(
+    tmp_path: Path, made_up_jobs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(tmp_path, "F4")
+    monkeypatch.setattr(jobs, "code_version", lambda experiment: "another")
+    only(tmp_path, "F6")
+    stale = [problem for problem in problems_in(tmp_path) if "made by other code" in problem]
+    assert len(stale) == 2
+    assert all("MAXCUT" in problem for problem in stale)
+    (line,) = re.findall(r"\*\*Made by other code\*\*.*", (tmp_path / "REPORT.md").read_text())
+    assert line.count("MAXCUT/main.py") == 2
+    assert "JohnsonLindenstrauss" not in line
+    only(tmp_path, "F4")
+    assert problems_in(tmp_path) == []
+    assert "other code" not in (tmp_path / "REPORT.md").read_text()
+
+
+def test_a_run_of_everything_replaces_the_report(tmp_path: Path, made_up_jobs: list[str]) -> None:
+    only(tmp_path, "BIAS")
+    reproduce.main(reproduce.Config(output_dir=tmp_path, quick=True, workers=1))
+    text = (tmp_path / "REPORT.md").read_text()
+    assert "Made by `python reproduce.py --quick`:" in text
+    assert "[BIAS](#" not in text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
 """Studies of Theorem 5.2, each a subcommand: many cuts, one table, one figure."""
 
 # Each subcommand and its module, which is imported only when it runs.
-STUDIES = {name: f"MAXCUT.studies.{name}" for name in ("guarantee", "baselines", "cost")}
+STUDIES = {name: f"MAXCUT.studies.{name}" for name in ("guarantee", "sparse", "baselines")}

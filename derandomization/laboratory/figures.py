@@ -1,5 +1,6 @@
 """The common style of all figures, the panels of studies, and saving without a display."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from derandomization.laboratory.trace import NormTrace
 # Okabe–Ito: distinguishable with colour blindness and in grey.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 RED, PURPLE, GREY = "#D55E00", "#CC79A7", "#666666"
+RESOLUTION, LEAST_WIDTH = 160, 1_600  # of a saved figure: pixels per inch, pixels
 # A log axis needs positive numbers; next to 1, float64 does not resolve smaller ones.
 SMALLEST_NORM = 1e-16
 
@@ -93,7 +95,9 @@ def lay_out(figure: Figure) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of its suffix; a PDF without its date, to be repeatable."""
-    figure.savefig(path, dpi=160, metadata={"CreationDate": None} if path.suffix == ".pdf" else {})
+    resolution = max(RESOLUTION, math.ceil(LEAST_WIDTH / figure.get_figwidth()))
+    metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
+    figure.savefig(path, dpi=resolution, metadata=metadata)
 
 
 def save_animation(animation: FuncAnimation, path: Path) -> None:

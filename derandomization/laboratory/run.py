@@ -20,6 +20,7 @@ import torch
 from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -271,7 +272,7 @@ class Run:
         words = {True: "[green]yes[/]", False: "[red]no[/]", None: "open"}
         for claim in self.claims:
             numbers = (_with_kind(claim), readable(claim.measured))
-            table.add_row(claim.id, claim.statement, *numbers, words[claim.holds])
+            table.add_row(*map(escape, (claim.id, claim.statement, *numbers)), words[claim.holds])
         self.show(table)
 
 

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from derandomization import stein_bounds
 from derandomization.hessian import Hessian
-from MAXCUT.expected_cut import ExpectedCut, ScoreFunction, bivariate_normal_cdf
+from MAXCUT.expected_cut import (
+    ExpectedCut,
+    ScoreFunction,
+    bivariate_normal_cdf,
+    conditional_rounding,
+)
 from MAXCUT.graph import Graph
 from MAXCUT.sdp import hyperplane_expectation
 
@@ -196,3 +202,44 @@ def test_the_hessian_in_the_mean_is_that_of_autograd(shrunk: float) -> None:
     expected = torch.stack([product(row) for row in torch.eye(4, dtype=torch.float64)])
     assert np.abs(known).max() > 0.1
     assert known == pytest.approx(expected.numpy(), abs=1e-10)
+
+
+def test_rounding_by_conditional_expectations_never_loses_where_signs_do(
+    signed_graph: Callable[..., Graph],
+) -> None:
+    losses = []
+    for seed in range(50):
+        graph = signed_graph(12, seed)
+        means = np.random.default_rng(seed).uniform(-1, 1, 12)
+        i, j = graph.ends.T
+        expected = float(graph.weights @ (1 - means[i] * means[j]) / 2)
+        signs = conditional_rounding(graph, means)
+        assert set(signs) <= {-1.0, 1.0}
+        assert graph.cut_value(signs) >= expected - 1e-12
+        losses.append(graph.cut_value(np.sign(means)) < expected)
+    assert any(losses)
+
+
+def test_decided_signs_stay_and_an_isolated_vertex_keeps_its_own() -> None:
+    graph = Graph(3, np.array([[0, 1]]), np.array([1.0]))
+    assert conditional_rounding(graph, np.array([1.0, -1.0, -0.5])).tolist() == [1, -1, -1]
+    assert conditional_rounding(graph, np.array([0.0, 0.0, 0.0])).tolist() == [1, -1, 1]
+
+
+def test_the_mean_signs_are_those_of_samples() -> None:
+    objective = objective_at_random(2)
+    vectors, mean = objective.vectors.detach().numpy(), objective.mean.detach().numpy()
+    rng = np.random.default_rng(0)
+    noise = objective.smoothing * rng.standard_normal((200_000, 4))
+    sampled = np.sign(rng.standard_normal((200_000, 2)) @ vectors.T + mean + noise).mean(axis=0)
+    assert objective.mean_signs() == pytest.approx(sampled, abs=0.01)
+
+
+def test_what_is_guaranteed_is_the_expected_cut_where_f_is_the_same() -> None:
+    """E[cut] = (λ‖V‖² − f)/c, so that with f of the start it is what is guaranteed."""
+    graph, objective = small_graph(), objective_at_random(3)
+    start = np.random.default_rng(4).standard_normal((4, 2))
+    first = ExpectedCut(graph, start, smoothing=0.3, regularization=0.02)
+    penalty = 0.02 * objective.weight_norm() ** 2
+    expected = (penalty - float(first().detach())) / objective.scale
+    assert objective.guaranteed_cut(graph, start) == pytest.approx(expected, rel=1e-12)

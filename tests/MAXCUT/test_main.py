@@ -2,11 +2,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import MAXCUT.main
+import MAXCUT.optimizer
+from MAXCUT.graph import Graph
 from MAXCUT.main import Config, main
 
 SCRIPT = MAXCUT.main.__file__
@@ -67,11 +70,75 @@ def test_same_seed_gives_the_same_results(tmp_path: Path) -> None:
     assert first == second
 
 
-def test_a_descent_cut_short_makes_no_claim_hold(tmp_path: Path) -> None:
-    record = results_of(Config(output_dir=tmp_path, steps=1, quiet=True))
-    holds = [claim["holds"] for claim in record["claims"] if claim["id"] != "L3.1"]
-    assert holds == [False] * 4  # F4, both parts of T5.2, F5
-    assert [c["holds"] for c in record["claims"] if c["id"] == "L3.1"] == [None, None]
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures out, which take most of the time."""
+    monkeypatch.setattr(MAXCUT.main, "_draw", lambda *_: None)
+
+
+def verdicts(record: dict) -> list[tuple[str, bool | None]]:
+    return [(claim["id"], claim["holds"]) for claim in record["claims"]]
+
+
+def sign_of_the_mean(graph: Graph, mean_signs: np.ndarray) -> np.ndarray:
+    return np.where(mean_signs >= 0, 1.0, -1.0)
+
+
+def random_signs(graph: Graph, mean_signs: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(0).choice([-1.0, 1.0], graph.num_vertices)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_descent_cut_short_keeps_its_randomness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MAXCUT.optimizer, "conditional_rounding", sign_of_the_mean)
+    found = verdicts(results_of(Config(output_dir=tmp_path, steps=1, quiet=True)))
+    # The cut returned still reaches the mean: a hyperplane does.
+    assert found[:5] == [
+        ("F4", False),
+        ("T5.2", False),
+        ("T5.2", False),
+        ("T5.2", True),
+        ("F5", False),
+    ]
+    assert found[5:] == [("L3.1", None)] * 2
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("rounding", "kept"),
+    [
+        (MAXCUT.optimizer.conditional_rounding, True),
+        (sign_of_the_mean, False),  # some vertices are undecided after 50 steps
+        (random_signs, False),
+    ],
+)
+def test_a_path_keeps_what_is_guaranteed_only_if_rounded_by_expectations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounding: Any, kept: bool
+) -> None:
+    monkeypatch.setattr(MAXCUT.optimizer, "conditional_rounding", rounding)
+    path = tmp_path / "path.edgelist"
+    path.write_text("".join(f"{i} {i + 1}\n" for i in range(99)))
+    config = Config(graph_file=path, seed=0, steps=50, output_dir=tmp_path / "out", quiet=True)
+    record = results_of(config)
+    guaranteed = record["results"]["guaranteed_cut"]
+    (claim,) = [each for each in record["claims"] if each["reference"] == guaranteed]
+    assert (claim["id"], claim["reference_kind"], claim["holds"]) == ("T5.2", "bound", kept)
+    assert 80 < guaranteed < record["results"]["expected_cut_start"] <= 99
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_cut_below_the_mean_of_the_hyperplanes_does_not_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(graph: Graph, *_: object) -> np.ndarray:
+        return np.ones(graph.num_vertices)
+
+    for name in ("conditional_rounding", "one_flip_optimum", "good_hyperplane"):
+        monkeypatch.setattr(MAXCUT.optimizer, name, nothing)
+    found = verdicts(results_of(Config(output_dir=tmp_path, steps=50, quiet=True)))
+    assert found[:4] == [("F4", False)] + [("T5.2", False)] * 3
 
 
 def test_large_graph_has_no_enumerated_optimum(tmp_path: Path) -> None:

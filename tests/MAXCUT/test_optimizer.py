@@ -1,13 +1,15 @@
 from dataclasses import replace
 
+import networkx as nx
 import numpy as np
 import pytest
 import torch
 
+import MAXCUT.optimizer
 from derandomization import PerturbedGradientDescent, descend
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.graph import Graph
-from MAXCUT.optimizer import SAMPLED, DerandomizedCut, derandomize
+from MAXCUT.optimizer import EXACT, SAMPLED, DerandomizedCut, derandomize
 from MAXCUT.sdp import GUARANTEED_RATIO, hyperplane_expectation, solve_sdp
 from MAXCUT.utilities import maximum_cut, random_graph
 
@@ -45,6 +47,27 @@ def test_negative_and_fractional_weights() -> None:
     assert cut.certificate.weight_norm <= min(
         cut.certificate.weight_bound, cut.certificate.sharp_weight_bound
     )
+
+
+def test_a_cut_below_the_mean_hyperplane_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    def random_signs(graph: Graph, _: np.ndarray) -> np.ndarray:
+        return np.random.default_rng(0).choice([-1.0, 1.0], graph.num_vertices)
+
+    monkeypatch.setattr(MAXCUT.optimizer, "conditional_rounding", random_signs)
+    graph = Graph.from_networkx(nx.path_graph(100))
+    mean = hyperplane_expectation(graph, solve_sdp(graph, np.random.default_rng(0)).vectors)
+    cut = cut_of(graph, 0, settings=replace(EXACT, max_steps=2))
+    assert cut.cut_value_before_polish < cut.guaranteed < mean <= cut.cut_value
+
+
+def test_the_cut_is_never_below_the_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def split(graph: Graph, *_: object) -> np.ndarray:
+        return np.array([1.0, -1.0])
+
+    for name in ("conditional_rounding", "one_flip_optimum", "good_hyperplane"):
+        monkeypatch.setattr(MAXCUT.optimizer, name, split)
+    cut = cut_of(Graph(2, np.array([[0, 1]]), np.array([-1.0])), 0)
+    assert (cut.cut_value_before_polish, cut.cut_value) == (-1, 0)
 
 
 def test_plain_descent_stays_at_zero_mean_where_pgd_leaves() -> None:

@@ -13,6 +13,7 @@ from MAXCUT.graph import Graph
 from MAXCUT.sdp import (
     GUARANTEED_RATIO,
     dual_bound,
+    good_hyperplane,
     hyperplane_cuts,
     hyperplane_expectation,
     solve_sdp,
@@ -136,3 +137,23 @@ def test_opposite_vectors_are_always_separated() -> None:
     vectors = np.array([[1.0, 0], [-1, 0], [1, 0], [-1, 0]])
     assert hyperplane_expectation(graph, vectors) == pytest.approx(4)
     assert (hyperplane_cuts(graph, vectors, 50, np.random.default_rng(0)) == 4).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_good_hyperplane_reaches_the_mean(
+    signed_graph: Build, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(MAXCUT.sdp, "DRAWS", 1)  # most draws reach it only after some others
+    graph = signed_graph(14, seed)
+    vectors = solve_sdp(graph, np.random.default_rng(seed)).vectors
+    mean = hyperplane_expectation(graph, vectors)
+    draws = [np.random.default_rng(each) for each in range(20)]
+    assert all(graph.cut_value(good_hyperplane(graph, vectors, rng)) >= mean for rng in draws)
+    first = [hyperplane_cuts(graph, vectors, 1, np.random.default_rng(each)) for each in range(20)]
+    assert min(first) < mean
+
+
+def test_antipodal_vectors_reach_a_mean_that_no_cut_exceeds() -> None:
+    graph = Graph.from_networkx(nx.path_graph(50))
+    vectors = np.where(np.arange(50) % 2, 1.0, -1.0)[:, None]
+    assert graph.cut_value(good_hyperplane(graph, vectors, np.random.default_rng(0))) == 49

@@ -24,7 +24,7 @@ def test_every_claim_and_every_study_has_a_command() -> None:
         (
             "T5.2",
             True,
-            {("MAXCUT", name) for name in ("exact", "sampled", "guarantee", "baselines")},
+            {("MAXCUT", name) for name in ("exact", "sampled", "guarantee", "sparse", "baselines")},
         ),
         ("", False, set(EXPERIMENT_COMMANDS)),
         ("", True, set(EXPERIMENT_COMMANDS) | set(STUDY_COMMANDS)),

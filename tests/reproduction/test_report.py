@@ -2,6 +2,9 @@
 
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from reproduction.claims import CLAIMS, plan
 from reproduction.jobs import write_manifest
@@ -19,6 +22,54 @@ def test_the_report_has_every_claim_with_its_numbers(folder: Path) -> None:
     assert "| worst of 20, mean | 1 |" in text
     assert "F4 \\| so" in text
     assert f"{len(CLAIMS)} hold" in text
+
+
+def row(folder: Path, id: str) -> list[str]:
+    """The cells of a claim's row from the reference on."""
+    lines = markdown(read_report(folder)).splitlines()
+    (line,) = [line for line in lines if line.startswith(f"| [{id}](#")]
+    return [cell.strip() for cell in line.strip("|").split(" | ")][2:]
+
+
+def measure(folder: Path, part: str, number: float, reference: float = 0.5) -> None:
+    def change(record: dict[str, Any]) -> None:
+        claim = next(each for each in record["claims"] if each["id"] == "F4")
+        claim.update(measured=number, reference=reference)
+
+    edit(folder / f"parts/MAXCUT/{part}/seed-42/results.json", change)
+
+
+def test_a_row_has_the_exact_and_the_sampled_number_with_the_command_that_prints_both(
+    folder: Path,
+) -> None:
+    measure(folder, "exact", 0.25)
+    measure(folder, "sampled", 0.125)
+    reference, exact, sampled, verdict, _, command, seconds = row(folder, "F4")
+    assert (reference, exact, sampled, verdict) == ("0.5 (paper)", "0.25", "0.125", "holds")
+    assert command == "`python reproduce.py --only F4 --seeds 1`"
+    assert seconds == "3.0"  # both commands take 1.5
+    measure(folder, "sampled", 0.125, reference=0.75)
+    assert row(folder, "F4")[0] == "0.5 (paper); sampled: 0.75 (paper)"
+
+
+def test_a_study_has_one_number_and_its_own_command(folder: Path) -> None:
+    _, exact, sampled, *_, command, seconds = row(folder, "BIAS")
+    assert exact in ("0.75", "0.875")
+    assert sampled == "–"
+    assert (command, seconds) == ("`python NeuralNetworks/main.py biases`", "1.5")
+
+
+@pytest.mark.parametrize("id", ["L3.1", "F3", "F4", "T5.2", "F6"])
+def test_a_rows_command_runs_what_its_numbers_are_means_of(folder: Path, id: str) -> None:
+    (finding,) = [each for each in read_report(folder).findings if each.id == id]
+    words = finding.command.split()
+    assert words[:4] == ["python", "reproduce.py", "--only", id]
+    run = plan((id,), full=False, seeds=int(words[5]), quick=False)
+    shown = [check for name in ("exact", "sampled") if (check := finding.estimate(name))]
+    assert len(shown) == 2
+    records = [record for check in shown for record in check.records]
+    of_experiment = [job for job in run if job.experiment == records[0].job.experiment]
+    assert {record.job.folder for record in records} == {job.folder for job in of_experiment}
 
 
 def test_the_page_is_one_file_with_its_figures_inside(folder: Path) -> None:
@@ -62,5 +113,5 @@ def test_claims_without_a_job_were_not_run(tmp_path: Path) -> None:
     write_report(read_report(tmp_path))
     text = (tmp_path / "REPORT.md").read_text()
     assert "| not run (needs --full) |" in text
-    assert "| F4 | The deterministic cut reaches the optimum, 41 | – | – | not run |" in text
+    assert "| F4 | The deterministic cut reaches the optimum, 41 | – | – | – | not run |" in text
     assert problems_in(tmp_path) == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 from derandomization.laboratory import figures
 from derandomization.laboratory.trace import NormTrace
@@ -38,6 +39,8 @@ def test_saving_writes_png_and_pdf_with_the_same_bytes_each_time(tmp_path: Path)
         for path in paths:
             figures.save(figure, path)
         written.append([path.read_bytes() for path in paths])
+    with Image.open(tmp_path / "first.png") as image:
+        assert image.width >= 1_600
     png, pdf = written[0]
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     assert pdf.startswith(b"%PDF-")
