@@ -57,6 +57,10 @@ CLAIMS = ExperimentClaims(
         ),
         "NG": PaperClaim("Open question: does W⊥ vanish for inputs that are not Gaussian?"),
         "GEN": PaperClaim("Open question: how many samples does it take to generalize?"),
+        "REAL": PaperClaim(
+            "Open question: how much of W⊥ stays on real inputs with labels of two known "
+            "directions?"
+        ),
         "SGD": PaperClaim("Open question: does W⊥ vanish under SGD without explicit noise?"),
     },
     commands={
@@ -71,8 +75,9 @@ CLAIMS = ExperimentClaims(
         "accuracy": Command(("T4.2",), seconds=160),
         "saddles": Command(("FOSP",), seconds=200),
         "strong-regularization": Command(("OPT",), seconds=260),
-        "inputs": Command(("NG",), seconds=100),
-        "generalization": Command(("GEN",), seconds=80),
+        "inputs": Command(("NG",), seconds=140),
+        "generalization": Command(("GEN",), seconds=150),
+        "real-data": Command(("REAL",), seconds=120),
     },
 )
 

@@ -13,4 +13,5 @@ STUDIES = {
     "strong-regularization": "NeuralNetworks.studies.strong_regularization",
     "inputs": "NeuralNetworks.studies.inputs",
     "generalization": "NeuralNetworks.studies.generalization",
+    "real-data": "NeuralNetworks.studies.real_data",
 }

@@ -1,202 +1,230 @@
-"""Features, refits and risks of the study generalization, and the whole of it, small."""
+"""Links, splits, methods and exponents of the study generalization, and the whole of it, small."""
 
-import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from derandomization.laboratory.intervals import log_log_slope
-from NeuralNetworks.model import Student, Teacher
-from NeuralNetworks.risk import Dataset
+from derandomization.laboratory.run import Claim, Run
+from derandomization.laboratory.study import Row
+from NeuralNetworks.model import Teacher
 from NeuralNetworks.studies import generalization
 from NeuralNetworks.studies.generalization import (
+    METHODS,
+    PROBLEMS,
     RIDGES,
+    THRESHOLD,
     Config,
-    FirstLayer,
+    Fit,
     Setting,
-    excess_risk,
-    learn_and_refit,
-    linear_risk,
+    Split,
+    crossing,
+    exponent,
+    kernel_ridge,
     main,
-    project,
-    refit_output,
-    ridge_refit,
+    samples_needed,
+    sizes,
+    train_student,
 )
 
-GRID = np.linspace(-10, 10, 4001)
-MASS = np.exp(-(GRID**2) / 2) / math.sqrt(2 * math.pi) * (GRID[1] - GRID[0])
-QUICK = {"samples": 40, "dimension": 5, "width": 12, "noise": 0.1, "steps": 60}
+NAN = math.nan
+GRID = torch.linspace(-10, 10, 4001, dtype=torch.float64)[:, None]
+MASS = torch.exp(-(GRID[:, 0] ** 2) / 2) / math.sqrt(2 * math.pi) * (GRID[1] - GRID[0])
+HERMITE = (lambda z: z**0, lambda z: z, lambda z: z**2 - 1, lambda z: z**3 - 3 * z)
+QUICK = Setting("|z|", 4, width=10, noise=0.1, steps=60)
 
 
-def measured(
-    first_layer: FirstLayer, regularization: float | None = None, seed: int = 3, **changes: float
-) -> dict[str, float]:
-    settings = QUICK | changes
-    setting = Setting(first_layer=first_layer, regularization=regularization, **settings)
-    return dict(learn_and_refit(setting, seed))
-
-
-def problem(points: int, features: int, noise: float) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(points)
-    matrix = torch.randn(points, features, generator=generator, dtype=torch.float64)
-    matrix *= torch.logspace(0, -3, features, dtype=torch.float64)
-    labels = matrix.sum(dim=1) + noise * torch.randn(points, generator=generator).double()
-    return matrix, labels
-
-
-def left_out(matrix: np.ndarray, labels: np.ndarray, ridge: float) -> float:
-    """The mean squared error on each label, from a fit to all others."""
-    errors = []
-    for i in range(len(labels)):
-        others, rest = np.delete(matrix, i, axis=0), np.delete(labels, i)
-        gram = others.T @ others + ridge * np.eye(matrix.shape[1])
-        errors.append(labels[i] - matrix[i] @ np.linalg.solve(gram, others.T @ rest))
-    return float(np.mean(np.square(errors)))
-
-
-@pytest.mark.parametrize(
-    ("points", "features", "noise"), [(30, 6, 0.3), (30, 6, 1e-3), (8, 20, 0.1)]
-)
-def test_the_refit_is_the_ridge_regression_of_least_leave_one_out_error(
-    points: int, features: int, noise: float
-) -> None:
-    matrix, labels = problem(points, features, noise)
-    refit = ridge_refit(matrix, labels)
-    phi, y = matrix.numpy(), labels.numpy()
-    scale = np.trace(phi.T @ phi) / features
-    errors = [left_out(phi, y, scale * ridge) for ridge in RIDGES]
-    assert refit.ridge == RIDGES[int(np.argmin(errors))]
-    assert refit.leave_one_out == pytest.approx(min(errors), rel=1e-6)
-    # Ridge regression is least squares with √μ·a = 0 for further labels.
-    stacked = np.concatenate([phi, math.sqrt(scale * refit.ridge) * np.eye(features)])
-    expected = np.linalg.lstsq(stacked, np.concatenate([y, np.zeros(features)]), rcond=None)[0]
-    assert np.allclose(refit.coefficients.numpy(), expected, rtol=1e-6, atol=1e-9)
-
-
-def test_more_noise_asks_for_more_ridge() -> None:
-    quiet, loud = (ridge_refit(*problem(30, 6, noise)) for noise in (1e-3, 10.0))
-    assert quiet.ridge < loud.ridge
-
-
-def test_a_refitted_student_says_what_the_regression_says() -> None:
+def split_of(samples: int = 60, dimension: int = 4, noise: float = 0.1) -> Split:
     generator = torch.Generator().manual_seed(0)
-    teacher = Teacher(5)
-    student = Student(5, 12, generator)
-    inputs = torch.randn(40, 5, generator=generator, dtype=torch.float64)
-    data = Dataset(inputs, teacher(inputs), teacher.directions)
-    weight, bias = student.weight.detach().clone(), student.bias.detach().clone()
-    refit = refit_output(student, data)
-    matrix = torch.log1p(torch.exp(2 * (inputs @ weight.T + bias))) / 2
-    assert torch.allclose(student(inputs), matrix @ refit.coefficients, rtol=0, atol=1e-9)
-    assert (student(inputs) - data.labels).square().mean() < 0.1 * data.labels.square().mean()
-    assert torch.equal(student.weight, weight)
-    assert torch.equal(student.bias, bias)
+    points = torch.randn(samples + 500, dimension, generator=generator)
+    link = PROBLEMS["|z|"].link
+    signal = link(points @ Teacher(dimension).directions.T.float())
+    labels = signal + noise * torch.randn(len(signal), generator=generator)
+    return Split(points[:samples], labels[:samples], points[samples:], signal[samples:])
 
 
-def test_the_oracle_sees_the_teachers_direction_only_and_keeps_its_norm() -> None:
-    generator = torch.Generator().manual_seed(1)
-    teacher = Teacher(5)
-    student = Student(5, 12, generator)
-    drawn = student.weight.detach().clone()
-    project(student, teacher)
-    inputs = torch.randn(7, 5, generator=generator, dtype=torch.float64)
-    along = inputs @ teacher.directions.T @ teacher.directions
-    assert torch.allclose(student(inputs), student(along), rtol=0, atol=1e-12)
-    weight = student.weight.detach()
-    assert float(weight.norm()) == pytest.approx(float(drawn.norm()))
-    ratios = (weight @ teacher.directions.T) / (drawn @ teacher.directions.T)
-    assert torch.allclose(ratios, ratios[0].expand_as(ratios))
-    assert ratios[0] > 1
+def claims_of(tmp_path: Path, needed: dict[str, list[list[float]]]) -> list[Claim]:
+    run = Run("NeuralNetworks/generalization", Config(output_dir=tmp_path, quiet=True))
+    rows = [
+        Row(
+            replace(QUICK, dimension=dimension),
+            f"d = {dimension}",
+            {method: np.array(values[i], dtype=float) for method, values in needed.items()},
+        )
+        for i, dimension in enumerate((10, 20, 40))
+    ]
+    generalization._claims(run, rows)
+    return run.claims
 
 
-def test_the_excess_risk_is_the_one_without_noise() -> None:
-    teacher = Teacher(2, noise=0.7)
-    student = Student(2, 3, torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        student.output.zero_()
-    second_moment = float(MASS @ np.tanh(GRID) ** 2)
-    assert excess_risk(student, teacher) == pytest.approx(second_moment, rel=5e-3)
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_link_has_unit_variance_and_its_information_exponent(name: str) -> None:
+    values = PROBLEMS[name].link(GRID)
+    assert float(MASS @ values.square()) == pytest.approx(1, rel=1e-4)
+    coefficients = [abs(float(MASS @ (values * he(GRID[:, 0])))) for he in HERMITE]
+    first = PROBLEMS[name].exponent
+    assert max(coefficients[:first]) < 1e-5
+    assert coefficients[first] > 0.5
 
 
-def test_no_linear_function_has_less_than_the_linear_risk() -> None:
-    slopes = np.linspace(0, 1, 1001)[:, None]
-    risks = (np.tanh(GRID) - slopes * GRID) ** 2 @ MASS
-    assert linear_risk(Teacher(20)) == pytest.approx(risks.min(), rel=1e-4)
-    straight = Teacher(3, link=lambda z: 2 * z[:, 0])
-    assert linear_risk(straight) == pytest.approx(0, abs=1e-12)
+def test_one_point_in_five_is_held_out_and_the_rest_is_fitted() -> None:
+    split = split_of(samples=12)
+    inputs, labels = split.fitted()
+    assert len(inputs) == len(labels) == 9
+    kept = [1, 2, 3, 4, 6, 7, 8, 9, 11]
+    assert torch.equal(inputs, split.inputs[kept])
+    inputs, labels = split.held_out()
+    assert torch.equal(inputs, split.inputs[[0, 5, 10]])
+    assert torch.equal(labels, split.labels[[0, 5, 10]])
 
 
-def test_methods_differ_in_w_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A training that does nothing is the random features, and so is the oracle if d = 1."""
-    monkeypatch.setattr(generalization, "descend", lambda *_, **__: None)
-    trained, random = measured("trained", 1e-3), measured("random")
-    assert {name for name in random if trained[name] != random[name]} == {
-        "risk_trained_biases",
-        "risk_as_trained",
-    }
-    along, drawn = (measured(layer, dimension=1) for layer in ("oracle", "random"))
-    assert along == pytest.approx(drawn, nan_ok=True)
+def test_the_crossing_is_that_of_a_power_of_n() -> None:
+    power = {n: 3.0 * n**-0.7 for n in (10, 20, 40, 80)}
+    assert crossing(power) == pytest.approx((3 / THRESHOLD) ** (1 / 0.7))
+    assert crossing({10: 0.5, 20: 0.3}) != crossing({10: 0.5, 20: 0.3})  # NaN: not learned
+    assert crossing({}) != crossing({})
+    assert crossing({10: 0.1, 20: 0.05}) == 10
+    assert crossing({10: 0.9, 20: THRESHOLD, 40: 0.9, 80: 0.1}) == pytest.approx(20)
 
 
-def test_training_discovers_and_only_then_is_there_a_trained_student() -> None:
-    random, oracle = measured("random"), measured("oracle")
-    strong, weak = (measured("trained", value, samples=400) for value in (1e-2, 1e-7))
-    assert strong["relative_orthogonal_norm"] < 0.1 < weak["relative_orthogonal_norm"]
-    assert strong["principal_angle"] < 0.1 < random["principal_angle"]
-    assert oracle["relative_orthogonal_norm"] < 1e-12
-    assert oracle["principal_angle"] < 1e-12
-    for name in ("risk_trained_biases", "risk_as_trained"):
-        assert math.isnan(random[name])
-        assert math.isnan(oracle[name])
-        assert 0 < strong[name] < 0.4
-    assert len({strong["risk"], strong["risk_trained_biases"], strong["risk_as_trained"]}) == 3
+def test_the_sizes_double_up_to_the_most_allowed() -> None:
+    assert sizes(replace(QUICK, dimension=200), "validated") == [400, 800, 1600, 3200]
+    assert sizes(replace(QUICK, dimension=200), "kernel") == [400, 800, 1600]
+    assert sizes(replace(QUICK, link="z³ − 3z", dimension=40), "unregularized")[0] == 320
+    for name, problem in PROBLEMS.items():
+        for dimension in problem.dimensions:
+            assert len(sizes(replace(QUICK, link=name, dimension=dimension), "kernel")) > 1
 
 
-def test_a_measurement_repeats_and_the_seed_matters() -> None:
-    first, second = measured("trained", 1e-3), measured("trained", 1e-3)
-    assert first == second
-    assert measured("trained", 1e-3, seed=4)["risk"] != first["risk"]
-
-
-def test_the_study_reports_and_asserts_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(generalization, "SAMPLES", (20, 40, 80))
-    main(
-        Config(output_dir=tmp_path, quiet=True, seeds=2, workers=1, dimension=4, width=10, steps=20)
+@pytest.mark.parametrize("planted", [0.6, 1.0, 2.3])
+def test_the_exponent_is_the_planted_one(planted: float) -> None:
+    dimensions = (10, 30, 80, 200)
+    rng = np.random.default_rng(0)
+    noise = np.exp(0.1 * rng.standard_normal((4, 8)))
+    needed = 5 * np.array(dimensions)[:, None] ** planted * noise
+    mean, low, high = (
+        float(each)
+        for each in exponent(dimensions, needed).translate(str.maketrans(",[]", "   ")).split()
     )
+    assert low < planted < high
+    assert mean == pytest.approx(planted, abs=0.1)
+    exact = exponent(dimensions, needed / noise)
+    assert float(exact.split()[0]) == pytest.approx(planted)
+
+
+def test_the_exponent_leaves_out_dimensions_at_which_a_seed_did_not_learn() -> None:
+    needed = np.array([10.0, 20, 40, 1000])[:, None] * np.ones(3)
+    needed[3, 1] = NAN
+    assert exponent((1, 2, 4, 8), needed) == "1 over 3 of 4 d"
+    needed[0] = NAN
+    assert exponent((1, 2, 4, 8), needed) == "not fitted (all seeds learned at 2 of 4 d)"
+
+
+def test_the_kernel_method_is_kernel_ridge_regression() -> None:
+    split = split_of()
+    inputs, labels = (each.double().numpy() for each in split.fitted())
+    points = split.test_inputs.double().numpy()
+
+    def kernel(left: np.ndarray) -> np.ndarray:
+        return np.exp(-((left[:, None] - inputs) ** 2).sum(axis=2) / 8)
+
+    errors = []
+    for ridge in RIDGES:
+        weights = np.linalg.solve(kernel(inputs) + ridge * np.eye(len(inputs)), labels)
+        held_out, test = (
+            float(np.mean((kernel(x.double().numpy()) @ weights - y.double().numpy()) ** 2))
+            for x, y in (
+                (split.inputs[::5], split.labels[::5]),
+                (split.test_inputs, split.test_labels),
+            )
+        )
+        errors.append((held_out, test))
+    assert points.shape[1] == 4
+    assert kernel_ridge(split)[:2] == pytest.approx(min(errors), rel=1e-5)
+
+
+def test_a_student_learns_and_weight_decay_removes_what_is_irrelevant() -> None:
+    split, teacher = split_of(samples=300), Teacher(4).float()
+    weak, strong = (train_student(QUICK, value, split, teacher, 0) for value in (1e-7, 1e-2))
+    short = train_student(replace(QUICK, steps=1), 1e-7, split, teacher, 0)
+    assert max(weak.test, strong.test) < 0.3 < short.test
+    assert strong.orthogonal < 0.5 * weak.orthogonal
+
+
+def test_a_seed_repeats_and_every_method_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generalization, "MOST_SAMPLES", {"student": 256, "kernel": 256})
+    found, again = samples_needed(QUICK, 0), samples_needed(QUICK, 0)
+    assert found == again
+    assert all(8 <= found[method] < 256 for method in METHODS)
+    assert found["regularization"] in generalization.REGULARIZATIONS
+    assert 0 < found["orthogonal"] < 1
+
+
+def test_lambda_is_chosen_on_the_points_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best λ has the worst test risk here: only validation may choose."""
+    tried = []
+
+    def fake(setting: Setting, value: float, *_: object) -> Fit:
+        tried.append(value)
+        return {1e-2: Fit(0.3, 0.1), 1e-3: Fit(0.1, 0.15), 1e-7: Fit(0.2, 0.01)}[value]
+
+    monkeypatch.setattr(generalization, "train_student", fake)
+    monkeypatch.setattr(generalization, "kernel_ridge", lambda split: Fit(0.1, 0.9))
+    found = samples_needed(QUICK, 0)
+    assert found["regularization"] == 1e-3
+    assert found["validated"] == found["unregularized"] == 8
+    assert math.isnan(found["kernel"])
+    assert tried == list(generalization.REGULARIZATIONS)  # at one size only
+
+
+def test_a_student_that_never_learns_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generalization, "train_student", lambda *_: Fit(0.5, 0.5))
+    monkeypatch.setattr(generalization, "kernel_ridge", lambda split: Fit(0.1, 0.1))
+    found = samples_needed(QUICK, 0)
+    assert found["kernel"] == 8
+    assert all(math.isnan(value) for name, value in found.items() if name != "kernel")
+
+
+def test_claims_compare_medians_and_tell_what_was_not_reached(tmp_path: Path) -> None:
+    first, second = claims_of(
+        tmp_path,
+        {
+            "validated": [[40, 50, 60], [80, 100, 120], [160, 200, 240]],
+            "unregularized": [[80, 80, NAN], [200, NAN, 300], [NAN, 500, NAN]],
+            "kernel": [[100, 200, 300], [NAN, NAN, 900], [NAN, NAN, NAN]],
+        },
+    )
+    assert (first.id, first.holds, first.reference_kind) == ("GEN", None, "baseline")
+    assert (first.measured, first.reference) == ("50, 100, 200", "200, > 1280, > 1280")
+    assert "|z| (information exponent 2), d = 10, 20, 40: " in first.statement
+    assert "kernel not fitted (all seeds learned at 1 of 3 d)" in first.statement
+    assert (second.measured, second.reference) == ("80, 300, > 2560", first.measured)
+    assert second.holds is None
+
+
+def test_the_study_writes_every_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        generalization,
+        "PROBLEMS",
+        {"sin z": PROBLEMS["sin z"]._replace(dimensions=(3, 6))},
+    )
+    monkeypatch.setattr(generalization, "MOST_SAMPLES", {"student": 24, "kernel": 12})
+    main(Config(output_dir=tmp_path, quiet=True, seeds=2, workers=1, width=5, steps=5))
     record = json.loads((tmp_path / "results.json").read_text())
     assert record["experiment"] == "NeuralNetworks/generalization"
-    rows = {row["name"]: row["measured"] for row in record["results"]["rows"]}
-    assert len(rows) == 5 * 3
-    claims = {claim["statement"].split(", n = ")[0]: claim for claim in record["claims"]}
-    assert len(claims) == len(record["claims"]) == 5 + 3 * 3
-    assert all((claim["id"], claim["holds"]) == ("GEN", None) for claim in record["claims"])
-    oracle, weak = (
-        np.array([rows[f"{method}, n = {n}"]["risk"]["values"] for n in (20, 40, 80)])
-        for method in ("oracle", "trained, λ = 1e-07")
-    )
-    norms = [
-        rows[f"trained, λ = 0.001, n = {n}"]["relative_orthogonal_norm"]["values"] for n in (40, 80)
-    ]
-    remark = f"as n^s from n = 40 on, s = {log_log_slope((40, 80), np.array(norms))}"
-    assert remark in claims["trained, λ = 0.001: median ‖W⊥‖/‖W‖"]["statement"]
-    claim = claims["oracle: median test risk after the refit"]
-    assert claim["measured"] == ", ".join(f"{risk:.2g}" for risk in np.median(oracle, axis=1))
-    assert f"below λ = 1e-07 on {(oracle < weak).sum()} of 6 runs" in claim["statement"]
-    with (tmp_path / "table.csv").open(encoding="utf-8") as file:
-        table = list(csv.DictReader(file))
-    assert len(table) == 2 * len(rows)
-    assert [float(line["risk"]) for line in table[-2:]] == oracle[-1].tolist()
+    names = [row["name"] for row in record["results"]["rows"]]
+    assert names == ["sin z, d = 3", "sin z, d = 6"]
+    assert [(claim["id"], claim["holds"]) for claim in record["claims"]] == [("GEN", None)] * 2
+    assert (tmp_path / "table.csv").read_text().count("\n") == 1 + 2 * len(names)
     assert record["figures"] == ["generalization.png"]
     assert (tmp_path / "generalization.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("bad", [{"dimension": 1}, {"width": 0}, {"noise": -0.1}, {"steps": 0}])
+@pytest.mark.parametrize("bad", [{"width": 0}, {"noise": -0.1}, {"steps": 0}])
 def test_settings_out_of_range_are_named(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         Config(**bad)
