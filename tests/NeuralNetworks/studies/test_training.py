@@ -174,6 +174,9 @@ def test_norms_must_fall_in_proportion_to_rho(run: Run) -> None:
         claim_norm_falls(run, rows)
     assert [claim.holds for claim in run.claims] == [True, False, False]
     assert run.claims[1].measured.startswith("0.8 ")
+    one_point = row("a", rho=[1e-3, 1e-3], orthogonal_norm=[1e-9, 1e-9])
+    claim_norm_falls(run, [one_point, one_point])  # no slope
+    assert run.claims[3].holds is False
 
 
 def test_pgd_ends_at_the_accuracy_it_is_given(run: Run) -> None:
