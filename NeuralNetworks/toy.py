@@ -13,6 +13,7 @@ from NeuralNetworks.activations import rectified_moments
 
 CUBIC_MOMENT = 2 * math.sqrt(2 / math.pi)  # c = 2·E[x₊³]
 SEXTIC_MOMENT = 7.5  # E[x₊⁶]
+VANISHED = 1e-3  # |w*| below which it counts as 0: at λ* it jumps from 0.376 to 0
 Values = Float[np.ndarray, " regularizations"]
 
 
@@ -66,34 +67,63 @@ class ToySweep:
 def sweep(regularizations: Values, generator: torch.Generator) -> ToySweep:
     """Minimise the toy neuron's f by PGD for every λ.
 
-    With b frozen, w = 0 is a local minimiser for every λ > 0: PGD starts on both sides of the
-    barrier, at w = 0 and w = 0.5, and the end with the lower f is kept. With b trained the start
-    w = 0.5 is enough: by the lemma every second-order stationary point has w = 0.
+    With b trained the start w = 0.5 is enough: by the lemma every second-order stationary point
+    has w = 0.
     """
-
-    def end(start: float, regularization: float, *, train_bias: bool) -> ToyNeuron:
-        neuron = ToyNeuron(start, 0.0, regularization, train_bias=train_bias)
-        optimizer = PerturbedGradientDescent(
-            [p for p in neuron.parameters() if p.requires_grad],
-            lr=0.03,  # stable: from w = 0.5 the curvature stays below 60
-            momentum=0.7,
-            gradient_threshold=1e-8,
-            perturbation_radius=1e-3,
-            perturbation_interval=30,
-            decrease_threshold=1e-12,
-            generator=generator,
-        )
-        descend(neuron, optimizer, max_steps=500)  # it terminates within about 200
-        return neuron
-
-    frozen, trained = [], []
-    for value in regularizations:
-        ends = [end(start, value, train_bias=False) for start in (0.0, 0.5)]
-        frozen.append(min(ends, key=lambda neuron: float(neuron().detach())))
-        trained.append(end(0.5, value, train_bias=True))
+    trained = [_descend(0.5, value, True, generator) for value in regularizations]
     return ToySweep(
         regularizations=regularizations,
-        frozen_weights=np.array([abs(neuron.weight.item()) for neuron in frozen]),
+        frozen_weights=np.array([descend_frozen(value, generator) for value in regularizations]),
         trained_weights=np.array([abs(neuron.weight.item()) for neuron in trained]),
         trained_biases=np.array([neuron.bias().item() for neuron in trained]),
     )
+
+
+def descend_frozen(regularization: float, generator: torch.Generator) -> float:
+    """|w*| with b = 0 frozen, by PGD.
+
+    w = 0 is a local minimiser for every λ > 0: PGD starts on both sides of the barrier, at w = 0
+    and w = 0.5, and the end with the lower f is kept.
+    """
+    ends = [_descend(start, regularization, False, generator) for start in (0.0, 0.5)]
+    return abs(min(ends, key=lambda neuron: float(neuron().detach())).weight.item())
+
+
+def bisect_threshold(
+    ends: ToySweep, generator: torch.Generator, width: float = 5e-5
+) -> tuple[float, float]:
+    """An interval, at most ``width`` wide, of the λ where PGD's frozen minimiser becomes 0.
+
+    Bisects between the largest λ of a sweep with w* ≠ 0 and the smallest with w* = 0.
+
+    Raises ``ValueError`` where the sweep has no such pair.
+    """
+    stays = ends.frozen_weights > VANISHED
+    if stays.all() or not stays.any():
+        raise ValueError("regularizations are all on one side of λ*: the sweep must include both")
+    low, high = ends.regularizations[stays].max(), ends.regularizations[~stays].min()
+    while high - low > width:
+        middle = (low + high) / 2
+        if descend_frozen(middle, generator) > VANISHED:
+            low = middle
+        else:
+            high = middle
+    return float(low), float(high)
+
+
+def _descend(
+    start: float, regularization: float, train_bias: bool, generator: torch.Generator
+) -> ToyNeuron:
+    neuron = ToyNeuron(start, 0.0, regularization, train_bias=train_bias)
+    optimizer = PerturbedGradientDescent(
+        [p for p in neuron.parameters() if p.requires_grad],
+        lr=0.03,  # stable: from w = 0.5 the curvature stays below 60
+        momentum=0.7,
+        gradient_threshold=1e-8,
+        perturbation_radius=1e-3,
+        perturbation_interval=30,
+        decrease_threshold=1e-12,
+        generator=generator,
+    )
+    descend(neuron, optimizer, max_steps=500)  # it terminates within about 200
+    return neuron

@@ -4,6 +4,7 @@
 STUDIES = {
     "biases": "NeuralNetworks.studies.conditions:biases",
     "regularization": "NeuralNetworks.studies.conditions:regularization",
+    "smoothing": "NeuralNetworks.studies.conditions:smoothing",
     "depth": "NeuralNetworks.studies.conditions:depth",
     "losses": "NeuralNetworks.studies.conditions:losses",
     "multi-index": "NeuralNetworks.studies.conditions:multi_index",

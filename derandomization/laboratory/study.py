@@ -185,7 +185,11 @@ def claim_lemma(
             id,
             f"{weights} within {bound_name} on {exists.sum() - broken.sum()} of "
             f"{exists.sum()} runs"
-            + ("" if exists.all() else f"; no bound on {(~exists).sum()}, where {none_where}")
+            + (
+                ""
+                if exists.all()
+                else f"; no bound on {(~exists).sum()} of {exists.size} runs, where {none_where}"
+            )
             + (f"; not at {', '.join(where)}" if where else ""),
             bound="norm/bound ≤ 1",
             measured=f"≤ {(norms / bounds)[exists].max():.3g}" if exists.any() else None,

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from derandomization.laboratory.command_line import launch
+from derandomization.laboratory.run import Claim, Run
 from NeuralNetworks import main as experiment
+from NeuralNetworks import toy
+from NeuralNetworks.activations import rectified_moments
 from NeuralNetworks.main import Config, main
 
 SCRIPT = Path(experiment.__file__)
@@ -136,6 +140,28 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 @pytest.fixture
 def quick_toy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "TOY_REGULARIZATIONS", np.array([0.3, 0.6]))
+
+
+def toy_claims(folder: Path) -> dict[str, Claim]:
+    config = Config(output_dir=folder, quiet=True)
+    run = Run("NeuralNetworks", config)
+    experiment._toy_neuron(run, config)
+    return {claim.id: claim for claim in run.claims}
+
+
+def test_the_toy_claims_fail_with_a_wrong_moment(
+    tmp_path: Path, quick_toy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(bias: Tensor, deviation: Tensor, order: int) -> list[Tensor]:
+        moments = rectified_moments(bias, deviation, order)
+        return [*moments[:6], 1.01 * moments[6]]
+
+    assert toy_claims(tmp_path)["F1"].holds is True
+    monkeypatch.setattr(toy, "rectified_moments", wrong)
+    claims = toy_claims(tmp_path)
+    assert claims["F1"].holds is False
+    assert abs(claims["F1"].measured - 0.4501) > 1e-3
+    assert claims["F2"].holds is False  # b* is no longer 1
 
 
 @pytest.mark.parametrize(("dimension", "estimator"), [(3, "exact"), (5, "sampled")])

@@ -100,3 +100,17 @@ def test_sweep_finds_the_frozen_minimizer_and_the_trained_bias_at_zero_and_one()
     assert ends.trained_weights == pytest.approx(np.zeros(5), abs=1e-7)
     assert ends.trained_biases == pytest.approx(np.ones(5), abs=1e-7)
     assert np.array_equal(ends.regularizations, regularizations)
+
+
+def test_bisection_finds_the_threshold_within_its_interval() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ends = toy.sweep(np.array([0.449, 0.451]), generator)
+    low, high = toy.bisect_threshold(ends, generator)
+    assert low < toy.frozen_threshold() < high
+    assert 0 < high - low <= 5e-5
+
+
+def test_bisection_needs_a_sweep_on_both_sides_of_the_threshold() -> None:
+    one_sided = toy.ToySweep(np.array([0.5]), np.zeros(1), np.zeros(1), np.ones(1))
+    with pytest.raises(ValueError, match="all on one side"):
+        toy.bisect_threshold(one_sided, torch.Generator())

@@ -1,18 +1,27 @@
 """One training measured, and what is claimed about many."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from derandomization import GaussHermite
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.study import Row
+from NeuralNetworks.model import Teacher
+from NeuralNetworks.risk import PopulationRisk
 from NeuralNetworks.studies.training import (
     Setting,
+    accuracy_for,
     claim_bounds,
     claim_collapse,
+    claim_norm_falls,
+    claim_second_order,
+    equally_spaced_rule,
     largest_principal_angle,
     learned_directions,
     train_and_certify,
@@ -95,11 +104,99 @@ def test_a_bound_that_is_broken_is_named_and_one_that_is_silent_is_open(run: Run
     claim_bounds(run, rows)
     lemma, sharp = run.claims
     assert (lemma.id, lemma.holds, lemma.measured) == ("T4.1", None, None)
-    assert "0 of 0 runs, silent on 4" in lemma.statement
+    assert "0 of 0 runs; no bound on 4 of 4 runs" in lemma.statement
     assert (sharp.id, sharp.holds) == ("L3.1", False)
-    assert "2 of 3 runs, silent on 1" in sharp.statement
+    assert "2 of 3 runs; no bound on 1 of 4 runs" in sharp.statement
     assert sharp.statement.endswith("not at b")
-    assert sharp.measured == "norm/bound ≤ 1.03"
+    assert sharp.measured == "≤ 1.03"
     run.claims.clear()
     claim_bounds(run, rows[:1])
     assert [claim.holds for claim in run.claims] == [None, True]
+
+
+NEWTON = Setting(
+    widths=(5,), regularization=1e-2, accuracy=accuracy_for(1e-2), optimizer="Newton", max_steps=100
+)
+
+
+def measure_row(setting: Setting, seed: int = 0) -> Row[Setting]:
+    measured = train_and_certify(setting, seed)
+    return Row(setting, "row", {name: np.array([value]) for name, value in measured.items()})
+
+
+@pytest.mark.parametrize("regularization", [1e-6, 1e-2])
+def test_newton_ends_at_a_second_order_point_within_its_tolerance(
+    run: Run, regularization: float
+) -> None:
+    accuracy = accuracy_for(regularization)
+    setting = replace(NEWTON, regularization=regularization, accuracy=accuracy, max_steps=1000)
+    row = measure_row(setting)
+    assert row.measured["gradient_norm"] <= accuracy
+    assert row.measured["min_curvature"] >= -accuracy * 1.01
+    claim_second_order(run, [row], "REG")
+    assert run.claims[0].holds is True
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"max_steps": 4},
+        {"frozen": ("output", "bias"), "bias_deviation": 1.0, "regularization": 1e-4},
+    ],
+)
+def test_a_second_order_claim_fails_where_steps_run_out_or_biases_are_frozen(
+    run: Run, broken: dict[str, Any]
+) -> None:
+    claim_second_order(run, [measure_row(replace(NEWTON, **broken))], "REG")
+    assert run.claims[0].holds is False
+    assert run.claims[0].statement.split(";")[1] == " not at row"
+
+
+def test_a_second_order_claim_fails_without_regularization(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bounds, which include the Stein defect, still hold: the tolerance ρ/λ does not.
+
+    With as many as 20 units the risk alone is flat in some directions of W⊥.
+    """
+    monkeypatch.setattr(PopulationRisk, "forward", PopulationRisk.risk)
+    row = measure_row(replace(NEWTON, widths=(20,), accuracy=1e-4))
+    assert row.measured["second_order"] == 1
+    assert row.measured["orthogonal_norm"] <= row.measured["sharp_weight_bound"]
+    claim_second_order(run, [row], "REG")
+    assert run.claims[0].holds is False
+
+
+def test_norms_must_fall_in_proportion_to_rho(run: Run) -> None:
+    rho = np.array([[1e-2, 2e-2], [1e-3, 2e-3], [1e-4, 1e-4]])
+    for power in (1.3, 0.8, 0.0):
+        rows = [row("a", rho=list(each), orthogonal_norm=list(3 * each**power)) for each in rho]
+        claim_norm_falls(run, rows)
+    assert [claim.holds for claim in run.claims] == [True, False, False]
+    assert run.claims[1].measured.startswith("0.8 ")
+    one_point = row("a", rho=[1e-3, 1e-3], orthogonal_norm=[1e-9, 1e-9])
+    claim_norm_falls(run, [one_point, one_point])  # no slope
+    assert run.claims[3].holds is False
+
+
+def test_pgd_ends_at_the_accuracy_it_is_given(run: Run) -> None:
+    rows = []
+    for accuracy in (1e-2, 1e-3):
+        setting = Setting(widths=(5,), regularization=3e-2, accuracy=accuracy, max_steps=2000)
+        rows.append(measure_row(setting))
+        assert rows[-1].measured["gradient_norm"] <= accuracy
+        assert rows[-1].measured["second_order"] == 1
+    claim_norm_falls(run, rows)
+    assert run.claims[0].holds is True
+
+
+def test_equally_spaced_points_integrate_what_a_quadrature_does() -> None:
+    teacher = Teacher(2)
+    inputs, weights = equally_spaced_rule(teacher, (200, 12))()
+    exact_inputs, exact_weights = GaussHermite((60, 60))()
+
+    def moment(points: torch.Tensor) -> torch.Tensor:
+        return teacher(points) ** 2 * (points[:, 0] - points[:, 1]) ** 2
+
+    expected = float(exact_weights @ moment(exact_inputs))
+    assert float(weights @ moment(inputs)) == pytest.approx(expected, abs=1e-6)
