@@ -339,6 +339,6 @@ def _figure(rows: list[Row[Setting]]) -> Figure:
             series={name: measured(each, "orthogonal_norm") for name, each in by_method.items()},
             y_label="‖W⊥‖",
             title="Where it terminates",
-            references={"ρ/Δ": np.array(bounds)},
+            references={"bound ρ/Δ": np.array(bounds)},
         ),
     )

@@ -331,8 +331,10 @@ def _varied(rows: list[Row[Sampling]], quantity: str) -> tuple[list[Row[Sampling
 
 
 def _figure(exact: list[Row[Setting]], sampled: list[Row[Sampling]]) -> Figure:
-    left = {"‖W⊥‖ at the end": measured(exact, "orthogonal_norm")}
-    left["‖W⊥‖ at the start"] = measured(exact, "start_norm")
+    left = {
+        "‖W⊥‖ at the start": measured(exact, "start_norm"),
+        "‖W⊥‖ at the end": measured(exact, "orthogonal_norm"),
+    }
     constant = [row for row in sampled if not row.setting.decays]
     by_step, steps = _varied(constant, "fraction")
     by_batch, batches = _varied(constant, "batch")
