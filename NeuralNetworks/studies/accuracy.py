@@ -148,12 +148,12 @@ def count_steps(setting: Setting, seed: int) -> dict[str, float]:
     # Autograd's Hessian: Hessian descent uses differences of gradients, PGD no Hessian.
     hessian = Hessian(objective, objective.parameters())
     curvature = hessian.smallest_eigenvalue(tolerance=CURVATURE_TOLERANCE * setting.root)
-    steps = float(optimizer.num_steps) if optimizer.terminated else math.nan
-    curvature_steps = float(len(getattr(optimizer, "curvature_steps", [])))
+    terminated = 1.0 if optimizer.terminated else math.nan
+    curvature_steps = len(getattr(optimizer, "curvature_steps", []))
     return {
         "saddles": float((depths > setting.root).sum()),
-        "steps": steps,
-        "curvature_steps": curvature_steps + 0 * steps,
+        "steps": terminated * optimizer.num_steps,
+        "curvature_steps": terminated * curvature_steps,
         "perturbations": float(len(getattr(optimizer, "perturbation_steps", []))),
         "gradient_norm": float(hessian.gradient.detach().norm()),
         "min_curvature": curvature.lower_end,

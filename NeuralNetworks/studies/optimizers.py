@@ -215,6 +215,7 @@ def sample_from_saddles(setting: Sampling, seeds: Sequence[int]) -> dict[str, np
         at_saddles(setting.regularization, torch.Generator().manual_seed(seed)) for seed in seeds
     ]
     units = torch.stack([each.units.detach() for each in starts]).requires_grad_(True)
+    # The saddles of two seeds are rotations of each other and have the same curvature.
     optimizer = SGD([units], lr=setting.fraction / largest_curvature(starts[0]))
     decay = LambdaLR(optimizer, lambda t: 1 / (1 + t / DECAY_STEPS) if setting.decays else 1.0)
     generator = torch.Generator().manual_seed(seeds[0])
