@@ -45,7 +45,8 @@ CLAIMS = ExperimentClaims(
             "Networks: every ρ-SOSP has ‖W⊥‖ within the lemma's bound", ("figure3_weight_norm",)
         ),
         "T4.2": PaperClaim(
-            "PGD takes O(1/ρ²) steps to a ρ-SOSP, Hessian descent O(1/ρ^1.5), and W⊥ goes with ρ"
+            "PGD ends at a ρ-SOSP after O(1/ρ²) steps, Hessian descent after O(1/ρ^1.5) curvature "
+            "steps, and ‖W⊥‖ ≤ ρ/Δ there"
         ),
     },
     questions={
@@ -57,7 +58,7 @@ CLAIMS = ExperimentClaims(
         "DEPTH": PaperClaim("W⊥ vanishes at every depth and width"),
         "LOSS": PaperClaim("W⊥ vanishes under every smooth loss"),
         "OPT": PaperClaim(
-            "Which methods make W⊥ vanish: PGD, Hessian descent and strong regularization compared"
+            "Which methods make W⊥ vanish: from strict saddles, and with strong regularization"
         ),
         "NG": PaperClaim("Open question: does W⊥ vanish for inputs that are not Gaussian?"),
         "GEN": PaperClaim("Open question: how many samples does it take to generalize?"),
@@ -65,7 +66,9 @@ CLAIMS = ExperimentClaims(
             "Open question: how much of W⊥ stays on real inputs with labels of two known "
             "directions?"
         ),
-        "SGD": PaperClaim("Open question: does W⊥ vanish under SGD without explicit noise?"),
+        "SGD": PaperClaim(
+            "Open question: does SGD leave strict saddles unaided, and does W⊥ then vanish?"
+        ),
     },
     commands={
         "exact": Command(("F1", "F2", "F3", "T4.1", "L3.1"), seconds=15),

@@ -86,6 +86,14 @@ DIFFERENCES = (
         ),
     ),
     Difference(
+        "How many steps Hessian descent takes",
+        "The paper gives Hessian descent O(1/ρ^1.5) steps. That is proven for its curvature steps, "
+        "at most 1.6(f(x₀) − min f)√(K/ρ³) of them. Its gradient steps of length 1/L are proven to "
+        "be at most 2L(f(x₀) − min f)/ρ², so all steps together are O(1/ρ²), as those of PGD. "
+        "Claim T4.2 counts both kinds on a landscape with about 1/(Kρ) saddles.",
+        (),
+    ),
+    Difference(
         "How much randomness sampling leaves",
         "MAXCUT's published gradient is a score-function estimate from 100 samples a step, "
         "Johnson–Lindenstrauss's loss the worst of 20 draws; here both expectations are also "

@@ -3,15 +3,22 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from derandomization import History, PerturbedGradientDescent, certify, descend
+from derandomization import (
+    DerandomizationObjective,
+    History,
+    PerturbedGradientDescent,
+    certify,
+    descend,
+)
 from derandomization.laboratory.figures import Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import PositiveInt
@@ -32,8 +39,9 @@ from NeuralNetworks.studies.training import claim_on_every_run
 
 Method = Literal["gradient descent", "PGD"]
 DIMENSIONS = (2, 3)
-REGULARIZATIONS = (0.01, 0.03, 0.1)
-SHOWN = (2, 0.03)  # d and λ of the trajectories
+REGULARIZATIONS = (0.02, 0.1)
+SHOWN = (2, 0.1)  # d and λ of the trajectories
+LONGER = (3, 0.1)  # d and λ of the longer descents, where rounding errors grow fastest
 SHOWN_STEPS = np.arange(0, 801, 25)
 
 CONSTANT = 1.0  # c of the teacher
@@ -57,12 +65,17 @@ class Config(StudyConfig):
     start. By symmetry ∂f/∂b = 0 at b = 0, so gradient descent keeps b = 0, fits the constant with
     W⊥x⊥ and ends with W⊥ ≠ 0. There ∂f/∂W⊥ = (∂²f/∂b² + 2λI)W⊥ = 0 (Stein): the Hessian has the
     eigenvalue −2λ in b. PGD leaves the saddle and fits the constant with b, and W⊥ vanishes.
+
+    Gradient descent stays in exact arithmetic. In float64 its rounding errors grow by a factor of
+    1 + 2λη per step, as any noise does, and it leaves after some thousand steps: the study claims
+    that it stays for ``steps`` and reports how many descents still stay after ``longer_steps``.
     """
 
     output_dir: Path = Path("results/NeuralNetworks/saddles")
     steps: PositiveInt = 800
-    """Steps of gradient descent. Rounding errors grow by 1 + 2λη per step as any noise does: at
-    λ = 0.1 they leave the saddle within a few thousand steps."""
+    """Steps of gradient descent, fewer than rounding errors need to leave the saddle."""
+    longer_steps: PositiveInt = 4000
+    """Steps of the longer descents, at d = 3 and λ = 0.1."""
     pgd_steps: PositiveInt = 20_000
     """Maximum number of steps of PGD, which terminates long before."""
 
@@ -87,12 +100,15 @@ def main(config: Config) -> None:
         for dimension in DIMENSIONS
         for value in REGULARIZATIONS
     }
+    name = "gradient descent, d = {}, λ = {:g}, longer".format(*LONGER)
+    longer = {name: Setting("gradient descent", *LONGER, config.longer_steps)}
     headings = {"orthogonal_norm": "‖W⊥‖", "bias_norm": "‖b‖", "value": "f"}
     headings |= {"gradient_norm": "‖∇f‖", "min_curvature": "λ_min", "steps": "steps"}
-    rows = measure_rows(run, config, descend_and_certify, settings)
-    tabulate(run, rows, headings)
+    *rows, last = measure_rows(run, config, descend_and_certify, settings | longer)
+    tabulate(run, [*rows, last], headings)
     by_method = grouped(rows, lambda setting: setting.method)
     _claim(run, by_method["gradient descent"], by_method["PGD"])
+    _report_longer(run, last)
     run.figure("saddles", _figure(rows, _trajectories(run, config)))
     run.finish()
 
@@ -114,10 +130,110 @@ def saddle_risk(
     return PopulationRisk(student, Population(teacher, quadrature(teacher, NODES)), regularization)
 
 
+class ManySaddles(DerandomizationObjective):
+    """Σ_j a_j E(Σ_i (w_ji·x + b_ji)² − s·x₁² − c_j)² + λ‖W‖²: one saddle for each output j.
+
+    A student with one output j for each constant c_j > 0 has its own quadratic units for each
+    output, and no output shares a unit with another. The teacher's output is s·x₁² + c_j with
+    s = 0 or 1, the signal: W⊥ is W at s = 0, and W without its first column at s = 1. By symmetry
+    ∂f/∂b = 0 at b = 0, as for ``saddle_risk``. The expectation is exact, by the moments
+    E(xᵀAx + v·x + t)² = 2‖A‖² + ‖v‖² + (tr A + t)². W and b are one parameter, ``units``, so that
+    ∇²f is block diagonal with one block for each output.
+    """
+
+    def __init__(
+        self,
+        weight: Float[Tensor, "outputs units dimension"],
+        constants: Float[Tensor, " outputs"],
+        regularization: float,
+        *,
+        scales: Float[Tensor, " outputs"] | None = None,
+        signal: int = 0,
+    ) -> None:
+        super().__init__(regularization)
+        self.units = nn.Parameter(torch.cat([weight, torch.zeros_like(weight[..., :1])], dim=2))
+        self.signal = signal
+        self.constants: Tensor
+        self.scales: Tensor
+        self.register_buffer("constants", constants)
+        self.register_buffer("scales", torch.ones_like(constants) if scales is None else scales)
+        size = weight.shape[2] + 1
+        self._is_seen = (torch.arange(size) < signal).double()
+        self._is_weight = (torch.arange(size) < size - 1).double()
+        # Of the Gram matrix of (W, b): all of A and twice v/2, but not ‖b‖², which is in the mean.
+        self._in_variance = torch.full((size, size), 2.0).double()
+        self._in_variance[-1, -1] = 0
+        self._trace = torch.eye(size).double().flatten()
+
+    def expected_value(self) -> Float[Tensor, ""]:
+        return _ExactValue.apply(self.units, self, self.regularization * self._is_seen)
+
+    def forward(self) -> Float[Tensor, ""]:
+        """f, with λ(‖W_∥‖² + ‖W_⊥‖²) computed as λ‖W‖²."""
+        return _ExactValue.apply(self.units, self, self.regularization * self._is_weight)
+
+    def moments(self, units: Tensor) -> tuple[Tensor, Tensor]:
+        """The Gram matrix of (W, b), less s in its first entry, and the error's mean, by output."""
+        gram = torch.bmm(units.mT, units)
+        if self.signal:
+            gram = gram - torch.diag(self._is_seen)
+        return gram, torch.addmv(self.constants, gram.flatten(1), self._trace, beta=-1)
+
+    def random_weights(self) -> Float[Tensor, "all_units dimension"]:
+        return self.units[..., self.signal : -1].flatten(0, 1)
+
+    def bias(self) -> Float[Tensor, " all_units"]:
+        return self.units[..., -1].flatten()
+
+    def radius(self) -> Float[Tensor, " outputs"]:
+        """The norm of the weights and biases of each output's units."""
+        return self.units.detach().square().sum(dim=(1, 2)).sqrt()
+
+    def lipschitz_constants(self, radius: Float[Tensor, " outputs"]) -> tuple[float, float]:
+        """L and K of f where each output's ``radius()`` is at most that given here.
+
+        The part of degree four is 2‖WᵀW‖² + 4‖Wᵀb‖² + (‖W‖² + ‖b‖²)², at most 3 on the unit
+        sphere, which is the norm of its symmetric tensor (Banach 1938); the part of degree two
+        is negative, at least −2(3s + c_j) times the square of the norm.
+        """
+        fourth_order = 36 * radius.square()
+        second_order = 4 * (3 * self.signal + self.constants)
+        curvature = self.scales * torch.maximum(fourth_order, second_order)
+        third_derivative = self.scales * 72 * radius
+        return float(curvature.max()) + 2 * self.regularization, float(third_derivative.max())
+
+
+class _ExactValue(torch.autograd.Function):
+    """The risk of ``ManySaddles`` plus a penalty on the square of each column of (W, b).
+
+    The gradient is written out: torch's own backward pass takes twice as long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, units: Tensor, objective: ManySaddles, penalty: Tensor) -> Tensor:
+        ctx.save_for_backward(units, penalty)
+        ctx.objective = objective
+        gram, mean = objective.moments(units)
+        variance = torch.mv(gram.flatten(1).square(), objective._in_variance.flatten())
+        risk = torch.dot(objective.scales, variance.addcmul_(mean, mean))
+        return risk + torch.mv(units.flatten(0, 1).square(), penalty).sum()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        units, penalty = ctx.saved_tensors
+        gram, mean = ctx.objective.moments(units)  # differentiated again by products with ∇²f
+        inner = torch.bmm(units, gram * ctx.objective._in_variance).addcmul(
+            units, mean[:, None, None]
+        )
+        along = (inner * (4 * ctx.objective.scales[:, None, None])).addcmul(units, 2 * penalty)
+        return gradient * along, None, None
+
+
 def descend_and_certify(setting: Setting, seed: int) -> dict[str, float]:
     """Descend from the seed's start and certify the end."""
     objective, history = _descend(setting, seed)
     certificate = certify(objective)
+    left = np.flatnonzero(history.weight_norm < STAYED)
     return {
         "orthogonal_norm": certificate.weight_norm,
         "bias_norm": float(objective.bias().detach().norm()),
@@ -126,6 +242,7 @@ def descend_and_certify(setting: Setting, seed: int) -> dict[str, float]:
         "min_curvature": certificate.min_curvature,
         "perturbations": len(history.perturbation_steps),
         "steps": history.num_steps,
+        "left_step": float(left[0]) if len(left) else math.nan,
         "terminated": float(history.terminated),
     }
 
@@ -161,7 +278,7 @@ def _claim(run: Run, stayed: list[Row[Setting]], left: list[Row[Setting]]) -> No
         run,
         "FOSP",
         f"gradient descent is at ‖∇f‖ ≤ {FIRST_ORDER:g}, λ_min < 0 and ‖W⊥‖ ≥ {STAYED:g} after "
-        f"{stayed[0].setting.steps} steps",
+        f"{stayed[0].setting.steps} steps, too few for rounding errors to leave,",
         first_order & (curvatures < 0) & (norms >= STAYED),
         "smallest ‖W⊥‖",
         float(norms.min()),
@@ -185,6 +302,20 @@ def _claim(run: Run, stayed: list[Row[Setting]], left: list[Row[Setting]]) -> No
     lower = "f where PGD ends is lower"
     claim_on_every_run(
         run, "FOSP", lower, gains > 0, "by at least", float(gains.min()), bound="> 0"
+    )
+
+
+def _report_longer(run: Run, row: Row[Setting]) -> None:
+    """Report how many descents still stay after many more steps: rounding errors leave too."""
+    left = row.measured["left_step"]
+    known = left[~np.isnan(left)]
+    when = f", the others leave from step {known.min():.0f} on" if len(known) else ""
+    run.claim(
+        "FOSP",
+        f"at d = {row.setting.dimension}, λ = {row.setting.regularization:g} gradient descent "
+        f"still has ‖W⊥‖ ≥ {STAYED:g} after {row.setting.steps} steps, with the rounding errors of "
+        f"float64, on so many runs{when}",
+        measured=f"{len(left) - len(known)} of {len(left)}",
     )
 
 

@@ -1,225 +1,45 @@
-"""Steps to the first ρ-SOSP: found as by brute force, counted and claimed as the theorems say."""
+"""Steps until a method terminates: what is proven, and what claims say of a broken method."""
 
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from derandomization import HessianDescent, PerturbedGradientDescent, certify
-from derandomization.certificate import lemma_bound
+from derandomization import HessianDescent, PerturbedGradientDescent
+from derandomization.eigenvalues import Eigenvalue
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.study import Row
-from NeuralNetworks.risk import PopulationRisk
+from derandomization.optimizers import hessian as hessian_module
 from NeuralNetworks.studies import accuracy
 from NeuralNetworks.studies.accuracy import (
     Config,
-    FirstStationary,
     Method,
-    Regime,
     Setting,
+    Sweep,
     count_steps,
-    descend_to_second_order,
+    landscape,
+    proven_counts,
 )
-from NeuralNetworks.studies.saddles import saddle_risk
 
-LIPSCHITZ = accuracy.HESSIAN_LIPSCHITZ
-RHO, REGULARIZATION = 1e-2, 0.7  # the saddle's −1.4 is below −√(Kρ) = −0.55, and left soon
-Optimizer = HessianDescent | PerturbedGradientDescent
+# Small and quick: three outputs, all of which have saddles deeper than √(Kρ), two with W⊥ ≠ 0.
+RHO, MARGIN, OUTPUTS = 4e-3, 1.0, 3
 
 
-def problem(
-    method: Method, dimension: int = 2, regularization: float = REGULARIZATION, rho: float = RHO
-) -> tuple[PopulationRisk, Optimizer]:
-    """The study's, by default at a ρ and a λ that take some hundred steps."""
-    generator = torch.Generator().manual_seed(3)
-    objective = saddle_risk(dimension, regularization, generator)
-    setting = Setting(method, "λ = 0.1", rho, 1)
-    return objective, accuracy._optimizer(setting, objective, 5.0, generator)
+def setting(method: Method, sweep: Sweep = "ρ", rho: float = RHO, steps: int = 20_000) -> Setting:
+    return Setting(method, sweep, rho, MARGIN, OUTPUTS, 1, steps)
 
 
-def backward(objective: PopulationRisk) -> Callable[[], Tensor]:
-    def closure() -> Tensor:
-        objective.zero_grad()
-        value = objective()
-        value.backward()
-        return value.detach()
-
-    return closure
-
-
-def dense_hessian(objective: PopulationRisk) -> Tensor:
-    """∇²f in (W, b) where the objective stands."""
-    weight, bias = objective.student.weight.detach(), objective.student.bias.detach()
-
-    def value(flat: Tensor) -> Tensor:
-        parts = flat.split([weight.numel(), bias.numel()])
-        moved = {"student.weight": parts[0].view_as(weight), "student.bias": parts[1]}
-        return torch.func.functional_call(objective, moved, ())
-
-    return torch.autograd.functional.hessian(
-        value, torch.cat([weight.flatten(), bias]), vectorize=True
-    )
-
-
-def by_brute_force(
-    objective: PopulationRisk, optimizer: Optimizer, rho: float = RHO
-) -> FirstStationary:
-    """Every point of the path, its gradient and all of its eigenvalues."""
-    first: tuple[float, float] | None = None
-    for step in range(2000):
-        backward(objective)()
-        gradients = (objective.student.weight.grad, objective.student.bias.grad)
-        norm = math.hypot(
-            *(float(gradient.norm()) for gradient in gradients if gradient is not None)
-        )
-        if norm <= rho:
-            here = (float(step), objective.weight_norm())
-            first = first or here
-            if torch.linalg.eigvalsh(dense_hessian(objective))[0] >= -math.sqrt(LIPSCHITZ * rho):
-                return FirstStationary(*first, *here)
-        optimizer.step(backward(objective))
-    raise AssertionError("not found within 2000 steps")
-
-
-@pytest.mark.parametrize("method", get_args(Method))
-def test_the_first_stationary_points_are_those_of_brute_force(
-    method: Method, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = by_brute_force(*problem(method))
-    judged: list[int] = []
-
-    class Counted(accuracy.Hessian):
-        def smallest_eigenvalue(self, **options):  # type: ignore[no-untyped-def]
-            judged.append(1)
-            return super().smallest_eigenvalue(**options)
-
-    monkeypatch.setattr(accuracy, "Hessian", Counted)
-    objective, optimizer = problem(method)
-    found = descend_to_second_order(objective, optimizer, RHO, 2000)
-    assert found == pytest.approx(expected, rel=1e-12)
-    assert found.first_order_norm > 0.1 > 1e-3 > found.second_order_norm
-    waited = found.second_order_step - found.first_order_step
-    assert waited > 10
-    assert len(judged) < waited / 2  # K spares most eigenvalues at the saddle
-
-
-def test_a_saddle_that_is_shallow_enough_counts_from_where_it_is() -> None:
-    """λ_min comes to −2λ from below, and √(Kρ) is hardly more."""
-    there = ("PGD", 3, 0.1, rho := 0.2005**2 / LIPSCHITZ)
-    expected = by_brute_force(*problem(*there), rho)
-    found = descend_to_second_order(*problem(*there), rho, 2000)
-    assert found == pytest.approx(expected, rel=1e-12)
-    assert found.first_order_step < found.second_order_step - 5
-    assert found.second_order_norm > 1  # far from a minimum
-
-
-def test_a_descent_that_starts_at_a_minimum_is_at_both_points_at_once() -> None:
-    objective, optimizer = problem("Hessian descent")
-    while not optimizer.terminated:
-        optimizer.step(backward(objective))
-    _, again = problem("PGD")
-    again.param_groups[0]["params"] = [objective.student.weight, objective.student.bias]
-    found = descend_to_second_order(objective, again, RHO, 5)
-    assert (found.first_order_step, found.second_order_step) == (0, 0)
-    assert found.first_order_norm == found.second_order_norm < 1e-3
-
-
-def test_what_is_not_reached_is_nan() -> None:
-    objective, optimizer = problem("PGD")
-    assert np.isnan(descend_to_second_order(objective, optimizer, RHO, 3)).all()
-    found = descend_to_second_order(objective, optimizer, RHO, 100)
-    assert found.first_order_step < 97
-    assert found.first_order_norm > 0.1
-    assert np.isnan([found.second_order_step, found.second_order_norm]).all()
-    with pytest.raises(ValueError, match="steps is 0"):
-        Config(steps=0)
-
-
-def test_an_optimizer_that_gives_up_at_the_saddle_ends_the_descent() -> None:
-    objective, _ = problem("PGD")
-    impatient = PerturbedGradientDescent(
-        [objective.student.weight, objective.student.bias],
-        lr=1 / accuracy.SMOOTHNESS,
-        gradient_threshold=RHO,
-        perturbation_radius=1e-6,
-        perturbation_interval=1,
-        decrease_threshold=1.0,
-        generator=torch.Generator().manual_seed(0),
-    )
-    found = descend_to_second_order(objective, impatient, RHO, 10**6)
-    assert impatient.terminated
-    assert impatient.num_steps < 1000
-    assert found.first_order_norm > 0.1
-    assert math.isnan(found.second_order_step)
-
-
-@pytest.mark.parametrize(("regularization", "steps"), [(0.1, 450), (0.05, 800)])
-def test_the_constants_hold_along_the_paths_and_are_not_far_above(
-    regularization: float, steps: int
-) -> None:
-    objective, optimizer = problem("Hessian descent", 2, regularization, 3e-5)
-    curvatures, third_derivatives = [], []
-    for step in range(steps):
-        if step in range(4, 24, 4) or step % 150 == 0:
-            curvatures.append(float(torch.linalg.eigvalsh(dense_hessian(objective)).abs().max()))
-            third_derivatives.append(certify(objective).hessian_lipschitz)
-        optimizer.step(backward(objective))
-    assert objective.weight_norm() < 1e-3  # the path led past the saddle to its end
-    assert 0.9 * accuracy.SMOOTHNESS < max(curvatures) <= accuracy.SMOOTHNESS
-    assert 0.9 * LIPSCHITZ < max(third_derivatives) <= LIPSCHITZ
-
-
-def test_a_measurement_counts_both_kinds_of_steps_or_none() -> None:
-    hessian = count_steps(Setting("Hessian descent", "λ = √(Kρ)", RHO, 5000), 0)
-    assert hessian["curvature_steps"] == 1
-    assert hessian["gradient_steps"] == hessian["steps"] - 1
-    assert hessian["first_order_steps"] < hessian["steps"]
-    generator = torch.Generator().manual_seed(0)
-    start = saddle_risk(2, (LIPSCHITZ * RHO) ** 0.5, generator)
-    assert hessian["value_gap"] == float(start().detach())
-    cut_short = count_steps(Setting("Hessian descent", "λ = √(Kρ)", RHO, int(hessian["steps"])), 0)
-    for quantity in ("steps", "gradient_steps", "curvature_steps", "orthogonal_norm"):
-        assert math.isnan(cut_short[quantity])
-    assert cut_short["first_order_steps"] == hessian["first_order_steps"]
-
-
-@pytest.mark.parametrize("steps", [5000, 60])
-def test_the_study_says_yes_where_it_gets_there_and_no_where_not(
-    steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    accuracies = dict.fromkeys(get_args(Regime), (2e-2, 1e-2))
-    monkeypatch.setattr(accuracy, "ACCURACIES", accuracies)
-    monkeypatch.setattr(accuracy, "FIXED_REGULARIZATION", REGULARIZATION)
-    enough = steps == 5000
-    seeds = 2 if enough else 1
-    accuracy.main(Config(output_dir=tmp_path, quiet=True, seeds=seeds, workers=1, steps=steps))
-    record = json.loads((tmp_path / "results.json").read_text())
-    assert [claim["id"] for claim in record["claims"]] == ["T4.2"] * 8
-    assert [claim["holds"] for claim in record["claims"]] == [enough] * 7 + [None]
-    *_, counts, second_order, first_order = record["claims"]
-    if enough:
-        assert 0 < counts["measured"] < 1
-        assert 0 < second_order["measured"] < 1 < first_order["measured"]
-    else:
-        assert second_order["measured"] is None
-    assert len(record["results"]["rows"]) == 8
-    (figure,) = record["figures"]
-    assert (tmp_path / figure).stat().st_size > 10_000
-
-
-def rows_of(method: Method, regime: Regime, **measured: list[list[float]]) -> list[Row[Setting]]:
-    """A row for each ρ of 1e-1 and 1e-2."""
-    settings = [Setting(method, regime, rho, 100) for rho in (1e-1, 1e-2)]
-    return [
-        Row(setting, "", {name: np.array(values[i]) for name, values in measured.items()})
-        for i, setting in enumerate(settings)
-    ]
+def row(each: Setting, **measured: list[float]) -> Row[Setting]:
+    """A row of numbers that are given, or of one run at seed 0."""
+    found = {name: np.array(values) for name, values in measured.items()}
+    if not found:
+        found = {name: np.array([value]) for name, value in count_steps(each, 0).items()}
+    return Row(each, "", found)
 
 
 @pytest.fixture
@@ -227,54 +47,185 @@ def run(tmp_path: Path) -> Run:
     return Run("Example", Config(output_dir=tmp_path, quiet=True))
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PGD waits for fewer steps than theory says, and for a gradient that is less small."""
+    from_theory = PerturbedGradientDescent.from_theory
+
+    def quick(*arguments: Any, **options: Any) -> PerturbedGradientDescent:
+        made = from_theory(*arguments, **options)
+        quicker = {"perturbation_interval": 300, "gradient_threshold": options["accuracy"] / 10}
+        made.param_groups[0].update(quicker, perturbation_radius=1e-4)
+        return made
+
+    monkeypatch.setattr(PerturbedGradientDescent, "from_theory", quick)
+
+
+def test_the_scale_of_an_output_changes_its_curvature_and_not_its_third_derivative() -> None:
+    objective, depths = landscape(setting("PGD"), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        objective.units.zero_()
+    parameters = objective.units.detach()
+
+    def value(units: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(objective, {"units": units}, ())
+
+    hessian = torch.autograd.functional.hessian(value, parameters)
+    size = parameters.numel()
+    of_biases = hessian.reshape(size, size).diagonal().reshape(parameters.shape)[..., -1]
+    torch.testing.assert_close(of_biases, -depths[:, None].expand(OUTPUTS, 2))
+    for j in range(OUTPUTS):
+        radius = torch.zeros(OUTPUTS, dtype=torch.float64)
+        radius[j] = accuracy.REACH * depths[j]
+        assert objective.lipschitz_constants(radius)[1] == pytest.approx(accuracy.HESSIAN_LIPSCHITZ)
+
+
+def test_the_depths_fill_unit_intervals_of_their_inverse_squares() -> None:
+    dense = Setting("PGD", "f(x₀)", RHO, MARGIN, 12, 4, 1)
+    depths = landscape(dense, torch.Generator().manual_seed(1))[1]
+    counts = torch.floor(depths**-2).long().bincount()
+    assert counts.tolist() == [0, 4, 4, 4]
+
+
+def test_hessian_descent_takes_one_curvature_step_for_each_deep_saddle() -> None:
+    found = count_steps(setting("Hessian descent"), 0)
+    assert found["saddles"] == found["curvature_steps"] == OUTPUTS
+    assert found["steps"] > 100
+    assert found["gradient_norm"] <= RHO
+    assert 0 < found["largest_radius"] <= accuracy.REACH
+    assert 1e-12 < found["orthogonal_norm"] < RHO / (MARGIN * math.sqrt(19.8 * RHO))
+
+
+def test_the_proven_counts_are_those_of_the_theorems() -> None:
+    x = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+    constants = {"smoothness": 5.0, "hessian_lipschitz": 16.0, "accuracy": 0.25}
+    counts = proven_counts(HessianDescent([x], **constants), 3.0)
+    assert counts["curvature_steps"] == pytest.approx(1.6 * 3 * 4 * 8)
+    assert counts["steps"] - counts["curvature_steps"] == pytest.approx(2 * 5 * 3 * 16)
+    pgd = PerturbedGradientDescent.from_theory(
+        [x], **constants, failure_probability=0.1, value_gap=3.0
+    )
+    chi = 3 * math.log(4 * 5 * 3 / (0.25**2 * 0.1))
+    leading = 2 * 5 * 3 * chi**4 / 0.25**2 + chi**4 * 5 * 3 / 0.25**2
+    assert proven_counts(pgd, 3.0)["steps"] == pytest.approx(leading, rel=0.01)
+
+
+def test_the_study_says_yes_where_methods_terminate_and_no_where_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impatient: None
+) -> None:
+    small = {
+        "ρ": ((16e-3, 1.0, 2, 1), (8e-3, 1.0, 2, 1)),
+        "f(x₀)": ((16e-3, 1.0, 1, 1), (16e-3, 1.0, 2, 2)),
+    }
+    monkeypatch.setattr(accuracy, "SWEEPS", small)
+    for steps, holds in ((20_000, True), (20, False)):
+        folder = tmp_path / str(steps)
+        accuracy.main(Config(output_dir=folder, quiet=True, seeds=1, workers=1, steps=steps))
+        record = json.loads((folder / "results.json").read_text())
+        claims = record["claims"]
+        assert [claim["id"] for claim in claims] == ["T4.2"] * 10
+        assert [claim["holds"] for claim in claims[:7]] == [holds] * 7
+        assert [claim["holds"] for claim in claims[8:]] == [None] * 2
+        assert len(record["results"]["rows"]) == 8
+        (figure,) = record["figures"]
+        assert (folder / figure).stat().st_size > 10_000
+
+
+def without_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PGD perturbs by nothing."""
+    perturb = PerturbedGradientDescent._perturb
+
+    def nothing(self: PerturbedGradientDescent, value: float) -> None:
+        before = [p.clone() for p in self._parameters()]
+        perturb(self, value)
+        for parameter, earlier in zip(self._parameters(), before, strict=True):
+            parameter.copy_(earlier)
+
+    monkeypatch.setattr(PerturbedGradientDescent, "_perturb", nothing)
+
+
+def with_a_convex_hessian(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hessian descent finds no negative curvature."""
+    monkeypatch.setattr(
+        hessian_module._DifferencedHessian,
+        "smallest_eigenvalue",
+        lambda self, *_: Eigenvalue(0.0, 0.0, np.zeros(self.size)),
+    )
+
+
 @pytest.mark.parametrize(
-    ("method", "last", "holds"),
+    ("method", "broken"), [("PGD", without_noise), ("Hessian descent", with_a_convex_hessian)]
+)
+def test_a_method_that_ends_at_a_saddle_fails(
+    method: Method,
+    broken: Callable[[pytest.MonkeyPatch], None],
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    impatient: None,
+) -> None:
+    working = row(setting(method))
+    broken(monkeypatch)
+    failing = row(setting(method))
+    assert failing.measured["steps"] < 20_000  # it does terminate
+    for rows, holds in (([working], True), ([working, failing], False)):
+        run.claims.clear()
+        accuracy._claim_end(run, rows)
+        accuracy._claim_bound(run, rows)
+        assert [claim.holds for claim in run.claims] == [holds, holds]
+        assert all(f"on 1 of {len(rows)} runs" in claim.statement for claim in run.claims)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "last", "holds"),
     [
-        ("PGD", [999.0, 999.0], True),
-        ("PGD", [999.0, 1001.0], False),  # above the line of ρ^−2 through its first, 10
-        ("PGD", [999.0, math.nan], False),
-        ("Hessian descent", [316.0, 316.0], True),
-        ("Hessian descent", [316.0, 317.0], False),  # of ρ^−1.5
-        ("Hessian descent", [20.0, 3000.0], False),
+        (2.0, [400.0, 420.0], True),
+        (2.0, [4e3, 5e3], False),  # slopes 2.6 and 2.7
+        (1.5, [400.0, 420.0], False),  # slopes 1.60 and 1.62
+        (2.0, [400.0, math.nan], False),  # did not terminate
     ],
 )
 def test_steps_that_grow_faster_than_the_theorem_says_fail(
-    method: Method, last: list[float], holds: bool, run: Run
+    exponent: float, last: list[float], holds: bool, run: Run
 ) -> None:
-    accuracy._claim_order(run, rows_of(method, "λ = 0.1", steps=[[10.0, 10.0], last]))
+    rows = [
+        row(setting("PGD", rho=0.1), steps=[10.0, 10.0]),
+        row(setting("PGD", rho=0.01), steps=last),
+        row(setting("PGD", "Δ", rho=0.01), steps=[1e9, 1e9]),  # not of this sweep
+    ]
+    accuracy._claim_order(run, rows, "steps", "PGD: steps", exponent)
     assert run.claims[0].holds is holds
-    met = 4 - (not holds)
-    assert f"on {met} of 4 runs" in run.claims[0].statement
+    assert f"on {4 - math.isnan(last[1])} of 4 runs" in run.claims[0].statement
 
 
-def test_counts_above_the_provable_numbers_fail(run: Run) -> None:
-    gap = 2.0
-    gradient = [2 * accuracy.SMOOTHNESS * gap / rho**2 for rho in (1e-1, 1e-2)]
-    curvature = [1.6 * gap * (LIPSCHITZ / rho**3) ** 0.5 for rho in (1e-1, 1e-2)]
-    rows = rows_of(
-        "Hessian descent",
-        "λ = 0.1",
-        gradient_steps=[[gradient[0] * 0.99, 1.0], [gradient[1] * 0.5, 1.0]],
-        curvature_steps=[[1.0, 1.0], [curvature[1] * 1.01, 1.0]],
-        value_gap=[[gap, gap], [gap, gap]],
-    )
-    accuracy._claim_counts(run, rows)
-    within, above = run.claims
-    assert (within.holds, within.measured) == (True, pytest.approx(0.99))
-    assert (above.holds, above.measured) == (False, pytest.approx(1.01))
-    assert "on 4 of 4 runs" in within.statement
-    assert "on 3 of 4 runs" in above.statement
+@pytest.mark.parametrize(
+    ("steps", "radius", "holds"),
+    [(99.0, 1.0, True), (101.0, 1.0, False), (math.nan, 1.0, False), (99.0, 1.2, False)],
+)
+def test_more_steps_than_proven_or_constants_that_do_not_hold_fail(
+    steps: float, radius: float, holds: bool, run: Run
+) -> None:
+    rows = [
+        row(
+            setting("PGD"),
+            steps=[50.0, steps],
+            proven_steps=[100.0, 100.0],
+            largest_radius=[1.0, radius],
+        )
+    ]
+    accuracy._claim_counts(run, rows, "steps", "PGD: steps")
+    assert run.claims[0].holds is holds
 
 
-def test_a_norm_above_the_bound_fails_at_a_second_order_point_only(run: Run) -> None:
-    bounds = [lemma_bound(rho, LIPSCHITZ, (LIPSCHITZ * rho) ** 0.5) for rho in (1e-1, 1e-2)]
-    assert bounds[0] is not None
-    assert bounds[1] is not None
-    norms = [[bounds[0] * 0.9, 0.0], [bounds[1] * 1.1, 0.0]]
-    rows = rows_of("PGD", "λ = √(Kρ)", orthogonal_norm=norms, first_order_norm=norms)
-    accuracy._claim_bound(run, rows)
-    second_order, first_order = run.claims
-    assert (second_order.holds, first_order.holds) == (False, None)
-    for claim in run.claims:
-        assert claim.measured == pytest.approx(1.1)
-        assert "on 3 of 4 runs" in claim.statement
+def test_the_growth_with_the_value_gap_is_reported(run: Run) -> None:
+    rows = [
+        row(setting("PGD", "f(x₀)"), value_gap=[1.0, 2.0], steps=[10.0, 30.0]),
+        row(setting("PGD", "f(x₀)"), value_gap=[4.0, 8.0], steps=[20.0, 60.0]),
+    ]
+    accuracy._report_gap(run, rows)
+    assert run.claims[0].holds is None
+    assert str(run.claims[0].measured).startswith("0.5 ")
+
+
+def test_every_method_and_sweep_is_measured() -> None:
+    assert set(accuracy.SWEEPS) == set(get_args(Sweep))
+    assert all(outputs <= 32 for every in accuracy.SWEEPS.values() for *_, outputs, _ in every)

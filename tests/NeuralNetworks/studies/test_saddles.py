@@ -9,11 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from derandomization import GaussHermite, certify
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.study import Row
 from NeuralNetworks.risk import PopulationRisk
 from NeuralNetworks.studies import saddles
-from NeuralNetworks.studies.saddles import Config, Setting, descend_and_certify, saddle_risk
+from NeuralNetworks.studies.saddles import (
+    Config,
+    ManySaddles,
+    Setting,
+    descend_and_certify,
+    saddle_risk,
+)
 
 
 def level(dimension: int, regularization: float) -> float:
@@ -116,6 +123,8 @@ def test_gradient_descent_stays_and_pgd_leaves() -> None:
     assert (stayed["steps"], stayed["terminated"], stayed["perturbations"]) == (300, 0, 0)
     assert left["orthogonal_norm"] < 1e-6
     assert left["bias_norm"] > 1
+    assert np.isnan(stayed["left_step"])
+    assert 0 < left["left_step"] < left["steps"]
     assert left["min_curvature"] > -1e-8
     assert left["terminated"] == 1
     assert left["perturbations"] == 2  # one to leave, one to see that nothing more is to be had
@@ -126,13 +135,19 @@ def test_the_study_shows_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(saddles, "DIMENSIONS", (2,))
     monkeypatch.setattr(saddles, "REGULARIZATIONS", (0.2,))
     monkeypatch.setattr(saddles, "SHOWN", (2, 0.2))
+    monkeypatch.setattr(saddles, "LONGER", (2, 0.2))
     monkeypatch.setattr(saddles, "SHOWN_STEPS", np.array([0, 150, 430, 440]))
-    saddles.main(Config(output_dir=tmp_path, quiet=True, seeds=2, workers=1, steps=320))
+    saddles.main(
+        Config(output_dir=tmp_path, quiet=True, seeds=2, workers=1, steps=320, longer_steps=20)
+    )
     record = json.loads((tmp_path / "results.json").read_text())
-    assert [(claim["id"], claim["holds"]) for claim in record["claims"]] == [("FOSP", True)] * 4
+    holds = [(claim["id"], claim["holds"]) for claim in record["claims"]]
+    assert holds == [("FOSP", True)] * 4 + [("FOSP", None)]
+    assert "after 320 steps" in record["claims"][0]["statement"]
+    assert record["claims"][4]["measured"] == "2 of 2"
     assert record["claims"][0]["measured"] == pytest.approx(saddle_norm(2, 0.2))
     with (tmp_path / "table.csv").open(encoding="utf-8") as file:
-        assert len(list(csv.DictReader(file))) == 2 * 2
+        assert len(list(csv.DictReader(file))) == 2 * 2 + 2
     history = np.load(tmp_path / "history.npz")
     paths = {m: history[f"{m}_weight_norm"] for m in ("gradient_descent", "pgd")}
     assert paths["pgd"].shape == (4, 2)
@@ -188,3 +203,106 @@ def test_a_claim_fails_on_one_seed_that_breaks_it(
     run = Run("Example", Config(output_dir=tmp_path, quiet=True))
     saddles._claim(run, [rows["gradient descent"]], [rows["PGD"]])
     assert [i for i, claim in enumerate(run.claims) if claim.holds is not True] == failing
+
+
+def row_of(method: saddles.Method, steps: int) -> Row[Setting]:
+    each = Setting(method, 2, 0.2, steps)
+    found = descend_and_certify(each, 2)
+    return Row(each, method, {name: np.array([value]) for name, value in found.items()})
+
+
+def holding(tmp_path: Path, stayed: Row[Setting], left: Row[Setting]) -> list[bool | None]:
+    run = Run("Example", Config(output_dir=tmp_path, quiet=True))
+    saddles._claim(run, [stayed], [left])
+    return [claim.holds for claim in run.claims]
+
+
+@pytest.mark.filterwarnings("ignore:the optimizer stopped")
+def test_broken_descents_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stayed, left = row_of("gradient descent", 320), row_of("PGD", 2000)
+    assert holding(tmp_path, stayed, left) == [True] * 4
+    with monkeypatch.context() as patch:  # noise too small to leave within the interval
+        patch.setattr(saddles, "PERTURBATION_RADIUS", 1e-300)
+        assert holding(tmp_path, stayed, row_of("PGD", 2000)) == [True, True, False, False]
+
+    def off_the_manifold(*arguments: object) -> PopulationRisk:
+        objective = saddle_risk(*arguments)  # type: ignore[arg-type]
+        with torch.no_grad():
+            objective.student.bias.add_(0.1)
+        return objective
+
+    monkeypatch.setattr(saddles, "saddle_risk", off_the_manifold)
+    assert holding(tmp_path, row_of("gradient descent", 200), left)[:2] == [False, False]
+
+
+def test_descents_that_rounding_errors_end_are_counted(tmp_path: Path) -> None:
+    steps = {"left_step": np.array([320.0, 300.0, np.nan])}
+    run = Run("Example", Config(output_dir=tmp_path, quiet=True))
+    saddles._report_longer(run, Row(Setting("gradient descent", 2, 0.2, 400), "", steps))
+    assert (run.claims[0].measured, run.claims[0].holds) == ("1 of 3", None)
+    assert "from step 300 on" in run.claims[0].statement
+
+
+def many_saddles(signal: int) -> ManySaddles:
+    """Three outputs at a random point, d = 2."""
+    generator = torch.Generator().manual_seed(signal)
+    constants, scales = torch.rand(2, 3, generator=generator).double() + 0.5
+    weight = torch.randn(3, 2, 2, generator=generator).double()
+    objective = ManySaddles(weight, constants, 0.3, scales=scales, signal=signal)
+    with torch.no_grad():
+        objective.units.add_(torch.randn(3, 2, 3, generator=generator).double())
+    return objective
+
+
+@pytest.mark.parametrize("signal", [0, 1])
+def test_many_saddles_are_a_risk_and_satisfy_steins_identity(signal: int) -> None:
+    objective = many_saddles(signal)
+    points, weights = GaussHermite((6, 6))()
+
+    def by_quadrature(units: Tensor) -> Tensor:
+        hidden = torch.einsum("pd,jid->pji", points, units[..., :-1]) + units[..., -1]
+        labels = signal * points[:, :1].square() + objective.constants
+        errors = hidden.square().sum(dim=2) - labels
+        return weights @ errors.square() @ objective.scales + 0.3 * units[..., :-1].square().sum()
+
+    value = objective()
+    value.backward()
+    units = objective.units.detach().clone().requires_grad_(True)
+    expected = by_quadrature(units)
+    expected.backward()
+    torch.testing.assert_close(value, expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(objective.units.grad, units.grad, rtol=1e-10, atol=1e-10)
+    penalty = 0.3 * objective.random_weights().square().sum()
+    torch.testing.assert_close(objective.expected_value() + penalty, value)
+    assert objective.random_weights().shape == (6, 2 - signal)
+    assert certify(objective).stein_defect < 1e-10
+
+
+@pytest.mark.parametrize("signal", [0, 1])
+def test_the_lipschitz_constants_hold_within_the_radius_and_are_attained(signal: int) -> None:
+    objective = many_saddles(signal)
+    smoothness, hessian_lipschitz = objective.lipschitz_constants(objective.radius())
+    units = objective.units.detach()
+
+    def hessian(at: Tensor) -> Tensor:
+        return torch.autograd.functional.hessian(
+            lambda u: torch.func.functional_call(objective, {"units": u}, ()), at
+        ).reshape(units.numel(), units.numel())
+
+    assert torch.linalg.eigvalsh(hessian(units)).abs().max() <= smoothness
+    assert torch.linalg.eigvalsh(hessian(0 * units)).abs().max() <= smoothness
+    inside = 0.9 * units
+    change = torch.linalg.matrix_norm(hessian(units) - hessian(inside), ord=2)
+    assert change <= hessian_lipschitz * float((units - inside).norm())
+    along = torch.zeros_like(units)  # one weight alone attains K
+    along[0, 0, 0] = objective.radius()[0]
+    change = torch.linalg.matrix_norm(hessian(along) - hessian(0.999 * along), ord=2)
+    only_first = torch.tensor([float(along[0, 0, 0]), 0.0, 0.0], dtype=torch.float64)
+    attained = float(change) / (0.001 * float(along.norm()))
+    assert attained == pytest.approx(objective.lipschitz_constants(only_first)[1], rel=2e-3)
+
+
+def test_broken_weights_of_many_saddles_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    objective = many_saddles(1)
+    monkeypatch.setattr(ManySaddles, "bias", lambda self: self.units[..., 0].flatten())
+    assert certify(objective).stein_defect > 0.1
