@@ -148,7 +148,8 @@ def markdown(report: Report) -> str:
     lines += ["", "## Where the paper, its published code and this reproduction differ"]
     for difference, numbers in report.differences:
         lines += ["", f"**{difference.title}.** {difference.text}", ""]
-        lines += markdown_table(("", "here"), numbers) if numbers else ["Not run."]
+        if difference.numbers:
+            lines += markdown_table(("", "here"), numbers) if numbers else ["Not run."]
     lines += ["", "## Claim by claim"]
     shown: set[Path] = set()
     for finding in report.findings:
