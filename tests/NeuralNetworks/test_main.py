@@ -164,6 +164,36 @@ def test_the_toy_claims_fail_with_a_wrong_moment(
     assert claims["F2"].holds is False  # b* is no longer 1
 
 
+def verdicts(folder: Path, **options: object) -> dict[str, list[bool | None]]:
+    """Run with these options; what each claim says, by its id."""
+    main(Config(output_dir=folder, quiet=True, **options))  # type: ignore[arg-type]
+    found: dict[str, list[bool | None]] = {}
+    for claim in read(folder)["claims"]:
+        found.setdefault(claim["id"], []).append(claim["holds"])
+    return found
+
+
+def test_in_twenty_dimensions_a_short_descent_refutes_no_theorem(tmp_path: Path) -> None:
+    found = verdicts(
+        tmp_path, activation="tanh", dimension=20, width=20, regularization=1e-4, steps=150
+    )
+    assert False not in found["T4.1"] + found["L3.1"]
+    assert found["L3.1"] == [True, True]  # by the rule that is exact at W⊥ = 0, and Gaussian points
+    results = read(tmp_path)["results"]
+    assert results["orthogonal_norm"] > 0.1
+    gaussian = results["on_gaussian_points"]
+    assert gaussian["weight_norm"] == pytest.approx(results["orthogonal_norm"], rel=1e-9)
+    assert gaussian["stein_defect"] < results["certificate"]["stein_defect"]
+
+
+def test_with_frozen_weights_or_biases_nothing_is_claimed_to_vanish(tmp_path: Path) -> None:
+    for frozen in (("weight", "output"), ("bias", "output")):
+        found = verdicts(tmp_path, frozen=frozen, width=20, steps=20)
+        assert found["F3"] == [None]
+        assert found["T4.1"] == [None]
+        assert found["L3.1"] != [False]
+
+
 @pytest.mark.parametrize(("dimension", "estimator"), [(3, "exact"), (5, "sampled")])
 def test_beyond_the_plane_it_draws_u_and_one_direction_across(
     dimension: int, estimator: str, tmp_path: Path, quick_toy: None
