@@ -63,7 +63,12 @@ def main(config: Config) -> None:
         if problems:
             print(*problems, sep="\n", file=sys.stderr)
             raise SystemExit(2)
-        print(f"{config.output_dir}: every figure, claim and number is there and holds")
+        findings = read_report(config.output_dir).findings
+        missing = [finding.id for finding in findings if not finding.checks]
+        print(
+            f"{config.output_dir}: every figure, claim and number of the run is there and holds"
+            + (f"; not run: {', '.join(missing)}" if missing else "")
+        )
         return
     seeds = 1 if config.quick else config.seeds
     ids = parse_ids(config.only)

@@ -40,8 +40,8 @@ CLAIMS = ExperimentClaims(
             default_seed_only=True,
         ),
         "T5.2": PaperClaim(
-            "The deterministic cut is worth at least 0.878·OPT, and at least the smoothed "
-            "expectation that it started from, less λ‖V‖² at the start",
+            "The deterministic cut is worth at least 0.878·OPT, and at least the smoothed expected "
+            "cut at the start less λ(‖V₀‖² − ‖V‖²)/c, c = n/Σ|w|",
             ("bracket",),
         ),
         "F5": PaperClaim("MAXCUT's random part V → 0", ("figure5_largest_deviation",)),
@@ -169,7 +169,7 @@ def _claim(run: Run, config: Config, graph: Graph, cut: DerandomizedCut) -> None
         # A cut may fall short of the upper bound's 0.878 but not of OPT's.
         holds=ratio >= GUARANTEED_RATIO or (False if known else None),
     )
-    statement = "at least the smoothed expectation at the start, less λ(‖V₀‖² − ‖V‖²)/c"
+    statement = "at least the smoothed expected cut at the start less λ(‖V₀‖² − ‖V‖²)/c"
     kept = derandomized >= cut.guaranteed
     run.claim("T5.2", statement, bound=cut.guaranteed, measured=derandomized, holds=kept)
     reached = cut.cut_value >= start - MEAN_TOLERANCE * float(np.abs(graph.weights).sum())

@@ -52,7 +52,7 @@ def derandomized_cut(
 ) -> Partition:
     """Find a large cut: Goemans and Williamson's random cut, derandomized (Theorem 5.2).
 
-    It is worth at least the mean of the random cuts.
+    The cut is at least as large as the mean of the random cuts.
 
     Args:
         graph: a networkx graph, a scipy sparse adjacency matrix (symmetric or triangular) or a

@@ -50,8 +50,8 @@ def quadrature(teacher: Teacher, nodes: tuple[int, int] = NODES) -> GaussHermite
 def gaussian_points(teacher: Teacher, num_points: int = 2**14, seed: int = 0) -> "FixedPoints":
     """Scrambled Sobol points and their reflections across the teacher's directions.
 
-    Unlike the rule of ``exact_expectation`` beyond three dimensions these are Gaussian at every W,
-    to an error that falls nearly as 1/num_points: they check it, at a greater cost.
+    They check the rule of ``exact_expectation`` beyond three dimensions: expectations over them
+    are Gaussian ones for every W, with an error that falls nearly as 1/num_points.
     """
     generator = torch.Generator().manual_seed(seed)
     points = QuasiMonteCarlo(teacher.sample_dimension, num_points // 2, generator)

@@ -52,22 +52,26 @@ CLAIMS = ExperimentClaims(
     questions={
         "BIAS": PaperClaim("Biases must be trained: frozen ones carry no guarantee"),
         "REG": PaperClaim("W⊥ vanishes at every λ, however small"),
-        "IOTA": PaperClaim(
-            "Theorem 4.1 is for a smooth ReLU: K, the bounds and W⊥ as it approaches ReLU (ι → ∞)"
-        ),
+        "IOTA": PaperClaim("W⊥ vanishes for every smooth ReLU, also as it approaches ReLU (ι → ∞)"),
         "DEPTH": PaperClaim("W⊥ vanishes at every depth and width"),
         "LOSS": PaperClaim("W⊥ vanishes under every smooth loss"),
         "OPT": PaperClaim(
-            "Which methods make W⊥ vanish: from strict saddles, and with strong regularization"
+            "PGD and Hessian descent make W⊥ vanish from strict saddles, gradient descent does not"
         ),
-        "NG": PaperClaim("Open question: does W⊥ vanish for inputs that are not Gaussian?"),
-        "GEN": PaperClaim("Open question: how many samples does it take to generalize?"),
+        "NG": PaperClaim(
+            "Open question: does W⊥ vanish for inputs that are not Gaussian?", is_open=True
+        ),
+        "GEN": PaperClaim(
+            "Open question: how many samples does it take to generalize?", is_open=True
+        ),
         "REAL": PaperClaim(
-            "Open question: how much of W⊥ stays on real inputs with labels of two known "
-            "directions?"
+            "Open question: how much of W⊥ remains on real inputs, if the labels depend on two "
+            "known directions?",
+            is_open=True,
         ),
         "SGD": PaperClaim(
-            "Open question: does SGD leave strict saddles unaided, and does W⊥ then vanish?"
+            "Open question: does SGD leave strict saddles without added noise, and does W⊥ vanish?",
+            is_open=True,
         ),
     },
     commands={
@@ -183,7 +187,7 @@ def _toy_neuron(run: Run, config: Config) -> None:
     run.claim(
         "F1",
         f"frozen bias: PGD's w* becomes 0 between λ = {low:.6f} and {high:.6f}; "
-        f"over λ it is the exact minimiser to {frozen_error:.0e}",
+        f"for each λ it differs from the exact minimiser by at most {frozen_error:.0e}",
         paper=PAPER_THRESHOLD,
         measured=(low + high) / 2,
         holds=max(low - PAPER_THRESHOLD, PAPER_THRESHOLD - high) <= PAPER_ROUNDING
@@ -244,8 +248,8 @@ def _check_on_gaussian_points(run: Run, teacher: Teacher, objective: PopulationR
     norm, bound = bounds.weight_norm, bounds.sharp_weight_bound
     run.claim(
         "L3.1",
-        f"‖W⊥‖ within the sharp form's bound on {len(rule.weights)} Gaussian points, "
-        f"‖δ‖ = {bounds.stein_defect:.2g}",
+        f"‖W⊥‖ is at most the sharp bound on {len(rule.weights)} Gaussian points "
+        f"(‖δ‖ = {bounds.stein_defect:.2g})",
         bound=bound,
         measured=norm,
         holds=None if bound is None else norm <= bound,

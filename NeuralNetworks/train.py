@@ -72,6 +72,8 @@ PERTURBATION_INTERVAL = 200
 class Training:
     """A finished training: its history, and the risk E ℓ(ŷ, y) at the end, exact if possible.
 
+    In the history and the certificate ``weight_norm`` is ‖W_⊥‖_F, since W_⊥ is Eq. 1's W.
+
     The certificate and the objective that was certified, a dataset's empirical risk or a teacher's
     exact one, are None where a teacher's risk can only be sampled.
     """
@@ -98,7 +100,7 @@ class Training:
 
     @property
     def relative_orthogonal_norm(self) -> float:
-        """‖W_⊥‖_F/‖W‖_F at the end: says nothing where all of W vanished."""
+        """‖W_⊥‖_F/‖W‖_F at the end; meaningless if all of W vanished."""
         return self.orthogonal_norm / self.weight_norm if self.weight_norm else 0.0
 
 

@@ -2,7 +2,7 @@
 
 The lemma rests on Stein's identity ∂f/∂W = (H + 2λI) W with H = ∂²f/∂b², which holds if x is
 Gaussian and g twice differentiable. Here it is not assumed: the Stein defect
-δ = ∂f/∂W − (H + 2λI) W is computed and charged to both bounds, which then hold at every point of
+δ = ∂f/∂W − (H + 2λI) W is computed and added in both bounds, which then hold at every point of
 every objective. For an exact Gaussian expectation δ is rounding, and the bounds are the lemma's.
 """
 
@@ -34,8 +34,8 @@ class Bounds:
         weight_norm, weight_gradient_norm: ‖W‖_F and ‖∂f/∂W‖_F.
         stein_defect: ‖δ‖_F, which measures how far Stein's identity is from holding.
         bias_curvature: λ_min(H) less the residual to which it is known.
-        sharp_weight_bound: (‖∂f/∂W‖_F + ‖δ‖_F) / (2λ + λ_min(H)), which needs neither K nor
-            stationarity; None where the denominator is not positive.
+        sharp_weight_bound: (‖∂f/∂W‖_F + ‖δ‖_F) / (2λ + λ_min(H)) plus a bound on rounding errors.
+            It needs neither K nor stationarity; None where the denominator is not positive.
     """
 
     weight_norm: float
@@ -52,8 +52,9 @@ class Certificate(Bounds):
     Attributes:
         gradient_norm, min_curvature: ‖∇f‖₂ and λ_min(∇²f) over all trainable parameters.
         min_curvature_residual: an exact eigenvalue lies within this of ``min_curvature``.
-        hessian_lipschitz: K: if proven, of ∇²g everywhere; if estimated, of ∇²f near this point.
-            The lemma holds with either, but ρ depends on which.
+        hessian_lipschitz: K, a Lipschitz constant: of ∇²g everywhere if the objective defines
+            ``hessian_lipschitz``, else an estimate for ∇²f near this point. An estimate may be too
+            small, which changes ρ and ``weight_bound``, not ``sharp_weight_bound``.
         hessian_lipschitz_is_estimate: True if K was estimated near this point, False if proven.
         rho: the smallest ρ for which the point is a ρ-SOSP (Def. 2.2), the residual included.
         weight_bound: (ρ + ‖δ‖_F) / (2λ − √(Kρ)) (Lemma 3.1); None where that is not positive, or
@@ -72,11 +73,10 @@ class Certificate(Bounds):
 def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificate:
     """Certify the current point of an objective, which is left unchanged.
 
-    A sampled objective is certified through its exact counterpart. The seed is that of the start
-    vectors of Lanczos and of the estimate of K.
+    The seed is that of the start vectors of Lanczos and of the estimate of K.
 
     Raises:
-        ValueError: f is not finite, or changes between two evaluations; ``random_weights`` or
+        ValueError: f is not finite, or sampled (certify the exact f); ``random_weights`` or
             ``bias`` is no isometric linear image of the parameters; Lanczos does not converge.
     """
     objective = _exact_float64_copy(objective)
@@ -138,7 +138,8 @@ def lemma_bound(
 ) -> float | None:
     """(ρ + ‖δ‖) / (2λ − √(Kρ)) (Lemma 3.1), or None where λ ≤ √(Kρ)/2.
 
-    A ``bias_curvature``, λ_min(H), below −√(Kρ) takes its place: an estimated K may be too small.
+    If ``bias_curvature``, λ_min(H), is below −√(Kρ), it is used instead of −√(Kρ), because an
+    estimated K may be too small.
     """
     margin = 2 * regularization + min(-math.sqrt(hessian_lipschitz * rho), bias_curvature)
     return (rho + stein_defect) / margin if margin > 0 else None
@@ -220,7 +221,10 @@ class _Image:
         self.value = here
         limit = ISOMETRY_TOLERANCE * float(probe.norm())
         if not all(float(each.norm()) <= limit for each in (again - probe, elsewhere - pulled)):
-            raise ValueError(f"{name} must be an isometric linear image of the parameters")
+            raise ValueError(
+                f"{name} must be an isometric linear image of the parameters, such as a parameter, "
+                "a part of one or a projection: factors belong into expected_value"
+            )
 
 
 def _columns_product(operator: spla.LinearOperator, weights: Tensor) -> Tensor:

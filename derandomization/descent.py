@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -44,17 +44,17 @@ class History:
         snapshots: parameters by name at the steps asked for, on the CPU.
         perturbation_steps: the steps at which noise was added.
         terminated: True if the optimizer stopped by its own rule, False if the steps ran out.
-        reason: why it ended: "max_steps"; "second-order stationary" if the optimizer stopped and
-            no curvature is below −λ; "no decrease" if it stopped and that is not so, with a
-            warning, or was not verified.
+        reason: why it ended. "max_steps"; "second-order stationary" if the optimizer stopped where
+            no eigenvalue of ∇²f is below −λ; "no decrease" if it stopped where one is, or where
+            they could not be computed (both with a warning), or ``verify`` was False.
         seconds: wall time of the loop.
     """
 
-    value: Float[np.ndarray, " records"]
-    gradient_norm: Float[np.ndarray, " records"]
-    weight_norm: Float[np.ndarray, " records"]
-    observations: Mapping[str, Float[np.ndarray, " records"]]
-    snapshots: Mapping[int, Mapping[str, Tensor]]
+    value: Float[np.ndarray, " records"] = field(repr=False)
+    gradient_norm: Float[np.ndarray, " records"] = field(repr=False)
+    weight_norm: Float[np.ndarray, " records"] = field(repr=False)
+    observations: Mapping[str, Float[np.ndarray, " records"]] = field(repr=False)
+    snapshots: Mapping[int, Mapping[str, Tensor]] = field(repr=False)
     perturbation_steps: Int[np.ndarray, " perturbations"]
     terminated: bool
     seconds: float
@@ -223,7 +223,7 @@ class Descent:
             found = f"the curvature there is {curvature.value:.3g}, below −λ = {-allowed:.3g}"
         warnings.warn(
             f"the optimizer stopped by its own rule at step {len(self._columns['value']) - 1}, "
-            f"but {found}: Lemma 3.1 gives no bound on W there. "
+            f"but {found}: W need not be small there. "
             "PerturbedGradientDescent.for_objective chooses settings that fit the objective",
             stacklevel=4,
         )

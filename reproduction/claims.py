@@ -10,7 +10,8 @@ from reproduction.jobs import MAINS, Job
 # Claims about the lemma itself, which several experiments check.
 LEMMA = {
     "L3.1": PaperClaim(
-        "Every ρ-SOSP has ‖W‖ ≤ ρ/(2λ − √(Kρ)): the randomness vanishes with ρ",
+        "At every ρ-second-order stationary point ‖W‖ ≤ (ρ + ‖δ‖)/(2λ − √(Kρ)), where δ = 0 for "
+        "Gaussian inputs: the randomness vanishes with ρ",
         ("figure3_weight_norm", "figure5_largest_deviation", "figure7_variance"),
     ),
     "FOSP": PaperClaim(

@@ -85,13 +85,19 @@ class Finding:
         """One of: holds, does not hold, open, not run."""
         if not self.checks:
             return "not run"
-        return VERDICTS[overall([check.holds for check in self.checks])]
+        holds = overall([check.holds for check in self.checks])
+        return VERDICTS[None if holds and self._is_open else holds]
+
+    @property
+    def _is_open(self) -> bool:
+        return self.id in CLAIMS and CLAIMS[self.id].is_open
 
     @property
     def headline(self) -> Check:
-        """The check shown in the table of results: the first that fails, if any, or the first."""
+        """The check shown in the table: the first that fails, else the first that answers."""
         failing = (check for check in self.checks if check.holds is False)
-        return next(failing, self.checks[0])
+        answers = (check for check in self.checks if check.holds is None or not self._is_open)
+        return next(failing, next(answers, self.checks[0]))
 
     def estimate(self, estimator: str) -> Check | None:
         """The headline's check with an estimator; for a study, which has one number, itself."""
@@ -115,7 +121,7 @@ class Finding:
         exact, sampled = self.estimate("exact"), self.estimate("sampled")
         references = dict.fromkeys(each.reference for each in (exact, sampled) if each)
         measured = [each.measured if each else "–" for each in (exact, sampled)]
-        return "; sampled: ".join(references), measured[0], measured[1]
+        return ", sampled: ".join(references), measured[0], measured[1]
 
     @property
     def command(self) -> str:

@@ -131,7 +131,7 @@ def _claim(run: Run, rows: list[Row[Setting]]) -> None:
         f"{row.interval('learned_held_out').mean / row.interval('gaussian_mean').mean:.2f}"
         for row in fitted
     )
-    run.claim("GEN", statement, measured=ratios)
+    run.claim("F6", statement, measured=ratios)
 
 
 def _needed_components(rows: Sequence[Row[Setting]], name: str, epsilon: float) -> int | None:

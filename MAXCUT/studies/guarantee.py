@@ -179,7 +179,7 @@ def _claim(run: Run, rows: list[Row[FamilySetting]]) -> None:
         ),
         (
             "T5.2",
-            "at least the start's smoothed expectation less V's penalty",
+            "at least the smoothed expected cut at the start less λ(‖V₀‖² − ‖V‖²)/c",
             {"bound": "(cut − bound)/OPT ≥ 0"},
             float(gained.min()),
             measured(rows, "guarantee_kept") == 1,

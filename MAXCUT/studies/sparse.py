@@ -94,7 +94,8 @@ def _claim(run: Run, rows: list[Row[SparseSetting]]) -> None:
     )
     run.claim(
         "T5.2",
-        "the derandomized cut is at least the start's E[cut] less V's penalty on "
+        "the derandomized cut is at least the smoothed expected cut at the start less "
+        "λ(‖V₀‖² − ‖V‖²)/c on "
         f"{kept.sum()} of {kept.size} sparse graphs",
         bound="(cut − bound)/OPT ≥ 0",
         measured=float(gained.min()),

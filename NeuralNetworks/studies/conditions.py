@@ -180,7 +180,6 @@ def _claim_biases(run: Run, rows: list[Row[Setting]]) -> None:
         f"biases frozen, λ = {min(BIASES_REGULARIZATIONS):g}: a strict local minimiser with "
         f"‖W⊥‖/‖W‖ > {KEPT:g} within 2‖∇f‖/λ_min of the end, on {(shares > KEPT).sum()} of "
         f"{shares.size} runs, with {nodes} nodes across; the share",
-        bound=f"> {KEPT:g} on one run",
         measured=f"{shares.min():.2g} to {shares.max():.2g}",
         holds=bool((shares > KEPT).any(axis=1).all()),
     )

@@ -311,8 +311,8 @@ def _claims(run: Run, rows: list[Row[Setting]]) -> None:
         run.claim(
             "NG",
             f"Gaussian inputs, {series}, labels tanh(x₁), correlation with x₂ {where}: "
-            f"median ‖W⊥‖/‖W‖; W turns from u by {_medians(each, 'turn')}° towards E(xy) ∝ Σu at "
-            f"{_medians(each, 'tilt')}°",
+            f"median ‖W⊥‖/‖W‖; the angle from u to W is {_medians(each, 'turn')}°, the angle from "
+            f"u to E(xy) ∝ Σu is {_medians(each, 'tilt')}°",
             measured=_medians(each, "relative_orthogonal_norm"),
         )
 
@@ -333,7 +333,7 @@ def _claim_collapse(run: Run, rows: list[Row[Setting]]) -> None:
 
 
 def claim_bound(run: Run, id: str, rows: list[Row[Any]]) -> None:
-    """Claim that ‖W_⊥‖ is within the bound that charges Stein's defect δ, which any inputs obey."""
+    """Claim that ‖W_⊥‖ is within the sharp bound, which holds for any inputs."""
     ratios = measured(rows, "orthogonal_norm") / measured(rows, "bound")
     exists = ~np.isnan(ratios)
     none = "" if exists.all() else f" (none on {(~exists).sum()}, where λ_min(∂²f/∂b²) ≤ −2λ)"

@@ -59,7 +59,7 @@ RECORD_EVERY = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Config(StudyConfig):
-    """Every optimizer from the same strict saddles: does it leave them, how fast, what is left?
+    """Start every optimizer at the same strict saddles; does it leave them, and how fast?
 
     The teacher has the outputs x₁² + c_j, the student two quadratic units for each of them. A
     descent starts at a point with W⊥ ≠ 0 and ∇f = 0 where ∇²f has the eigenvalue −2λ once for each
@@ -287,7 +287,6 @@ def _claim_exact(run: Run, rows: list[Row[Setting]]) -> None:
                 first_order & (np.abs(norms / starts - 1) <= COLLAPSED),
                 "the smallest ‖W⊥‖",
                 float(norms.min()),
-                bound=f"start {starts.min():.4g}",
             )
         else:
             left = ~np.isnan(row.measured["left_step"])
@@ -305,8 +304,9 @@ def _report_sampled(run: Run, rows: list[Row[Sampling]], pgd: Row[Setting]) -> N
         left = ~np.isnan(row.measured["left_step"])
         run.claim(
             "SGD",
-            f"{row.name}: leaves the strict saddles unaided within {row.setting.steps} steps on "
-            f"{left.sum()} of {left.size} seeds, after {row.interval('left_step')} steps "
+            f"{row.name}: leaves the strict saddles without added noise within "
+            f"{row.setting.steps} steps on {left.sum()} of {left.size} seeds, after "
+            f"{row.interval('left_step')} steps "
             f"(PGD {pgd.interval('left_step')}); rms ‖W⊥‖ over the last {TAIL:.0%} of the steps",
             baseline=f"PGD {pgd.measured['orthogonal_norm'].max():.2g}",
             measured=str(row.interval("orthogonal_norm")),
@@ -317,8 +317,7 @@ def _report_sampled(run: Run, rows: list[Row[Sampling]], pgd: Row[Setting]) -> N
         slope = log_log_slope(values, measured(chosen, "orthogonal_norm"))
         run.claim(
             "SGD",
-            f"the power of the {name} to which the rms ‖W⊥‖ left by SGD is proportional, from "
-            f"{len(values)} values",
+            f"exponent p of remaining rms ‖W⊥‖ ∝ ({name})^p, SGD, fitted to {len(values)} values",
             measured=str(slope),
         )
 

@@ -232,7 +232,7 @@ def _claim_rate(run: Run, row: Row[Setting]) -> None:
         "OPT",
         f"{row.name} > λ*: ‖W⊥‖ falls at least as t^−0.5, to within the interval; its slope "
         f"(‖W⊥‖/√h ends at most at {size / math.sqrt(DIMENSION / row.setting.steps):.2g}·√(d/T))",
-        bound="≤ −0.5",
+        bound="slope ≤ −0.5",
         measured=str(slope),
         holds=lower_end <= -0.5,
     )
@@ -243,7 +243,8 @@ def _claim_cost(run: Run, *rows: Row[Setting]) -> None:
     for quantity, symbol in (("risk", "risk"), ("parallel_norm", "‖W∥‖")):
         run.claim(
             "OPT",
-            f"where W⊥ first goes, median {symbol}: {'; '.join(row.name for row in rows)}",
+            f"median {symbol} at the smallest λ at which W⊥ vanishes: "
+            f"{'; '.join(row.name for row in rows)}",
             measured="; ".join(f"{row.median(quantity):.3g}" for row in rows),
         )
 

@@ -1,6 +1,7 @@
 """One training that studies repeat under varied settings: its measurements and its claims."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -99,13 +100,16 @@ def train_and_certify(setting: Setting, seed: int) -> dict[str, float]:
     """Train once and certify the end; NaN where there is no certificate or no bound."""
     generator = torch.Generator().manual_seed(seed)
     teacher = Teacher(setting.dimension, setting.indices, noise=setting.noise)
-    student = Student(
-        setting.dimension,
-        setting.widths,
-        generator,
-        activation=_activation(setting),
-        frozen=setting.frozen,
-    )
+    with warnings.catch_warnings():
+        if setting.sharpness == math.inf:  # ReLU on purpose
+            warnings.simplefilter("ignore", UserWarning)
+        student = Student(
+            setting.dimension,
+            setting.widths,
+            generator,
+            activation=_activation(setting),
+            frozen=setting.frozen,
+        )
     if setting.bias_deviation is not None:
         with torch.no_grad():
             student.bias.normal_(std=setting.bias_deviation, generator=generator)
@@ -220,16 +224,16 @@ def claim_on_every_run(
     measured: float | None,
     **reference: float | str,
 ) -> None:
-    """Claim that ``met`` is true everywhere, or report it if there is no reference.
+    """Claim that ``met`` is true everywhere.
 
-    ``what`` says which number is ``measured``; ``reference`` is that of ``Run.claim``.
+    ``what`` says which number is ``measured``; ``reference`` is that of ``Run.claim``, if any.
     """
     run.claim(
         id,
         f"{statement} on {met.sum()} of {met.size} runs; {what}",
         **reference,
         measured=measured,
-        holds=bool(met.all()) if reference else None,
+        holds=bool(met.all()),
     )
 
 
@@ -264,7 +268,7 @@ def claim_second_order(run: Run, rows: Sequence[Row[Setting]], id: str) -> None:
         f"every run ends by its own rule at a second-order point ({ended.sum()} of {ended.size}) "
         f"with ‖W⊥‖ within the lemma's bound and ρ/λ ≤ {limits.max():.0e} ({met.sum()} of "
         f"{met.size}){_not_at(rows, met)}; the largest ‖W⊥‖λ/ρ",
-        bound="≤ 1",
+        bound="ratio ≤ 1",
         measured=float((norms / limits).max()),
         holds=bool(met.all()),
     )
@@ -291,7 +295,7 @@ def claim_norm_falls(run: Run, rows: Sequence[Row[Any]]) -> None:
         "L3.1",
         f"‖W⊥‖ falls at least in proportion to ρ, from ρ = {rho.max():.1e} to {rho.min():.1e}: "
         "the slope of log ‖W⊥‖ over log ρ",
-        bound="≥ 1",
+        bound="slope ≥ 1",
         measured=str(slope),
         holds=lower_end >= 1 and not np.isnan(slopes).any(),
     )

@@ -15,6 +15,7 @@ class PaperClaim:
     statement: str
     figures: tuple[str, ...] = ()
     default_seed_only: bool = False  # whether it is about the data that the default seed draws
+    is_open: bool = False  # whether it is a question that no theorem decides
 
 
 @dataclass(frozen=True)

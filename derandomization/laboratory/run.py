@@ -155,15 +155,15 @@ class Run:
     def claim_bounds(self, certificate: Certificate, weights: str, theorem: str = "L3.1") -> None:
         """Claim that ‖W‖_F, called ``weights``, is within a theorem's bound and its sharp form."""
         norm, defect = certificate.weight_norm, f"‖δ‖ = {certificate.stein_defect:.2g}"
-        for id, name, bound in (
-            (theorem, f"the lemma at ρ = {certificate.rho:.2g}", certificate.weight_bound),
-            ("L3.1", "the lemma's sharp form", certificate.sharp_weight_bound),
+        for id, name, at, bound in (
+            (theorem, "the lemma's", f"ρ = {certificate.rho:.2g}, ", certificate.weight_bound),
+            ("L3.1", "the sharp", "", certificate.sharp_weight_bound),
         ):
             self.claim(
                 id,
-                f"no bound follows from {name}, {defect}"
+                f"{name} bound does not exist here ({at}{defect})"
                 if bound is None
-                else f"{weights} within the bound of {name}, {defect}",
+                else f"{weights} is at most {name} bound ({at}{defect})",
                 bound=bound,
                 measured=norm,
                 holds=None if bound is None else norm <= bound,
@@ -217,7 +217,7 @@ class Run:
             raise
         self.checkpoints.remove()
         self._print_claims()
-        self.say(f"{self.folder}: results.json, history.npz and {len(self._figures)} figures")
+        self.say(f"{self.folder}: results.json, history.npz and figures: {len(self._figures)}")
 
     def _write_all(self) -> None:
         for name, figure in self._figures:
