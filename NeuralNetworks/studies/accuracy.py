@@ -52,7 +52,7 @@ class Config(StudyConfig):
 
     The student has two quadratic units for each output, the teacher's outputs are constants γ_j²,
     so W⊥ is all of W, and the loss has the weights 1/(4γ_j). Each output has its own strict saddle
-    with curvature of order −γ_j, and all have the same K. There are ``copies`` of them in each unit
+    with curvature of order −γ_j, and all have the same K. There are copies of them in each unit
     interval of 1/γ² from 1 on, so about copies/(Kρ) are deeper than √(Kρ): with a smaller ρ there
     are more saddles to leave. A descent starts at b = 0; gradient descent from there ends where
     every output is at its saddle. Both methods have the parameters that theory gives for L, K and

@@ -64,7 +64,7 @@ class Config(StudyConfig):
     The teacher has the outputs x₁² + c_j, the student two quadratic units for each of them. A
     descent starts at a point with W⊥ ≠ 0 and ∇f = 0 where ∇²f has the eigenvalue −2λ once for each
     output. Gradient descent and Adam use the exact f and add no noise; nor does SGD, which draws
-    fresh batches from x ~ N(0, I). PGD has the settings of ``for_objective``, Hessian descent those
+    fresh batches from x ~ N(0, I). PGD has the settings of for_objective, Hessian descent those
     that theory gives for L, K and ρ = 2λ·1e-7.
     """
 

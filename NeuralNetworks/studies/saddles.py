@@ -68,7 +68,7 @@ class Config(StudyConfig):
 
     Gradient descent stays in exact arithmetic. In float64 its rounding errors grow by a factor of
     1 + 2λη per step, as any noise does, and it leaves after some thousand steps: the study claims
-    that it stays for ``steps`` and reports how many descents still stay after ``longer_steps``.
+    that it stays for --steps and reports how many descents still stay after --longer-steps.
     """
 
     output_dir: Path = Path("results/NeuralNetworks/saddles")
