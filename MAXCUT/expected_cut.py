@@ -82,14 +82,16 @@ class ExpectedCut(DerandomizationObjective):
         return (2 * torch.special.ndtr(level) - 1).cpu().numpy()
 
     @torch.no_grad()
-    def guaranteed_cut(self, graph: Graph, start: Vectors) -> float:
+    def guaranteed_cut(self, graph: Graph, start: Vectors) -> float | None:
         """E[cut] at (V₀, μ = 0), less λ(‖V₀‖² − ‖V‖²)/c, where V₀ is ``start``.
 
-        If f is not larger here than there, E[cut] here is at least this.
+        E[cut] here is at least this if f is not larger here than there; None if it is.
         """
         first = ExpectedCut(
             graph, start, smoothing=self.smoothing, regularization=self.regularization
         )
+        if float(self()) > float(first()):
+            return None
         penalty = self.regularization * (first.weight_norm() ** 2 - self.weight_norm() ** 2)
         return float(first.expected_cut()) - penalty / self.scale
 

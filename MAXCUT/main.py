@@ -170,7 +170,7 @@ def _claim(run: Run, config: Config, graph: Graph, cut: DerandomizedCut) -> None
         holds=ratio >= GUARANTEED_RATIO or (False if known else None),
     )
     statement = "at least the smoothed expected cut at the start less λ(‖V₀‖² − ‖V‖²)/c"
-    kept = derandomized >= cut.guaranteed
+    kept = None if cut.guaranteed is None else derandomized >= cut.guaranteed
     run.claim("T5.2", statement, bound=cut.guaranteed, measured=derandomized, holds=kept)
     reached = cut.cut_value >= start - MEAN_TOLERANCE * float(np.abs(graph.weights).sum())
     statement = "the cut returned is at least the mean of the hyperplanes"

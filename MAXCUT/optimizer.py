@@ -112,7 +112,7 @@ class DerandomizedCut:
     signs: Signs
     cut_value: float
     cut_value_before_polish: float  # of the rounding at the descent's end, without any other cut
-    guaranteed: float  # what that rounding is worth at least: ``ExpectedCut.guaranteed_cut``
+    guaranteed: float | None  # a lower bound on that: ``ExpectedCut.guaranteed_cut``
     history: History
     restart_cut_values: Float[np.ndarray, " restarts"]  # their combination may be better
     objective: ExpectedCut  # in closed form, at the point where the descent to this cut ended

@@ -233,7 +233,9 @@ def _collapse(run: Run, config: Config, teacher: Teacher, training: Training) ->
         holds=None if vanished else relative <= largest or (False if guaranteed else None),
     )
     if certificate:
-        run.claim_bounds(certificate, "‖W⊥‖", theorem="T4.1")
+        # Beyond three dimensions the rule is not Gaussian away from W⊥ = 0.
+        gaussian = config.dimension <= MAX_QUADRATURE_DIMENSION
+        run.claim_bounds(certificate, "‖W⊥‖", theorem="T4.1", gaussian=gaussian)
     if training.exact_objective and config.dimension > MAX_QUADRATURE_DIMENSION:
         _check_on_gaussian_points(run, teacher, training.exact_objective)
 

@@ -80,12 +80,12 @@ class Dataset(Examples):
         )
         if x.ndim != 2:
             raise ValueError(f"inputs has shape {tuple(x.shape)}: it must be n×d")
-        if y.shape not in ((len(y),), (len(y), 1)):
+        if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] != 1):
             raise ValueError(f"labels has shape {tuple(y.shape)}: it must be one number per input")
         if len(x) != len(y) or len(x) == 0:
             raise ValueError(f"{len(x)} inputs and {len(y)} labels: as many of each, at least one")
         rows = rows.reshape(1, -1) if rows.ndim == 1 else rows
-        if rows.ndim != 2 or rows.shape[1] != x.shape[1]:
+        if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] != x.shape[1]:
             raise ValueError(
                 f"directions has shape {tuple(rows.shape)}: it must be k×{x.shape[1]}, with as "
                 "many columns as inputs"
@@ -98,9 +98,10 @@ class Dataset(Examples):
         self.labels: Tensor
         self.register_buffer("inputs", x)
         self.register_buffer("labels", y.reshape(-1))
-        rotation, triangle = torch.linalg.qr(rows.T)
+        lengths = rows.norm(dim=1, keepdim=True)
+        rotation, triangle = torch.linalg.qr((rows / lengths.clamp(min=1e-300)).T)
         dependent = len(rows) > x.shape[1]
-        if dependent or triangle.diagonal().abs().min() <= 1e-10 * triangle.norm():
+        if dependent or triangle.diagonal().abs().min() <= 1e-10:
             raise ValueError("directions are linearly dependent: give rows that are independent")
         self.register_buffer("directions", rotation.T.contiguous())
 
@@ -119,12 +120,16 @@ class Dataset(Examples):
 
 
 def _numbers(name: str, values: Tensor | ArrayLike) -> Tensor:
-    """A float64 tensor of finite numbers."""
+    """A new float64 tensor of finite numbers."""
     try:
-        tensor = torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values))
-        tensor = tensor.detach().double()
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a tensor or an array of numbers") from None
+        if isinstance(values, Tensor):
+            tensor = values.detach().to_dense().to(torch.float64, copy=True)
+        else:
+            tensor = torch.from_numpy(np.array(values, dtype=np.float64, order="C"))
+        if np.iscomplexobj(values) or (isinstance(values, Tensor) and values.is_complex()):
+            raise TypeError
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{name} must be a tensor or an array of real numbers") from None
     if not torch.isfinite(tensor).all():
         raise ValueError(f"{name} holds a NaN or an infinity: every number must be finite")
     return tensor

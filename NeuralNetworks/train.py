@@ -21,7 +21,7 @@ from derandomization import (
     QuasiMonteCarlo,
     certify,
 )
-from derandomization.checks import require_positive
+from derandomization.checks import require_at_least, require_positive
 from derandomization.descent import StepCallback
 from derandomization.hessian import Hessian
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
@@ -142,6 +142,8 @@ def train(
     ``Diverged``, which holds what was measured before, if f is no longer finite.
     """
     chosen = as_loss(loss)
+    if estimator not in DEFAULTS:
+        raise ValueError(f"estimator is {estimator!r}: it must be one of {', '.join(DEFAULTS)}")
     if learning_rate is not None:
         require_positive("learning_rate", learning_rate)
     if gradient_threshold is not None:
@@ -167,7 +169,9 @@ def train(
         examples = Population(data, rule, chosen)
     defaults = DEFAULTS[estimator]
     objective = PopulationRisk(student, examples, regularization, chosen).to(device)
-    max_steps = max_steps or defaults.max_steps
+    max_steps = (
+        defaults.max_steps if max_steps is None else require_at_least("max_steps", max_steps, 1)
+    )
     copied = sum(p.numel() for p in student.parameters())
     num_snapshots = min(40, max(2, 2 * 10**7 // copied))  # fewer of students that fill the memory
     history = resumable_descend(

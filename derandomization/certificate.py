@@ -8,7 +8,7 @@ every objective. For an exact Gaussian expectation δ is rounding, and the bound
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import scipy.sparse.linalg as spla
@@ -36,6 +36,8 @@ class Bounds:
         bias_curvature: λ_min(H) less the residual to which it is known.
         sharp_weight_bound: (‖∂f/∂W‖_F + ‖δ‖_F) / (2λ + λ_min(H)) plus a bound on rounding errors.
             It needs neither K nor stationarity; None where the denominator is not positive.
+        gaussian_sharp_bound: the same without ‖δ‖_F: what Stein's identity says. It may be false
+            where that fails.
     """
 
     weight_norm: float
@@ -43,6 +45,7 @@ class Bounds:
     stein_defect: float
     bias_curvature: float
     sharp_weight_bound: float | None
+    gaussian_sharp_bound: float | None
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Certificate(Bounds):
         rho: the smallest ρ for which the point is a ρ-SOSP (Def. 2.2), the residual included.
         weight_bound: (ρ + ‖δ‖_F) / (2λ − √(Kρ)) (Lemma 3.1); None where that is not positive, or
             where W or b is frozen.
+        gaussian_bound: the same without ‖δ‖_F, Lemma 3.1 for Gaussian x.
     """
 
     gradient_norm: float
@@ -68,6 +72,7 @@ class Certificate(Bounds):
     hessian_lipschitz_is_estimate: bool
     rho: float
     weight_bound: float | None
+    gaussian_bound: float | None
 
 
 def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificate:
@@ -81,6 +86,8 @@ def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificat
     """
     objective = _exact_float64_copy(objective)
     trainable = _trainable(objective)
+    if not trainable:
+        raise ValueError("every parameter is frozen: a certificate needs one that is trained")
     free = objective.random_weights().requires_grad and _flat(objective.bias()).requires_grad
     bounds = _stein_bounds(objective, seed)
     hessian = Hessian(objective, trainable)
@@ -94,9 +101,9 @@ def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificat
     if lipschitz == 0 and curvature.value + curvature.residual >= 0:
         lower_end = 0.0  # the Hessian is constant, and not negative to within rounding
     rho = smallest_rho(gradient_norm, lower_end, lipschitz)
-    weight_bound = lemma_bound(
-        rho, lipschitz, objective.regularization, bounds.stein_defect, bounds.bias_curvature
-    )
+    margin = (lipschitz, objective.regularization)
+    gaussian = lemma_bound(rho, *margin)
+    weight_bound = lemma_bound(rho, *margin, bounds.stein_defect, bounds.bias_curvature)
     return Certificate(
         **vars(bounds),
         gradient_norm=gradient_norm,
@@ -106,6 +113,7 @@ def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificat
         hessian_lipschitz_is_estimate=proven is None,
         rho=rho,
         weight_bound=weight_bound if free else None,
+        gaussian_bound=gaussian if free else None,
     )
 
 
@@ -146,7 +154,7 @@ def lemma_bound(
 
 
 def _stein_bounds(objective: DerandomizationObjective, seed: int) -> Bounds:
-    """The bounds of an exact float64 copy, in which frozen W and b become trainable."""
+    """The bounds of an exact float64 copy, whose frozen parameters may become trainable."""
     weights = _Image("random_weights", objective, objective.random_weights)
     bias = _Image("bias", objective, lambda: _flat(objective.bias()))
     matrix = weights.value.detach()
@@ -161,34 +169,52 @@ def _stein_bounds(objective: DerandomizationObjective, seed: int) -> Bounds:
         curved = weights.push(weights.pull(_columns_product(operator, matrix)))
     defect = float((gradient - curved - 2 * objective.regularization * matrix).norm())
     margin = 2 * objective.regularization + curvature.lower_end
-    bound = None
-    if margin > 0:
-        # Near W = 0 both sides of the bound are limited by rounding: ‖W‖ by that of the
-        # parameters, its gradient by that of terms as large as f.
-        sizes = float(parameters_to_vector(objective.parameters()).detach().norm())
-        sizes += abs(float(objective().detach())) / margin
-        bound = (float(gradient.norm()) + defect) / margin + torch.finfo(matrix.dtype).eps * sizes
     norms = float(matrix.norm()), float(gradient.norm())
-    return Bounds(*norms, defect, curvature.lower_end, bound)
+    if margin <= 0:
+        return Bounds(*norms, defect, curvature.lower_end, None, None)
+    # Near W = 0 both sides of the bound are limited by rounding: ‖W‖ by that of the parameters,
+    # its gradient by that of terms as large as f.
+    flat = parameters_to_vector(p.detach().contiguous() for p in objective.parameters())
+    sizes = float(flat.norm()) + abs(float(objective().detach())) / margin
+    gaussian = norms[1] / margin + torch.finfo(matrix.dtype).eps * sizes
+    bound = gaussian + defect / margin
+    return Bounds(*norms, defect, curvature.lower_end, bound, gaussian)
 
 
 class _Image:
-    """W or b as an isometric linear image Jp of the parameters p, and products with J and Jᵀ."""
+    """W or b as an isometric linear image Jp of the parameters p, and products with J and Jᵀ.
+
+    p are all parameters or, if the image is not linear in the frozen ones, the trainable ones.
+    """
 
     def __init__(
         self, name: str, objective: DerandomizationObjective, compute: Callable[[], Tensor]
     ) -> None:
-        """Of the trainable parameters, or of all, which become trainable, if W or b is frozen."""
+        self._compute = compute
+        frozen = [p for p in objective.parameters() if not p.requires_grad]
+        objective.requires_grad_(True)
         if not compute().requires_grad:
-            objective.requires_grad_(True)
-        self.value = compute()
-        if not self.value.requires_grad:
             raise ValueError(f"{name} does not depend on the parameters")
-        candidates = _trainable(objective)
-        gradients = torch.autograd.grad(compute().sum(), candidates, allow_unused=True)
+        self._depend_on(objective.parameters())
+        if not self._is_isometric() and frozen:
+            for parameter in frozen:
+                parameter.requires_grad_(False)
+            if compute().requires_grad:
+                self._depend_on(_trainable(objective))
+        if not self._is_isometric():
+            raise ValueError(
+                f"{name} must be an isometric linear image of the parameters, such as a parameter, "
+                "a part of one or a projection: factors belong into expected_value"
+            )
+
+    def _depend_on(self, candidates: Iterable[Tensor]) -> None:
+        candidates = list(candidates)
+        self.value = self._compute()
+        gradients = torch.autograd.grad(
+            self.value.sum(), candidates, allow_unused=True, retain_graph=True
+        )
         pairs = zip(candidates, gradients, strict=True)
         self.parameters = [parameter for parameter, gradient in pairs if gradient is not None]
-        self._require_isometric(name, compute)
 
     def pull(self, cotangent: Tensor, *, create_graph: bool = False) -> Tensor:
         """Jᵀ · cotangent, flat over the parameters on which the image depends."""
@@ -207,24 +233,21 @@ class _Image:
         along = torch.dot(self.pull(cotangent, create_graph=True), vector)
         return torch.autograd.grad(along, cotangent)[0]
 
-    def _require_isometric(self, name: str, compute: Callable[[], Tensor]) -> None:
-        """Raise unless JJᵀ is the identity on the image, and J the same at another point."""
+    def _is_isometric(self) -> bool:
+        """Whether JJᵀ is the identity on the image and on the value, and J is constant."""
         centre, here = parameters_to_vector(self.parameters).detach(), self.value
         noise = torch.randn(len(centre), generator=torch.Generator().manual_seed(0)).to(centre)
         probe = self.push(noise)
         pulled = self.pull(probe)
-        again = self.push(pulled)
+        projected = self.push(self.pull(here.detach()))
+        differences = [self.push(pulled) - probe, projected - here.detach()]
         vector_to_parameters(centre + noise, self.parameters)
-        self.value = compute()
-        elsewhere = self.pull(probe)
+        self.value = self._compute()
+        differences.append(self.pull(probe) - pulled)
         vector_to_parameters(centre, self.parameters)
         self.value = here
-        limit = ISOMETRY_TOLERANCE * float(probe.norm())
-        if not all(float(each.norm()) <= limit for each in (again - probe, elsewhere - pulled)):
-            raise ValueError(
-                f"{name} must be an isometric linear image of the parameters, such as a parameter, "
-                "a part of one or a projection: factors belong into expected_value"
-            )
+        size = float(probe.norm()) + float(here.detach().norm()) + ISOMETRY_TOLERANCE
+        return all(float(each.norm()) <= ISOMETRY_TOLERANCE * size for each in differences)
 
 
 def _columns_product(operator: spla.LinearOperator, weights: Tensor) -> Tensor:
@@ -286,5 +309,7 @@ def _trainable(objective: DerandomizationObjective) -> list[Tensor]:
 
 def _exact_float64_copy(objective: DerandomizationObjective) -> DerandomizationObjective:
     objective = copy.deepcopy(objective).double()
+    for parameter in objective.parameters():  # flat vectors of parameters need this
+        parameter.data = parameter.data.contiguous()
     require_exact(objective)
     return objective

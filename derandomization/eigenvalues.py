@@ -45,8 +45,9 @@ def smallest_eigenvalue(
 ) -> Eigenvalue:
     """λ_min of a symmetric operator: dense up to ``dense_size`` rows, else by Lanczos.
 
-    The dense answer is certain. Lanczos finds λ_min with probability one over its seeded start
-    vector, to a residual of ``tolerance`` in the operator's units, or raises ``LanczosError``.
+    The dense answer is certain. Lanczos ends at a residual of ``tolerance`` in the operator's
+    units, or raises ``LanczosError``. It may miss an eigenvalue whose eigenvector is almost
+    orthogonal to the seeded start vector: the smaller the tolerance, the less likely.
     Cost: one product per Lanczos step, or one per row when dense; one more for the residual.
     """
     size = operator.shape[0]

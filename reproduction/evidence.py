@@ -191,14 +191,26 @@ def read_record(job: Job, output_dir: Path) -> Record:
     path = folder / "results.json"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise ValueError(f"{path}: missing or broken") from None
     for name, kind in RECORD_FIELDS.items():
         if not isinstance(data, dict) or not isinstance(data.get(name), kind):
             raise ValueError(f"{path}: no {name}")
-    if not all(isinstance(claim, dict) and set(claim) >= CLAIM_FIELDS for claim in data["claims"]):
+    if not all(map(_is_claim, data["claims"])):
         raise ValueError(f"{path}: a claim lacks its statement, its number or its verdict")
     return Record(job, folder, data)
+
+
+def _is_claim(entry: Any) -> bool:
+    """Whether an entry of ``claims`` has every field, each of its type."""
+    if not isinstance(entry, dict) or not set(entry) >= CLAIM_FIELDS:
+        return False
+    texts = all(isinstance(entry[name], str) for name in ("id", "statement"))
+    numbers = all(
+        entry[name] is None or isinstance(entry[name], int | float | str)
+        for name in ("reference", "measured")
+    )
+    return texts and numbers and (entry["holds"] is None or isinstance(entry["holds"], bool))
 
 
 def problems_of(record: Record) -> list[str]:

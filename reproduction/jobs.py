@@ -133,7 +133,7 @@ def write_manifest(
     """
     runs: dict[str, list[Job]] = {}
     if add:
-        with contextlib.suppress(ValueError):
+        if (output_dir / MANIFEST).exists():
             runs = read_manifest(output_dir)
         there = {job.folder for run in runs.values() for job in run}
         jobs = [j for j in jobs if j.folder not in there or not is_finished(j, output_dir)]
@@ -152,7 +152,7 @@ def read_manifest(output_dir: Path) -> dict[str, list[Job]]:
             command: [Job(**(each | {"claims": tuple(each["claims"])})) for each in parts]
             for command, parts in record["runs"].items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ValueError(
             f"output_dir is {output_dir}: no run of reproduce.py ended there, {MANIFEST} is "
             "missing or broken"

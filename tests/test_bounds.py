@@ -234,10 +234,10 @@ def move(objective: DerandomizationObjective, seed: int) -> None:
                 parameter.add_(noise, alpha=0.2)
 
 
-def descended(objective: DerandomizationObjective) -> None:
+def descended(objective: DerandomizationObjective, max_steps: int = 100) -> None:
     generator = torch.Generator().manual_seed(0)
     optimizer = PerturbedGradientDescent.for_objective(objective, generator=generator)
-    descend(objective, optimizer, max_steps=100)
+    descend(objective, optimizer, max_steps=max_steps)
 
 
 def test_there_are_forty_objectives() -> None:
@@ -269,7 +269,7 @@ def test_where_steins_identity_holds_the_defect_is_rounding(build: Build) -> Non
 def test_without_the_defect_the_bounds_would_be_false(name: str) -> None:
     """As they were while Stein's identity was assumed and not measured."""
     objective = INEXACT[name]()
-    descended(objective)
+    descended(objective, max_steps=400)
     bounds = stein_bounds(objective)
     margin = 2 * objective.regularization + bounds.bias_curvature
     assert bounds.weight_gradient_norm / margin < 0.9 * bounds.weight_norm
@@ -395,3 +395,76 @@ def test_gauss_hermite_rules_with_more_nodes_have_a_smaller_defect() -> None:
         examples = Population(Teacher(2), GaussHermite((count, count)))
         found.append(stein_bounds(PopulationRisk(objective.student, examples, 1e-2)).stein_defect)
     assert found[0] > 3 * found[1] > 9 * found[2]
+
+
+class Coupled(DerandomizationObjective):
+    """g = zᵀQz/2 with Q almost singular; W is made of a trained part and one that is not."""
+
+    def __init__(self, other: Tensor) -> None:
+        super().__init__(0.1)
+        self.coupling = torch.tensor([[1.0, 0.99], [0.99, 1.0]]).double()
+        self.first = nn.Parameter(torch.tensor([-0.99 / 1.2], dtype=torch.float64))
+        self.shift = nn.Parameter(torch.zeros(2, dtype=torch.float64))
+        self.other = other
+
+    def random_weights(self) -> Tensor:
+        return torch.cat([self.first, self.other])
+
+    def bias(self) -> Tensor:
+        return self.shift
+
+    def hessian_lipschitz(self) -> float:
+        return 0.0
+
+    def expected_value(self) -> Tensor:
+        weights = self.random_weights()
+        return (self.shift @ self.coupling @ self.shift + weights @ self.coupling @ weights) / 2
+
+
+def test_a_frozen_part_of_w_counts_and_a_constant_part_is_refused() -> None:
+    one = torch.ones(1, dtype=torch.float64)
+    certificate = certify(Coupled(nn.Parameter(one, requires_grad=False)))
+    assert certificate.weight_norm == pytest.approx(math.hypot(0.99 / 1.2, 1))
+    assert certificate.stein_defect < 1e-12
+    assert certificate.sharp_weight_bound is not None
+    assert certificate.weight_norm <= certificate.sharp_weight_bound
+    with pytest.raises(ValueError, match="random_weights must be an isometric linear image"):
+        certify(Coupled(one))
+
+
+def test_a_frozen_part_of_the_bias_changes_no_defect() -> None:
+    objective = Cosines("list")
+    objective.parts[1].requires_grad_(False)
+    assert stein_bounds(objective).stein_defect < 1e-12
+
+
+def test_labels_that_depend_on_every_direction_leave_no_random_weights() -> None:
+    inputs = normal(30, 3, seed=1)
+    data = Dataset(inputs, inputs[:, 0], normal(3, 3, seed=2))
+    student = Student(3, 4, torch.Generator().manual_seed(0))
+    certificate = certify(PopulationRisk(student, data, 1e-2))
+    assert certificate.weight_norm < 1e-14
+    assert certificate.sharp_weight_bound is not None
+    assert certificate.weight_norm <= certificate.sharp_weight_bound
+
+
+def test_with_every_parameter_frozen_there_is_nothing_to_certify() -> None:
+    with pytest.raises(ValueError, match="every parameter is frozen"):
+        certify(Cosines().requires_grad_(False))
+
+
+def test_a_transposed_parameter_is_certified() -> None:
+    objective = Cosines()
+    expected = stein_bounds(objective)
+    objective.weight = nn.Parameter(objective.weight.detach().T.contiguous().T)
+    assert stein_bounds(objective) == expected
+
+
+def test_the_gaussian_bounds_are_false_on_a_dataset_and_right_where_x_is_gaussian() -> None:
+    """What claims about the lemma compare with: it can fail."""
+    for name, fails in (("dataset", True), ("cosines, b is plain", False)):
+        objective = ALL[name]()
+        descended(objective)
+        certificate = certify(objective)
+        assert certificate.gaussian_sharp_bound is not None
+        assert (objective.weight_norm() > certificate.gaussian_sharp_bound) == fails

@@ -167,15 +167,16 @@ def claim_lemma(
 ) -> None:
     """Claim that ‖W‖_F is within the lemma's bound and its sharp form wherever these exist.
 
-    The rows measured ``weight_bound`` and ``sharp_weight_bound``, NaN where there is none, and
+    These are the bounds for Gaussian x, which fail where Stein's identity does. The rows measured
+    ``gaussian_bound`` and ``gaussian_sharp_bound``, NaN where there is none, and
     ‖W‖_F as the quantity ``norm``; ``weights``, ``theorem`` and
     ``lipschitz`` are used in the text of the claims.
     """
     norms = np.concatenate([row.measured[norm] for row in rows])
     names = [row.name for row in rows for _ in row.measured[norm]]
     for id, quantity, bound_name, none_where in (
-        (theorem, "weight_bound", f"the lemma's bound at ρ ({lipschitz})", "ρ ≥ 4λ²/K"),
-        ("L3.1", "sharp_weight_bound", "the sharp bound", "λ_min(∂²f/∂b²) ≤ −2λ"),
+        (theorem, "gaussian_bound", f"the lemma's bound at ρ ({lipschitz})", "ρ ≥ 4λ²/K"),
+        ("L3.1", "gaussian_sharp_bound", "the sharp bound", "λ_min(∂²f/∂b²) ≤ −2λ"),
     ):
         bounds = np.concatenate([row.measured[quantity] for row in rows])
         exists = ~np.isnan(bounds)

@@ -41,7 +41,10 @@ class PerturbedGradientDescent(PlainOptimizer):
     Reference: Jin et al., *How to Escape Saddle Points Efficiently*, ICML 2017, Algorithm 2.
     """
 
-    saved = "num_steps perturbation_steps anchor_value first_value last_value restarted terminated"
+    saved = (
+        "careful num_steps perturbation_steps anchor_value first_value last_value "
+        "restarted terminated"
+    )
 
     def __init__(
         self,
@@ -62,8 +65,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         require_positive("perturbation_radius", perturbation_radius)
         require_at_least("perturbation_interval", perturbation_interval, 1)
         require_between("decrease_threshold", decrease_threshold, -math.inf, math.inf)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum is {momentum}: it must be at least 0 and below 1")
+        _require_momentum(momentum)
         options = {
             "lr": lr,
             "gradient_threshold": gradient_threshold,
@@ -76,6 +78,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         }
         super().__init__(params, options)
         self.generator = generator
+        self.careful = False  # undo every rise; double the interval where ``lr`` is halved
         self.num_steps = 0
         self.perturbation_steps: list[int] = []
         self.anchor_value = math.inf
@@ -140,7 +143,8 @@ class PerturbedGradientDescent(PlainOptimizer):
     ) -> "PerturbedGradientDescent":
         """With settings that follow from an exact objective at its starting point.
 
-        The step is 1/(2‖∇²f‖), halved where f rises twice. Perturbations begin at
+        The step is 1/(2‖∇²f‖). A step that raises f is undone and made again without momentum; if
+        it still raises f, it is halved and the interval doubled. Perturbations begin at
         ‖∇f‖ = 2λ·accuracy, where ‖W‖_F is about ``accuracy``, or at the rounding error of ∇f if
         that is larger. They move far enough for a curvature of −λ to exceed the rounding error of
         f, and their interval lets them grow along it by more than the square root of the dimension.
@@ -149,7 +153,10 @@ class PerturbedGradientDescent(PlainOptimizer):
         """
         require_exact(objective)
         require_positive("accuracy", accuracy)
+        _require_momentum(momentum)
         trainable = [p for p in objective.parameters() if p.requires_grad]
+        if not trainable:
+            raise ValueError("every parameter is frozen: nothing can be trained")
         regularization, epsilon = objective.regularization, torch.finfo(trainable[0].dtype).eps
         curvature = max(Hessian(objective, trainable).spectral_norm(), 2 * regularization)
         rate = 0.5 / curvature
@@ -157,9 +164,9 @@ class PerturbedGradientDescent(PlainOptimizer):
         growth = 2 * math.log(100 * dimension)  # a direction's share of the noise may be small
         patience = growth / (regularization * rate) + 3 / (1 - momentum) ** 2
         rounding = epsilon * max(abs(float(objective().detach())), regularization)
-        radius = max(1e-3, math.sqrt(100 * rounding / regularization))
         size = max(1.0, total_norm([p.detach() for p in trainable]))
-        return cls(
+        radius = max(1e-3, min(math.sqrt(100 * rounding / regularization), size))
+        optimizer = cls(
             trainable,
             lr=rate,
             gradient_threshold=max(2 * regularization * accuracy, 4 * epsilon * curvature * size),
@@ -171,6 +178,8 @@ class PerturbedGradientDescent(PlainOptimizer):
             restart=True,
             generator=generator,
         )
+        optimizer.careful = True
+        return optimizer
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
@@ -191,7 +200,7 @@ class PerturbedGradientDescent(PlainOptimizer):
             decrease = self.anchor_value - float(value)
             if decrease < options["decrease_threshold"]:
                 for parameter in self._parameters():
-                    parameter.copy_(self.state[parameter]["anchor"])
+                    parameter.copy_(self.state[parameter].get("anchor", parameter))
                 self.terminated = True
                 return value
         if waited is None or waited > interval:
@@ -209,21 +218,25 @@ class PerturbedGradientDescent(PlainOptimizer):
         last, parameters = self.last_value, self._parameters()
         if self.num_steps == 0:
             self.first_value = float(value)
-        risen = float(value) > last + ROUNDING * abs(last)
-        far = risen and float(value) > self.first_value + abs(self.first_value)
+        rounding = max(ROUNDING, 8 * torch.finfo(value.dtype).eps)
+        # Written so that NaN counts as a rise, except at the start.
+        risen = self.num_steps > 0 and not float(value) <= last + rounding * abs(last)
+        far = risen and not float(value) <= self.first_value + abs(self.first_value)
+        if far or (risen and self.restarted):
+            for group in self.param_groups:
+                group["lr"] *= 0.5
+                group["perturbation_interval"] *= 2 if self.careful else 1
         if risen:
             for parameter in parameters:
                 self.state[parameter].pop("velocity", None)
-            for group in self.param_groups:
-                group["lr"] *= 0.5 if self.restarted or far else 1.0
-        if far:
+        if far or (risen and self.careful):
             for parameter in parameters:
-                parameter.copy_(self.state[parameter]["previous"])
+                parameter.copy_(self.state[parameter].get("previous", parameter))
             with torch.enable_grad():
                 value = closure().detach()
         for parameter in parameters:
             self.state[parameter]["previous"] = parameter.clone()
-        self.restarted, self.last_value = risen and not far, float(value)
+        self.restarted, self.last_value = risen and (self.careful or not far), float(value)
         return value
 
     def _parameters(self) -> list[Tensor]:
@@ -273,3 +286,8 @@ class PerturbedGradientDescent(PlainOptimizer):
         super().load_state_dict(state_dict)
         if self.generator is not None and state_dict["generator"] is not None:
             self.generator.set_state(state_dict["generator"])
+
+
+def _require_momentum(momentum: float) -> None:
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum is {momentum}: it must be at least 0 and below 1")

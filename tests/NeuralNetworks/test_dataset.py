@@ -69,9 +69,22 @@ def test_arrays_columns_and_single_directions_are_accepted() -> None:
     for found in (
         Dataset(inputs.numpy(), labels.numpy(), ONE.numpy()),
         Dataset(inputs.tolist(), labels[:, None], [3, 0, 4]),
+        Dataset(inputs.numpy()[::-1][::-1], labels.numpy().astype(">f8"), ONE.numpy()),
     ):
         assert all(torch.equal(a, b) for a, b in zip(found(), expected(), strict=True))
         assert torch.equal(found.directions, expected.directions)
+
+
+def test_it_keeps_its_numbers_when_the_arrays_change() -> None:
+    inputs, labels = (each.numpy().copy() for each in sample())
+    dataset = Dataset(inputs, labels, ONE)
+    inputs[:], labels[:] = 0, 0
+    assert all(bool(each.any(dim=0).all()) for each in dataset())
+
+
+def test_directions_of_very_different_lengths_are_independent() -> None:
+    rows = np.array([[1e12, 0, 0], [0, 1, 0]])
+    assert Dataset(*sample(), rows).directions.shape == (2, 3)
 
 
 def test_batches_are_drawn_afresh_from_all_rows_and_repeat_with_the_generator() -> None:
@@ -137,8 +150,11 @@ X, Y = sample()
         ((X[0], Y, ONE), {}, r"inputs has shape \(3,\): it must be n×d"),
         ((X, torch.stack([Y, Y], dim=1), ONE), {}, r"labels has shape \(6, 2\): it must be one"),
         ((X, Y, ONE[None]), {}, r"directions has shape \(1, 1, 3\): it must be k×3"),
-        ((X, np.array(["a"] * 6), ONE), {}, "labels must be a tensor or an array of numbers"),
+        ((X, np.array(["a"] * 6), ONE), {}, "labels must be a tensor or an array of real numbers"),
         ((X, [None] * 6, ONE), {}, "labels"),
+        ((X, 1j * Y.numpy(), ONE), {}, "labels must be a tensor or an array of real numbers"),
+        ((X, 3.0, ONE), {}, r"labels has shape \(\): it must be one number per input"),
+        ((X, Y, np.zeros((0, 3))), {}, r"directions has shape \(0, 3\)"),
     ],
 )
 def test_what_does_not_fit_is_named(

@@ -39,6 +39,8 @@ CERTIFICATE = {
     "rho",
     "weight_bound",
     "sharp_weight_bound",
+    "gaussian_bound",
+    "gaussian_sharp_bound",
     "weight_norm",
 }
 FIGURES = [

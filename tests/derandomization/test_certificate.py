@@ -274,7 +274,7 @@ def test_lemma_bound_exists_exactly_where_lambda_exceeds_half_the_root() -> None
 
 def test_a_sampled_objective_is_refused() -> None:
     generator = torch.Generator().manual_seed(0)
-    with pytest.raises(ValueError, match="certify its exact counterpart"):
+    with pytest.raises(ValueError, match="certify the exact counterpart"):
         certify(Layered(MonteCarlo(2, 20, generator)))
 
 

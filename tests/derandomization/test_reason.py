@@ -119,7 +119,7 @@ def test_hessian_descent_is_verified_too(cosine_saddle: Build) -> None:
         optimizer = HessianDescent(params, smoothness=4, hessian_lipschitz=4, accuracy=accuracy)
         if reason == "no decrease":  # ρ so large that every point is ρ-second-order stationary
             objective.load_state_dict(cosine_saddle().state_dict())
-            with pytest.warns(UserWarning, match="Lemma 3.1 gives no bound"):
+            with pytest.warns(UserWarning, match="W need not be small there"):
                 history = descend(objective, optimizer, max_steps=500)
         else:
             history = descend(objective, optimizer, max_steps=500)
@@ -170,3 +170,78 @@ def test_a_step_that_raises_f_far_is_undone() -> None:
     history = descend(objective, optimizer, max_steps=5_000)
     assert history.reason == "second-order stationary"
     assert objective.b.item() == pytest.approx(torch.log(torch.tensor(20 / 8)).item() / 8, abs=1e-6)
+
+
+class Exponential(Ripple):
+    """E(exp(az) − z): the start may be so flat that the first step overflows."""
+
+    def __init__(self, rate: float, weight: float, bias: float, regularization: float) -> None:
+        super().__init__(regularization)
+        self.rate = rate
+        with torch.no_grad():
+            self.w.fill_(weight)
+            self.b.fill_(bias)
+
+    def expected_value(self) -> Tensor:
+        exponent = self.rate * self.b + (self.rate * self.w).square() / 2
+        return (torch.exp(exponent) - self.b).sum()
+
+
+class Overflowing(Exponential):
+    """E(exp(2z) − 2exp(z) − z), whose overflow is inf − inf = NaN."""
+
+    def expected_value(self) -> Tensor:
+        first = torch.exp(self.b + self.w.square() / 2)
+        second = torch.exp(2 * self.b + 2 * self.w.square())
+        return (second - 2 * first - self.b).sum()
+
+
+@pytest.mark.parametrize(
+    "objective", [Exponential(1.0, 1.0, -30.0, 0.1), Overflowing(1.0, 0.1, -15.0, 0.1)]
+)
+def test_a_step_that_overflows_is_undone(objective: Ripple) -> None:
+    history = descend(
+        objective, PerturbedGradientDescent.for_objective(objective), max_steps=20_000
+    )
+    assert history.reason == "second-order stationary"
+    assert objective.weight_norm() < 1e-6
+
+
+def test_the_interval_grows_as_the_step_is_halved() -> None:
+    class Fast(Ripple):
+        """E cos(10z): the curvature at the start, 100·exp(−50), says nothing."""
+
+        def expected_value(self) -> Tensor:
+            return (torch.exp(-50 * self.w.square()) * torch.cos(10 * self.b)).sum()
+
+    objective = Fast(0.1)
+    generator = torch.Generator().manual_seed(0)
+    optimizer = PerturbedGradientDescent.for_objective(objective, generator=generator)
+    before = dict(optimizer.param_groups[0])
+    history = descend(objective, optimizer, max_steps=20_000)
+    after = optimizer.param_groups[0]
+    assert after["lr"] < before["lr"]
+    product = after["lr"] * after["perturbation_interval"]
+    assert product == pytest.approx(before["lr"] * before["perturbation_interval"])
+    assert history.reason == "second-order stationary"
+    assert objective.weight_norm() < 1e-6
+
+
+def test_a_point_with_a_large_gradient_is_not_stationary() -> None:
+    objective = Ripple(0.1)
+    optimizer = PerturbedGradientDescent.for_objective(objective)
+    descend(objective, optimizer, max_steps=5_000)
+    with torch.no_grad():
+        objective.w.fill_(3.0)
+        objective.b.fill_(3.0)
+    with pytest.warns(UserWarning, match="the gradient norm there is"):
+        history = descend(objective, optimizer, max_steps=5)
+    assert history.reason == "no decrease"
+
+
+def test_frozen_objectives_and_bad_momenta_are_refused() -> None:
+    with pytest.raises(ValueError, match="every parameter is frozen"):
+        PerturbedGradientDescent.for_objective(Ripple(0.1).requires_grad_(False))
+    for momentum in (1.0, 1.5, -0.1):
+        with pytest.raises(ValueError, match="momentum is"):
+            PerturbedGradientDescent.for_objective(Ripple(0.1), momentum=momentum)

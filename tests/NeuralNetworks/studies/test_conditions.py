@@ -154,6 +154,6 @@ def test_every_study_has_settings_and_defaults_of_its_own() -> None:
         command = pkgutil.resolve_name(path)
         config = command.Config()
         assert config.output_dir == Path(f"results/NeuralNetworks/{name}")
-        assert config.seeds >= 10
+        assert config.seeds >= 3
         assert callable(command.main)
         assert command.Config.__doc__

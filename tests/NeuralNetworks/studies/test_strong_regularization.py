@@ -174,7 +174,7 @@ def test_the_study_compares_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [claims[i]["holds"] for i in (0, 1, 2)] == [True, None, True]
     assert claims[3]["statement"].startswith("frozen b, SGD, λ = 0.2 > λ*")
     assert [claim["statement"].split(":")[0] for claim in claims[4:]] == [
-        f"where W⊥ first goes, median {symbol}" for symbol in ("risk", "‖W∥‖")
+        f"median {symbol} at the smallest λ at which W⊥ vanishes" for symbol in ("risk", "‖W∥‖")
     ]
     assert (tmp_path / "table.csv").read_text().count("\n") == 1 + 2 * 6
     assert record["figures"] == ["strong_regularization.png"]

@@ -91,14 +91,20 @@ def test_a_collapse_that_fails_somewhere_is_named(run: Run) -> None:
     assert "3 of 4; not at bad" in bad.statement
 
 
-def test_a_bound_that_is_broken_is_named_and_one_that_is_silent_is_open(run: Run) -> None:
+def test_a_bound_that_is_broken_is_named_and_without_one_the_claim_is_open(run: Run) -> None:
     nan = math.nan
     rows = [
         row(
-            "a", orthogonal_norm=[1.0, 2.0], weight_bound=[nan, nan], sharp_weight_bound=[1.0, 4.0]
+            "a",
+            orthogonal_norm=[1.0, 2.0],
+            gaussian_bound=[nan, nan],
+            gaussian_sharp_bound=[1.0, 4.0],
         ),
         row(
-            "b", orthogonal_norm=[3.0, 4.0], weight_bound=[nan, nan], sharp_weight_bound=[nan, 3.9]
+            "b",
+            orthogonal_norm=[3.0, 4.0],
+            gaussian_bound=[nan, nan],
+            gaussian_sharp_bound=[nan, 3.9],
         ),
     ]
     claim_bounds(run, rows)

@@ -189,11 +189,16 @@ def test_a_norm_above_its_bounds_refutes_them_and_without_a_bound_the_claim_is_o
         stein_defect=0.02,
         bias_curvature=-0.3,
         sharp_weight_bound=None,
+        gaussian_bound=0.45,
+        gaussian_sharp_bound=None,
         weight_norm=0.6,
     )
     run.claim_bounds(certificate, "‖W‖", theorem="T4.1")
     assert [(claim.id, claim.holds) for claim in run.claims] == [("T4.1", False), ("L3.1", None)]
     assert all("‖δ‖ = 0.02" in claim.statement for claim in run.claims)
+    assert run.claims[0].reference == 0.45  # the bound for Gaussian x
+    run.claim_bounds(certificate, "‖W‖", gaussian=False)
+    assert run.claims[2].reference == 0.5  # includes the defect
 
 
 def test_a_run_prints_each_claim_beside_what_the_paper_says(
