@@ -42,7 +42,7 @@ class Config(StudyConfig):
     on any sample.
     """
 
-    output_dir: Path = Path("results/NeuralNetworks/real_data")
+    output_dir: Path = Path("results/NeuralNetworks/real-data")
     width: PositiveInt = 40
     """Hidden units h."""
     steps: PositiveInt = 200

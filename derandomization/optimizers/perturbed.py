@@ -34,17 +34,13 @@ class PerturbedGradientDescent(PlainOptimizer):
         decrease_threshold: f_thres; ``-math.inf`` never terminates, as a noisy f needs.
         momentum: 0 ≤ β < 1, heavy ball, or Nesterov's with ``nesterov``.
         restart: a rise of f clears the velocity, and halves every ``lr`` if f rises again in the
-            next step; a step that ends far above the start of the descent is undone as well. This
-            keeps steps stable while the curvature grows. Only for an exact f.
+            next step: keeps steps stable while the curvature grows. Only for an exact f.
         generator: of the noise; torch's default if None. Bad arguments raise ``ValueError``.
 
     Reference: Jin et al., *How to Escape Saddle Points Efficiently*, ICML 2017, Algorithm 2.
     """
 
-    saved = (
-        "careful num_steps perturbation_steps anchor_value first_value last_value "
-        "restarted terminated"
-    )
+    saved = "careful num_steps perturbation_steps anchor_value last_value restarted terminated"
 
     def __init__(
         self,
@@ -82,7 +78,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         self.num_steps = 0
         self.perturbation_steps: list[int] = []
         self.anchor_value = math.inf
-        self.first_value = self.last_value = math.inf
+        self.last_value = math.inf
         self.restarted = False
         self.terminated = False
 
@@ -215,28 +211,27 @@ class PerturbedGradientDescent(PlainOptimizer):
 
     def _restart_if_risen(self, value: Tensor, closure: Callable[[], Tensor]) -> Tensor:
         """Restart after a rise of f; returns f where the next step begins."""
-        last, parameters = self.last_value, self._parameters()
-        if self.num_steps == 0:
-            self.first_value = float(value)
-        rounding = max(ROUNDING, 8 * torch.finfo(value.dtype).eps)
-        # Written so that NaN counts as a rise, except at the start.
-        risen = self.num_steps > 0 and not float(value) <= last + rounding * abs(last)
-        far = risen and not float(value) <= self.first_value + abs(self.first_value)
-        if far or (risen and self.restarted):
-            for group in self.param_groups:
-                group["lr"] *= 0.5
-                group["perturbation_interval"] *= 2 if self.careful else 1
+        parameters = self._parameters()
+        epsilon = torch.finfo(value.dtype).eps
+        rounding = max(ROUNDING, 8 * epsilon) if self.careful else ROUNDING
+        limit = self.last_value + rounding * abs(self.last_value)
+        # Where the last value is not infinite, NaN counts as a rise.
+        risen = float(value) > limit or (limit < math.inf and math.isnan(float(value)))
         if risen:
             for parameter in parameters:
                 self.state[parameter].pop("velocity", None)
-        if far or (risen and self.careful):
+            for group in self.param_groups if self.restarted else []:
+                group["lr"] *= 0.5
+                group["perturbation_interval"] *= 2 if self.careful else 1
+        if self.careful:
+            if risen:
+                for parameter in parameters:
+                    parameter.copy_(self.state[parameter].get("previous", parameter))
+                with torch.enable_grad():
+                    value = closure().detach()
             for parameter in parameters:
-                parameter.copy_(self.state[parameter].get("previous", parameter))
-            with torch.enable_grad():
-                value = closure().detach()
-        for parameter in parameters:
-            self.state[parameter]["previous"] = parameter.clone()
-        self.restarted, self.last_value = risen and (self.careful or not far), float(value)
+                self.state[parameter]["previous"] = parameter.clone()
+        self.restarted, self.last_value = risen, float(value)
         return value
 
     def _parameters(self) -> list[Tensor]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from torch.autograd import gradcheck, gradgradcheck
 
-from derandomization import stein_bounds
+from derandomization import descend, stein_bounds
 from derandomization.hessian import Hessian
 from MAXCUT.expected_cut import (
     ExpectedCut,
@@ -235,11 +235,19 @@ def test_the_mean_signs_are_those_of_samples() -> None:
     assert objective.mean_signs() == pytest.approx(sampled, abs=0.01)
 
 
-def test_what_is_guaranteed_is_the_expected_cut_where_f_is_the_same() -> None:
+def test_what_is_guaranteed_is_the_expected_cut_where_f_is_the_same_and_nothing_where_it_rose() -> (
+    None
+):
     """E[cut] = (λ‖V‖² − f)/c, so that with f of the start it is what is guaranteed."""
     graph, objective = small_graph(), objective_at_random(3)
     start = np.random.default_rng(4).standard_normal((4, 2))
     first = ExpectedCut(graph, start, smoothing=0.3, regularization=0.02)
+    assert float(objective()) > float(first())
+    assert objective.guaranteed_cut(graph, start) is None
+    objective.vectors.data.copy_(first.vectors.data)
+    descend(objective, torch.optim.SGD(objective.parameters(), lr=0.05), max_steps=20)
     penalty = 0.02 * objective.weight_norm() ** 2
     expected = (penalty - float(first().detach())) / objective.scale
-    assert objective.guaranteed_cut(graph, start) == pytest.approx(expected, rel=1e-12)
+    guaranteed = objective.guaranteed_cut(graph, start)
+    assert guaranteed == pytest.approx(expected, rel=1e-12)
+    assert guaranteed <= float(objective.expected_cut().detach())

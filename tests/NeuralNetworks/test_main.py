@@ -175,7 +175,9 @@ def verdicts(folder: Path, **options: object) -> dict[str, list[bool | None]]:
     return found
 
 
-def test_in_twenty_dimensions_a_short_descent_refutes_no_theorem(tmp_path: Path) -> None:
+def test_in_twenty_dimensions_a_short_descent_refutes_no_theorem(
+    tmp_path: Path, quick_toy: None
+) -> None:
     found = verdicts(
         tmp_path, activation="tanh", dimension=20, width=20, regularization=1e-4, steps=150
     )
@@ -188,7 +190,9 @@ def test_in_twenty_dimensions_a_short_descent_refutes_no_theorem(tmp_path: Path)
     assert gaussian["stein_defect"] < results["certificate"]["stein_defect"]
 
 
-def test_with_frozen_weights_or_biases_nothing_is_claimed_to_vanish(tmp_path: Path) -> None:
+def test_with_frozen_weights_or_biases_nothing_is_claimed_to_vanish(
+    tmp_path: Path, quick_toy: None
+) -> None:
     for frozen in (("weight", "output"), ("bias", "output")):
         found = verdicts(tmp_path, frozen=frozen, width=20, steps=20)
         assert found["F3"] == [None]
