@@ -247,7 +247,7 @@ def test_there_are_forty_objectives() -> None:
 @pytest.mark.parametrize("build", ALL.values(), ids=ALL)
 def test_no_bound_lies_below_the_norm(build: Build) -> None:
     objective = build()
-    for go in (lambda: None, lambda: move(objective, 0), lambda: descended(objective)):
+    for go in (lambda: move(objective, 0), lambda: descended(objective, max_steps=60)):
         go()
         certificate = certify(objective)
         norm = objective.weight_norm()

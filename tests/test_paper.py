@@ -2,23 +2,31 @@
 
 import importlib
 import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reproduction import EXPERIMENTS
+from reproduction.jobs import JOBS_FOLDER
 
 Records = Mapping[str, Mapping[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+    """The runs of ``reproduce.py`` in the folder REPRODUCED, as in CI, or new ones."""
     found = {}
     for experiment in EXPERIMENTS:
-        folder = tmp_path_factory.mktemp(experiment)
         module = importlib.import_module(f"{experiment}.main")
-        module.main(module.Config(output_dir=folder, quiet=True))
+        if reproduced := os.environ.get("REPRODUCED"):
+            seed = module.Config().seed
+            folder = Path(reproduced) / JOBS_FOLDER / experiment / "exact" / f"seed-{seed}"
+        else:
+            folder = tmp_path_factory.mktemp(experiment)
+            module.main(module.Config(output_dir=folder, quiet=True))
         found[experiment] = json.loads((folder / "results.json").read_text())
     return found
 

@@ -214,7 +214,7 @@ def test_the_interval_grows_as_the_step_is_halved() -> None:
         def expected_value(self) -> Tensor:
             return (torch.exp(-50 * self.w.square()) * torch.cos(10 * self.b)).sum()
 
-    objective = Fast(0.1)
+    objective = Fast(0.5)
     generator = torch.Generator().manual_seed(0)
     optimizer = PerturbedGradientDescent.for_objective(objective, generator=generator)
     before = dict(optimizer.param_groups[0])

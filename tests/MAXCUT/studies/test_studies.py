@@ -42,7 +42,7 @@ def test_the_guarantee_holds_on_every_family(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guarantee, "SMOOTHINGS", (0.3,))
-    record = record_of("guarantee", tmp_path, seeds=3)
+    record = record_of("guarantee", tmp_path, seeds=1)
     rows = record["results"]["rows"]
     assert [row["name"] for row in rows] == list(FAMILIES)
     assert [row["setting"]["smoothing"] for row in record["results"]["smoothing_rows"]] == [0.3]
@@ -51,7 +51,7 @@ def test_the_guarantee_holds_on_every_family(
     assert made[:4] == [("T5.2", True)] * 3 + [("F5", True)]
     assert made[4:] == [("T5.2", None)] * 2 + [("L3.1", True)] * 2
     karloff = next(row for row in rows if row["name"] == "Karloff")["measured"]
-    assert karloff["ratio"]["values"] == pytest.approx([1.0] * 3)
+    assert karloff["ratio"]["values"] == pytest.approx([1.0])
     assert max(karloff["start_ratio"]["values"]) < 0.93
 
 
