@@ -8,7 +8,7 @@ every objective. For an exact Gaussian expectation δ is rounding, and the bound
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import scipy.sparse.linalg as spla
@@ -155,8 +155,9 @@ def lemma_bound(
 
 def _stein_bounds(objective: DerandomizationObjective, seed: int) -> Bounds:
     """The bounds of an exact float64 copy, whose frozen parameters may become trainable."""
-    weights = _Image("random_weights", objective, objective.random_weights)
-    bias = _Image("bias", objective, lambda: _flat(objective.bias()))
+    trainable = _trainable(objective)
+    weights = _Image("random_weights", objective, objective.random_weights, trainable)
+    bias = _Image("bias", objective, lambda: _flat(objective.bias()), trainable)
     matrix = weights.value.detach()
     gradient = weights.push(Hessian(objective, weights.parameters).gradient.detach())
     operator = objective.bias_hessian()
@@ -188,33 +189,29 @@ class _Image:
     """
 
     def __init__(
-        self, name: str, objective: DerandomizationObjective, compute: Callable[[], Tensor]
+        self,
+        name: str,
+        objective: DerandomizationObjective,
+        compute: Callable[[], Tensor],
+        trainable: Sequence[Tensor],
     ) -> None:
         self._compute = compute
-        frozen = [p for p in objective.parameters() if not p.requires_grad]
         objective.requires_grad_(True)
-        if not compute().requires_grad:
+        self.value = compute()
+        if not self.value.requires_grad:
             raise ValueError(f"{name} does not depend on the parameters")
-        self._depend_on(objective.parameters())
-        if not self._is_isometric() and frozen:
-            for parameter in frozen:
-                parameter.requires_grad_(False)
-            if compute().requires_grad:
-                self._depend_on(_trainable(objective))
-        if not self._is_isometric():
-            raise ValueError(
-                f"{name} must be an isometric linear image of the parameters, such as a parameter, "
-                "a part of one or a projection: factors belong into expected_value"
+        for candidates in (list(objective.parameters()), trainable):
+            gradients = torch.autograd.grad(
+                self.value.sum(), candidates, allow_unused=True, retain_graph=True
             )
-
-    def _depend_on(self, candidates: Iterable[Tensor]) -> None:
-        candidates = list(candidates)
-        self.value = self._compute()
-        gradients = torch.autograd.grad(
-            self.value.sum(), candidates, allow_unused=True, retain_graph=True
+            pairs = zip(candidates, gradients, strict=True)
+            self.parameters = [each for each, gradient in pairs if gradient is not None]
+            if self.parameters and self._is_isometric():
+                return
+        raise ValueError(
+            f"{name} must be an isometric linear image of the parameters, such as a parameter, a "
+            "part of one or a projection: factors belong into expected_value"
         )
-        pairs = zip(candidates, gradients, strict=True)
-        self.parameters = [parameter for parameter, gradient in pairs if gradient is not None]
 
     def pull(self, cotangent: Tensor, *, create_graph: bool = False) -> Tensor:
         """Jᵀ · cotangent, flat over the parameters on which the image depends."""

@@ -105,8 +105,8 @@ def descend(
             needs an f that can be differentiated twice, and dozens to hundreds of gradients.
 
     Raises ``ValueError`` for ``max_steps`` below 1, or an optimizer that lacks a trainable
-    parameter; ``Diverged``, with the history so far, where f
-    is no longer finite or far above its start. The parameters are then the best point's.
+    parameter; ``Diverged``, with the history so far, where f is no longer finite or far above its
+    start. The parameters are then the best point's.
     """
     descent = Descent(objective, optimizer, observe)
     return descent.run(max_steps, snapshot_steps=snapshot_steps, on_step=on_step, verify=verify)
@@ -213,24 +213,23 @@ class Descent:
             raise Diverged(self.complaint, history)
 
     def _verify(self) -> Reason:
-        """Whether the point at which the optimizer stopped has no curvature below −λ."""
+        """Whether ∇f is small and ∇²f has no eigenvalue below −λ where the optimizer stopped."""
         allowed = self._objective.regularization
         gradient_norm = self._columns["gradient_norm"][-1]
-        options = self._optimizer.param_groups[0]
-        threshold = options.get(
-            "gradient_threshold", getattr(self._optimizer, "accuracy", math.inf)
-        )
-        try:
-            tolerance = VERIFICATION_TOLERANCE * allowed
-            curvature = smallest_curvature(self._objective, tolerance=tolerance)
-        except (RuntimeError, ValueError, TypeError) as problem:  # not exact, smooth or copyable
-            found = f"the curvature there is not known ({problem})"
+        accuracy = getattr(self._optimizer, "accuracy", math.inf)
+        threshold = self._optimizer.param_groups[0].get("gradient_threshold", accuracy)
+        if gradient_norm > threshold * (1 + 1e-6):
+            found = f"the gradient norm there is {gradient_norm:.3g}, above {threshold:.3g}"
         else:
-            if curvature.lower_end >= -allowed and gradient_norm <= threshold * (1 + 1e-6):
-                return "second-order stationary"
-            if gradient_norm > threshold:
-                found = f"the gradient norm there is {gradient_norm:.3g}, above {threshold:.3g}"
+            try:
+                curvature = smallest_curvature(
+                    self._objective, tolerance=VERIFICATION_TOLERANCE * allowed
+                )
+            except (RuntimeError, ValueError, TypeError) as problem:  # not exact, smooth, copyable
+                found = f"the curvature there is not known ({problem})"
             else:
+                if curvature.lower_end >= -allowed:
+                    return "second-order stationary"
                 found = f"the curvature there is {curvature.value:.3g}, below −λ = {-allowed:.3g}"
         warnings.warn(
             f"the optimizer stopped by its own rule at step {len(self._columns['value']) - 1}, "

@@ -432,6 +432,27 @@ def test_a_frozen_part_of_w_counts_and_a_constant_part_is_refused() -> None:
         certify(Coupled(one))
 
 
+def test_a_frozen_rotation_of_the_bias_changes_no_number() -> None:
+    """b is linear in the trained parameters only: a frozen parameter multiplies them."""
+
+    class Rotated(Cosines):
+        def __init__(self) -> None:
+            super().__init__(regularization=1.0)
+            rotation = torch.linalg.qr(normal(4, 4, seed=7))[0]
+            self.rotation = nn.Parameter(rotation, requires_grad=False)
+
+        def bias(self) -> Tensor:
+            return self.rotation @ self.parts[0]
+
+    rotated, plain = Rotated(), Cosines(regularization=1.0)
+    values = normal(4, seed=2)
+    plain.set_bias(values)
+    rotated.set_bias(rotated.rotation.detach().T @ values)
+    found, expected = stein_bounds(rotated), stein_bounds(plain)
+    assert found.bias_curvature == pytest.approx(expected.bias_curvature, rel=1e-9)
+    assert found.stein_defect < 1e-12
+
+
 def test_a_frozen_part_of_the_bias_changes_no_defect() -> None:
     objective = Cosines("list")
     objective.parts[1].requires_grad_(False)
