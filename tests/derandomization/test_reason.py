@@ -98,7 +98,9 @@ def test_a_nan_accuracy_and_a_sampled_objective_are_refused() -> None:
     with pytest.raises(ValueError, match="it must be exact"):
         PerturbedGradientDescent.for_objective(Sampled(0.1))
     objective = Sampled(0.1)
-    with pytest.warns(UserWarning, match="the curvature there is not known|the gradient norm there is"):
+    with pytest.warns(
+        UserWarning, match="the curvature there is not known|the gradient norm there is"
+    ):
         history = descend(objective, hand_set(objective), max_steps=5_000)
     assert history.reason == "no decrease"
 
