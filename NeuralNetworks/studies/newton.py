@@ -15,9 +15,10 @@ from derandomization.objective import DerandomizationObjective
 from derandomization.optimizers.base import PlainOptimizer
 
 Vector = Float[np.ndarray, " size"]
-FIRST_CUBIC = 1e-3  # M at the start; it adapts by factors of 2 and 4
+FIRST_CUBIC = 1e-3  # M at the start
 SMALLEST_CUBIC, LARGEST_CUBIC = 1e-12, 1e20
-SUFFICIENT, GOOD = 0.1, 0.7  # shares of the predicted decrease: to accept a step, and to lower M
+SUFFICIENT, GOOD = 0.1, 0.3  # shares of the predicted decrease: to accept a step, and to lower M
+LOWER, RAISE = 4, 2  # factors of M; the other way round a step in a curved valley is far too short
 DESCENDING = 1e-3  # share of ‖∇f‖ that a step takes at least along a negative eigenvector
 ROUNDING = 1e-14  # a relative rise of f below this may be a rounding error
 
@@ -68,17 +69,24 @@ class CubicNewton(PlainOptimizer):
             coordinates = _cubic_step(values, along, self.cubic)
             moved = centre + torch.from_numpy(vectors @ coordinates)
             vector_to_parameters(moved, self.variables)
-            with torch.no_grad():
-                decrease = float(value - self.objective())
+            after = self.objective()
+            decrease = float(value - after.detach())
             quadratic = float(along @ coordinates + values @ coordinates**2 / 2)
             predicted = -quadratic - self.cubic / 6 * float(np.linalg.norm(coordinates)) ** 3
-            if decrease >= SUFFICIENT * predicted - ROUNDING * abs(float(value)):
-                if decrease >= GOOD * predicted:
-                    self.cubic = max(self.cubic / 2, SMALLEST_CUBIC)
+            # Near a minimum the decrease drowns in rounding errors of f, and ‖∇f‖ decides.
+            converges = values[0] > 0 and self._gradient_norm(after) <= norm / 2
+            if converges or decrease >= GOOD * predicted:
+                self.cubic = max(self.cubic / LOWER, SMALLEST_CUBIC)
                 return value
-            self.cubic *= 4
+            if decrease >= SUFFICIENT * predicted - ROUNDING * abs(float(value)):
+                return value
+            self.cubic *= RAISE
         vector_to_parameters(centre, self.variables)
         return value
+
+    def _gradient_norm(self, value: Tensor) -> float:
+        gradients = torch.autograd.grad(value, self.variables, materialize_grads=True)
+        return float(parameters_to_vector(gradients).norm())
 
     def _derivatives(self) -> tuple[Vector, Float[np.ndarray, "size size"]]:
         """∇f and ∇²f."""

@@ -130,7 +130,7 @@ def measure_row(setting: Setting, seed: int = 0) -> Row[Setting]:
     return Row(setting, "row", {name: np.array([value]) for name, value in measured.items()})
 
 
-@pytest.mark.parametrize("regularization", [1e-6, 1e-2])
+@pytest.mark.parametrize("regularization", [1e-8, 1e-2])
 def test_newton_ends_at_a_second_order_point_within_its_tolerance(
     run: Run, regularization: float
 ) -> None:
