@@ -72,7 +72,8 @@ def rectified_moments(
     Integration by parts gives I₀ = Φ(b/|w|), I₁ = bI₀ + |w|φ(b/|w|), I_p = bI_{p−1} +
     (p−1)w²I_{p−2}. At w = 0 they are ReLU(b)^p, with correct derivatives for b ≠ 0.
     """
-    spread = deviation.abs()
+    # Not abs, whose second derivative imports torch's compiler in 2 s.
+    spread = torch.where(deviation < 0, -deviation, deviation)
     # Beyond 38 deviations Φ is 0 or 1 and φ is 0 in float64; dividing there would give NaN.
     spans_zero = bias.abs() < 38 * spread
     z = bias / torch.where(spans_zero, spread, torch.ones_like(spread))

@@ -49,7 +49,7 @@ class Config(StudyConfig):
     """
 
     output_dir: Path = Path("results/JohnsonLindenstrauss/guarantee")
-    steps: PositiveInt = 1_000
+    steps: PositiveInt = 800
     """Maximum number of descent steps of each run."""
 
 

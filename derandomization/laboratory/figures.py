@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
+from PIL import Image
 
 from derandomization.laboratory.intervals import confidence_interval
 from derandomization.laboratory.trace import NormTrace
@@ -102,7 +103,17 @@ def save(figure: Figure, path: Path) -> None:
 
 def save_animation(animation: FuncAnimation, path: Path) -> None:
     """Write an animation as a GIF, eight frames a second."""
-    animation.save(path, writer=PillowWriter(fps=8), dpi=70)
+    animation.save(path, writer=_Writer(fps=8), dpi=70)
+
+
+class _Writer(PillowWriter):
+    """Draws each frame once: ``savefig``, which matplotlib's own writer calls, draws it twice."""
+
+    def grab_frame(self, **options: Any) -> None:
+        self.fig.set_dpi(self.dpi)
+        canvas = FigureCanvasAgg(self.fig)
+        canvas.draw()
+        self._frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
 
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, "black")

@@ -1,5 +1,4 @@
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,10 @@ import pytest
 
 import MAXCUT.main
 import MAXCUT.optimizer
+from derandomization.laboratory.command_line import launch
 from MAXCUT.graph import Graph
 from MAXCUT.main import Config, main
 
-SCRIPT = MAXCUT.main.__file__
 FIELDS = {
     "cut_value",
     "optimum",
@@ -177,21 +176,29 @@ def test_settings_out_of_range_are_named(options: dict, words: str) -> None:
         Config(**options)
 
 
-def test_bad_input_is_one_line_exit_2_and_no_folder(tmp_path: Path) -> None:
-    for arguments, words in (
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
         (["--edge-probability", "2"], "edge_probability is 2.0: it must lie between 0 and 1"),
         (["--edge-probability", "0"], "edge_probability is 0.0: the graph has no edge to cut"),
         (["--graph-file", "no.mtx"], "graph_file is no.mtx: it can't be read (No such file"),
-    ):
-        folder = tmp_path / "out"
-        finished = subprocess.run(
-            [sys.executable, SCRIPT, *arguments, "--output-dir", str(folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert finished.returncode == 2
-        assert finished.stderr.startswith("error: ")
-        assert words in finished.stderr
-        assert finished.stderr.count("\n") == 1
-        assert not folder.exists()
+    ],
+)
+def test_bad_input_is_one_line_exit_2_and_no_folder(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "out"
+    monkeypatch.setattr(sys, "argv", ["main.py", *arguments, "--output-dir", str(folder)])
+    with pytest.raises(SystemExit) as stop:
+        launch(main, Config)
+    assert stop.value.code == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("error: ")
+    assert words in errors
+    assert errors.count("\n") == 1
+    assert not folder.exists()
