@@ -113,7 +113,8 @@ class _Writer(PillowWriter):
         self.fig.set_dpi(self.dpi)
         canvas = FigureCanvasAgg(self.fig)
         canvas.draw()
-        self._frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
+        frame = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        self._frames.append(frame)  # type: ignore[attr-defined]
 
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, "black")
