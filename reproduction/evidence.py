@@ -224,7 +224,7 @@ def problems_of(record: Record) -> list[str]:
             problems.append(f"{path}: {name} does not hold: {claim['measured']}")
         if claim["holds"] is not None and claim["measured"] is None:
             problems.append(f"{path}: {name} has no number")
-    if not record.data["figures"]:
+    if record.job.has_figures and not record.data["figures"]:
         problems.append(f"{path}: no figures")
     for figure in record.data["figures"]:
         file = record.folder / figure

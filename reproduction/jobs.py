@@ -54,6 +54,11 @@ class Job:
         """Whether it draws the data of the paper's figures."""
         return bool(self.options.get("seed") == MAINS[self.experiment].Config().seed)
 
+    @property
+    def has_figures(self) -> bool:
+        """Whether it writes figures: the report shows those of the default seed."""
+        return bool(self.study) or self.has_default_seed
+
     def entry(self) -> Any:
         """Import the object that has its ``main`` and its ``Config``."""
         main = MAINS[self.experiment]
@@ -63,7 +68,11 @@ class Job:
         """Make its settings, for results in ``output_dir``."""
         workers = {"workers": 1} if self.study else {}  # the jobs themselves share the cores
         return self.entry().Config(
-            output_dir=output_dir / self.folder, quiet=True, **workers, **self.options
+            output_dir=output_dir / self.folder,
+            figures=self.has_figures,
+            quiet=True,
+            **workers,
+            **self.options,
         )
 
 

@@ -31,8 +31,16 @@ from derandomization.laboratory.figures import lay_out, save, save_animation
 from derandomization.laboratory.settings import PositiveFloat, check_fields
 
 CHECKPOINT = "checkpoint.pt"
-# Where a run writes, how much it prints and on how many cores it runs: no number depends on these.
-NOT_SETTINGS = ("output_dir", "quiet", "resume", "checkpoint_every", "workers", "scheduler")
+# Where and what a run writes and prints, and on how many cores: no number depends on these.
+NOT_SETTINGS = (
+    "output_dir",
+    "figures",
+    "quiet",
+    "resume",
+    "checkpoint_every",
+    "workers",
+    "scheduler",
+)
 REFRESH_SECONDS = 0.1
 
 
@@ -44,6 +52,8 @@ class RunConfig:
     """Seed of every random choice of the run."""
     output_dir: Path
     """Folder for results.json, history.npz and the figures; made if missing."""
+    figures: bool = True
+    """Write the figures; they take several seconds."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device that computes; auto takes a GPU if there is one."""
     quiet: bool = False
@@ -186,11 +196,15 @@ class Run:
 
     def figure(self, name: str, figure: Figure) -> None:
         """Add a figure, to be saved as ``name.png`` and ``name.pdf``."""
-        self._figures.append((name, figure))
+        if self.config.figures:
+            self._figures.append((name, figure))
 
     def animation(self, name: str, animation: FuncAnimation) -> None:
         """Add an animation, to be saved as ``name.gif``."""
-        self._animations.append((name, animation))
+        if self.config.figures:
+            self._animations.append((name, animation))
+        else:
+            animation._draw_was_started = True  # else it warns that it was never drawn
 
     @contextlib.contextmanager
     def descent(self, description: str, max_steps: int) -> Iterator[StepCallback | None]:

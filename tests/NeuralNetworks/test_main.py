@@ -116,9 +116,12 @@ def test_history_holds_the_arrays_behind_the_figures(folder: Path) -> None:
 
 
 def test_the_same_seed_repeats_the_run_bit_for_bit(folder: Path, tmp_path: Path) -> None:
-    process = call(*ARGUMENTS, cwd=tmp_path)  # and by default writes into results/NeuralNetworks
+    # By default it writes into results/NeuralNetworks.
+    process = call(*ARGUMENTS, "--no-figures", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     again = read(tmp_path / "results" / "NeuralNetworks")
+    assert again["figures"] == []
+    assert not list((tmp_path / "results" / "NeuralNetworks").glob("*.[pg]*f"))
     first = read(folder)
     assert {**first["results"], "seconds": 0} == {**again["results"], "seconds": 0}
     assert first["claims"] == again["claims"]

@@ -130,6 +130,7 @@ def test_the_experiments_too_go_on_bit_for_bit(
     start: Start, tmp_path: Path, script: str, options: list[str]
 ) -> None:
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    options = [*options, "--no-figures"]
     assert _ended(start(script, unbroken, *options)) == 0
     process = start(script, broken, "--checkpoint-every", "0.05", *options)
     _wait_for(broken / CHECKPOINT, process)
