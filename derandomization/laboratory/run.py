@@ -204,7 +204,8 @@ class Run:
         if self.config.figures:
             self._animations.append((name, animation))
         else:
-            animation._draw_was_started = True  # else it warns that it was never drawn
+            # Else it warns that it was never drawn.
+            animation._draw_was_started = True  # type: ignore[attr-defined]
 
     @contextlib.contextmanager
     def descent(self, description: str, max_steps: int) -> Iterator[StepCallback | None]:
