@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,6 +15,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from derandomization.files.arrays import MAX_VERTICES, SparseMatrix, sparse_entries
+from derandomization.files.edges import (
+    EdgeList,
+    GraphFormat,
+    WeightAttribute,
+    edge_weight,
+    one_direction,
+    opposite_edges,
+)
 
 # If the largest weight is between 1/LARGEST_WEIGHT and this, sums of squared weights and weights
 # divided by such sums neither overflow nor vanish.
@@ -103,19 +111,59 @@ class Graph:
 
         The edges from u to v and from v to u of a directed graph are summed, as are the parallel
         edges of a multigraph. A weight that is not a finite number is a ``ValueError``.
+
+        Warns if only some edges have the attribute, if none has but there is another numeric one,
+        and if every edge of a directed graph has its opposite, with equal weight.
+
+        A pandas table of edges becomes such a graph by ``nx.from_pandas_edgelist(table, "source",
+        "target", edge_attr="weight")``.
         """
         index = {node: i for i, node in enumerate(graph)}
+        attribute = WeightAttribute(weight)
         ends, weights = [], []
-        for u, v, value in graph.edges(data=weight, default=1.0):
-            try:
-                weights.append(float(value))
-            except (TypeError, ValueError, OverflowError) as error:
-                raise ValueError(
-                    f"the weight of the edge {u!r} – {v!r} is {value!r}: it must be a finite number"
-                ) from error
+        for u, v, attributes in graph.edges(data=True):
+            weights.append(edge_weight(attribute.of(attributes), u, v))
             ends.append((index[u], index[v]))
+        if reason := attribute.warning():
+            warnings.warn(reason, stacklevel=2)
         pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
-        return cls.from_edges(tuple(index), pairs, np.array(weights, dtype=np.float64))
+        values = np.array(weights, dtype=np.float64)
+        if graph.is_directed() and one_direction(pairs, values) is not None:
+            warnings.warn(opposite_edges(directed=True), stacklevel=2)
+        return cls.from_edges(tuple(index), pairs, values)
+
+    @classmethod
+    def from_edge_list(cls, edges: Sequence) -> "Graph":
+        """The graph of edges ``(u, v)`` or ``(u, v, weight)`` between any hashable labels.
+
+        Parallel edges are summed; but if every edge is listed in both directions with equal
+        weights, it counts once, with a warning.
+
+        Raises:
+            ValueError: an edge is not such a tuple, or its weight is not a finite number.
+        """
+        index: dict[Hashable, int] = {}
+        ends, weights = [], []
+        for edge in edges:
+            if not isinstance(edge, tuple) or len(edge) not in (2, 3):
+                raise ValueError(
+                    f"the edge {edge!r} is no tuple (u, v) or (u, v, weight); "
+                    "a matrix of numbers must be a numpy array"
+                )
+            u, v, weight = (*edge, 1.0)[:3]
+            try:
+                ends.append([index.setdefault(label, len(index)) for label in (u, v)])
+            except TypeError as error:
+                reason = f"the edge {edge!r} ends at a label that can't be hashed"
+                raise ValueError(reason) from error
+            weights.append(edge_weight(weight, u, v))
+        pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
+        values = np.array(weights, dtype=np.float64)
+        kept = one_direction(pairs, values)
+        if kept is not None:
+            warnings.warn(opposite_edges(directed=False), stacklevel=2)
+            pairs, values = pairs[kept], values[kept]
+        return cls.from_edges(tuple(index), pairs, values)
 
     @classmethod
     def from_sparse(
@@ -124,7 +172,8 @@ class Graph:
         """The graph of a symmetric or triangular adjacency matrix.
 
         A symmetric matrix holds each edge twice, and a triangular matrix once; the edge counts once
-        in both. Entries that are stored more than once are summed. Labels are 0 … n−1 by default.
+        in both. The two may differ by rounding of the matrix's type. Entries that are stored more
+        than once are summed. Labels are 0 … n−1 by default. For a directed graph pass ``A + A.T``.
 
         Raises:
             ValueError: the matrix is not such a matrix of finite real numbers, or is too large, or
@@ -150,26 +199,61 @@ class Graph:
         upper = cls.from_edges(labels, ends[~below], weights[~below])
         lower = cls.from_edges(labels, ends[below], weights[below])
         if len(upper.weights) and len(lower.weights):
-            _require_equal(upper, lower)
+            real = entries.dtype.kind == "f"
+            _require_equal(upper, lower, float(np.finfo(entries.dtype).eps) if real else 0.0)
         return upper if len(upper.weights) else lower
 
 
-def as_graph(graph: "nx.Graph | SparseMatrix | Graph", weight: str = "weight") -> Graph:
-    """Convert a networkx graph or a sparse matrix; bring a ``Graph`` to canonical form."""
+GraphLike: TypeAlias = nx.Graph | SparseMatrix | np.ndarray | Sequence[tuple] | Graph
+
+
+def as_graph(graph: object, weight: str = "weight") -> Graph:
+    """Convert a graph of any kind; bring a ``Graph`` to canonical form.
+
+    Args:
+        graph: a networkx graph, an adjacency matrix (scipy sparse or numpy, n×n, symmetric or
+            triangular), a list of edges ``(u, v)`` or ``(u, v, weight)``, or a ``Graph``. For a
+            directed graph with matrix A pass ``A + A.T``. A pandas table of edges is converted by
+            ``nx.from_pandas_edgelist``.
+        weight: networkx's attribute that holds an edge's weight; the weight is 1 without it.
+
+    Raises:
+        ValueError: the graph is of another kind, or is not a graph with finite weights.
+    """
     if isinstance(graph, Graph):
         return Graph.from_edges(graph.labels, graph.ends, graph.weights)
     if isinstance(graph, nx.Graph):
         return Graph.from_networkx(graph, weight)
-    return Graph.from_sparse(graph)
+    if isinstance(graph, list | tuple):
+        return Graph.from_edge_list(graph)
+    if isinstance(graph, np.ndarray):
+        if graph.ndim != 2 or graph.shape[0] != graph.shape[1] or graph.dtype.kind not in "biuf":
+            found = f"the array has shape {graph.shape} of type {graph.dtype}"
+            raise ValueError(f"{found}: it must be a square matrix of real numbers")
+        return Graph.from_sparse(scipy.sparse.coo_array(graph))
+    if scipy.sparse.issparse(graph):
+        return Graph.from_sparse(graph)
+    raise ValueError(
+        f"the graph is a {type(graph).__name__}: it must be a networkx graph, a matrix of scipy or "
+        "numpy, a list of edges (u, v) or (u, v, weight), or a Graph"
+    )
 
 
-def read_graph(path: str | os.PathLike[str]) -> Graph:
-    """Read a graph from a file; formats and errors are those of ``read_graph_file``."""
-    from derandomization.files.graphs import EdgeList, GraphContent, read_graph_file
+def read_graph(
+    path: str | os.PathLike[str], *, weight: str = "weight", format: GraphFormat | None = None
+) -> Graph:
+    """Read a graph from a file; formats, warnings and errors are those of ``read_graph_file``.
+
+    Args:
+        path: the file, which .gz or .bz2 may compress.
+        weight: the name of the edges' weights in formats with names of attributes.
+        format: the format; by default the suffix or the content tells it.
+    """
+    from derandomization.files.graphs import GraphContent, read_graph_file
 
     def build(content: GraphContent) -> Graph:
         if isinstance(content, nx.Graph):
-            graph = Graph.from_networkx(content)
+            graph = Graph.from_networkx(content, weight)
         elif isinstance(content, EdgeList):
             graph = Graph.from_edges(*content)
         else:
@@ -178,7 +262,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
             raise ValueError("the graph has no vertices")
         return graph
 
-    return read_graph_file(path, build)
+    return read_graph_file(path, build, weight=weight, format=format)
 
 
 def csr_tensor(matrix: scipy.sparse.csr_array) -> Tensor:
@@ -202,14 +286,16 @@ def _require_edges(labels: tuple[Hashable, ...], ends: np.ndarray, weights: np.n
         )
 
 
-def _require_equal(upper: Graph, lower: Graph) -> None:
-    difference = (upper.adjacency() - lower.adjacency()).tocoo()
-    gaps = np.abs(difference.data)
+def _require_equal(upper: Graph, lower: Graph, epsilon: float) -> None:
+    """Raise ``ValueError`` unless the triangles agree up to a few ``epsilon`` of each entry."""
+    first, second = upper.adjacency(), lower.adjacency()
+    difference = abs(first - second) - 8 * epsilon * (abs(first) + abs(second))
+    difference = difference.tocoo()
     # Sums of the same entries in another order may differ in their last digits.
-    if (gaps > 1e-12 * np.abs(upper.weights).max()).any():
-        worst = int(gaps.argmax())
+    if (difference.data > 1e-12 * np.abs(upper.weights).max()).any():
+        worst = int(difference.data.argmax())
         i, j = upper.labels[difference.row[worst]], upper.labels[difference.col[worst]]
         raise ValueError(
             f"the matrix is neither symmetric nor triangular: its entries ({i}, {j}) and "
-            f"({j}, {i}) differ"
+            f"({j}, {i}) differ; for a directed graph, sum both directions by A + A.T"
         )

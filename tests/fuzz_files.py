@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from random import Random
 
+import networkx as nx
 import numpy as np
 import scipy.sparse
 
@@ -223,6 +224,52 @@ def edge_list(random: Random) -> bytes:
 
 def adjacency_list(random: Random) -> bytes:
     return "\n".join(["a b c", *(f"{i} {j} a" for i, j, _ in _edges(random)[1])]).encode()
+
+
+def graph_csv(random: Random) -> bytes:
+    header = random.choice([[], ["source,target,weight"], ["time,source,target,value"]])
+    start = "7," if header and "time" in header[0] else ""
+    lines = [f"{start}a{i},{j},{w}" for i, j, w in _edges(random)[1]]
+    return "\n".join([*(header or ["x,y,1"]), *lines]).encode()
+
+
+def node_link(random: Random) -> bytes:
+    n, edges = _edges(random)
+    nodes = [{"id": f"n{i}"} for i in range(1, n + 1)]
+    links = [{"source": f"n{i}", "target": f"n{j}", "weight": w} for i, j, w in edges]
+    return json.dumps({"nodes": nodes, random.choice(["links", "edges"]): links}).encode()
+
+
+def pajek(random: Random) -> bytes:
+    n, edges = _edges(random)
+    vertices = [f'{i} "v {i}" 0.1 0.2' for i in range(1, n + 1)]
+    lines = [f"{i} {j} {w} c Blue" for i, j, w in edges]
+    lists = ["*Edgeslist", f"1 {n}"] if random.randrange(2) else []
+    return "\n".join([f"*Vertices {n}", *vertices, "*Edges", *lines, *lists]).encode()
+
+
+def metis(random: Random) -> bytes:
+    n, edges = _edges(random)
+    neighbours: list[list[str]] = [[] for _ in range(n)]
+    for i, j, w in edges:
+        neighbours[i - 1].append(f"{j} {w}")
+        neighbours[j - 1].append(f"{i} {w}")
+    return "\n".join(["% c", f"{n} {len(edges)} 001", *map(" ".join, neighbours), ""]).encode()
+
+
+def graph6(random: Random) -> bytes:
+    return _networkx(random, nx.to_graph6_bytes)
+
+
+def sparse6(random: Random) -> bytes:
+    return _networkx(random, nx.to_sparse6_bytes)
+
+
+def _networkx(random: Random, write: Callable[..., bytes]) -> bytes:
+    n, edges = _edges(random)
+    graph = nx.empty_graph(n)
+    graph.add_edges_from((i - 1, j - 1) for i, j, _ in edges)
+    return write(graph, header=bool(random.randrange(2)))
 
 
 def graph_archive(random: Random) -> bytes:

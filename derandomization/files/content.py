@@ -42,6 +42,10 @@ class FileContent:
             "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
         )
 
+    def warn(self, reason: str, line: int | None = None, text: str | None = None) -> None:
+        """Warn in one line, in the words of ``error``, that the file may mean something else."""
+        warnings.warn(str(self.error(reason, line, text)), stacklevel=2)
+
     def run_reader(
         self, reader: Callable[[], ResultT], plain: tuple[type[Exception], ...] = ()
     ) -> ResultT:
@@ -76,10 +80,10 @@ class FileContent:
         return text
 
     def uncommented_lines(self) -> Iterator[tuple[int, str]]:
-        """The number and the text of each line that is not blank, without its # comment."""
+        """The number and the text of each line that is neither blank nor starts with # or %."""
         for number, line in enumerate(io.StringIO(self.text(), newline=None), start=1):
-            words = line.partition("#")[0].strip()
-            if words:
+            words = line.strip()
+            if words and words[0] not in "#%":
                 yield number, words
 
 

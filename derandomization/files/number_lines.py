@@ -56,9 +56,10 @@ def read_banner(content: FileContent, layouts: Sequence[str]) -> Banner:
 class LineFormat:
     """The numbers on each line after the header: bounded integers, then a finite value."""
 
-    bounds: tuple[tuple[str, int], ...]  # name and largest value of each integer; the least is 1
+    bounds: tuple[tuple[str, int], ...]  # name and largest value of each integer
     value: str  # name of the finite number after them
     valued: bool | None  # whether it is required (True), forbidden (False) or optional (None)
+    least: int = 1  # least value of each integer
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -130,7 +131,7 @@ def _parse_whole(body: bytes, line: LineFormat) -> Float[np.ndarray, "entries nu
     if found.shape[1] not in line.counts or not np.isfinite(found).all():
         return None
     for column, (_, most) in zip(found.T, line.bounds, strict=False):
-        if (column != np.floor(column)).any() or column.min() < 1 or column.max() > most:
+        if (column != np.floor(column)).any() or column.min() < line.least or column.max() > most:
             return None
     if found.shape[1] == len(line.bounds):
         found = np.column_stack([found, np.ones(len(found))])
@@ -141,7 +142,7 @@ def _parse_lines(
     content: FileContent, lines: Iterator[tuple[int, bytes]], line: LineFormat
 ) -> Float[np.ndarray, "entries numbers"]:
     """The entries, parsed line by line; raises the error of the first malformed line."""
-    found = []
+    found, num_short = [], 0
     width = len(line.bounds) + 1
     for number, text in lines:
         fields = [] if len(text) > _LONGEST_LINE else text.split()
@@ -149,12 +150,15 @@ def _parse_lines(
             raise content.error(f"the line must be {line}", number, _decoded(text))
         numbers = tuple(parse_number(field) for field in [*fields, b"1"][:width])
         for value, (name, most) in zip(numbers, line.bounds, strict=False):
-            if not (value.is_integer() and 1 <= value <= most):
-                reason = f"the {name} must be an integer from 1 to {most}"
+            if not (value.is_integer() and line.least <= value <= most):
+                reason = f"the {name} must be an integer from {line.least} to {most}"
                 raise content.error(reason, number, _decoded(text))
         if not math.isfinite(numbers[-1]):
             raise content.error(f"the {line.value} must be a finite number", number, _decoded(text))
         found.append(numbers)
+        num_short += len(fields) < width
+    if line.valued is None and 0 < num_short < len(found):
+        content.warn(f"{num_short} of {len(found)} lines have no {line.value}: it is taken as 1")
     return np.array(found, dtype=np.float64).reshape(-1, width)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derandomization.files.arrays import MAX_VERTICES
-from MAXCUT.graph import Graph
+from MAXCUT.graph import Graph, as_graph
 
 ADJACENCY = np.array([[0, 1, 0, -2.5], [1, 0, 3, 0], [0, 3, 0, 0], [-2.5, 0, 0, 0]])
 EDGES = {(0, 1): 1.0, (0, 3): -2.5, (1, 2): 3.0}
@@ -150,7 +150,10 @@ def damaged(indptr: list[int]) -> scipy.sparse.csr_array:
 @pytest.mark.parametrize(
     ("matrix", "words"),
     [
-        (scipy.sparse.csr_array([[0, 1.0], [2, 0]]), r"entries \(0, 1\) and \(1, 0\) differ"),
+        (
+            scipy.sparse.csr_array([[0, 1.0], [2, 0]]),
+            r"entries \(0, 1\) and \(1, 0\) differ; for a directed graph, sum .* by A \+ A.T",
+        ),
         (scipy.sparse.csr_array([[0, 1.0, 0], [0, 0, 0], [0, 2, 0]]), "neither symmetric nor"),
         (scipy.sparse.csr_array(np.ones((2, 3))), r"shape \(2, 3\): it must be square"),
         (scipy.sparse.coo_array(np.ones(2)), r"shape \(2,\): it must be square"),
@@ -206,3 +209,104 @@ def test_labels_are_the_numbers_of_the_vertices_unless_given() -> None:
     ends, weights = np.array([[0, 2]]), np.array([1.5])
     assert Graph(3, ends, weights).labels == (0, 1, 2)
     assert Graph(3, ends, weights, ("a", "b", "c")).labels == ("a", "b", "c")
+
+
+def test_triangles_of_float32_may_differ_in_the_last_digit() -> None:
+    matrix = np.float32(ADJACENCY)
+    matrix[0, 1] = np.nextafter(np.float32(1), np.float32(2))
+    for sums in (scipy.sparse.csr_array(matrix), matrix):
+        assert edges_of(as_graph(sums)) == pytest.approx(EDGES, rel=1e-6)
+    matrix[0, 1] = 1.0001
+    with pytest.raises(ValueError, match=r"entries \(0, 1\) and \(1, 0\) differ"):
+        as_graph(matrix)
+    # The tolerance is that of each entry, so a large one hides no small one; float64 has its own.
+    for heavy in (
+        np.float32([[0, 1, 1e9], [2, 0, 0], [1e9, 0, 0]]),
+        np.float64([[0, 1], [1.000001, 0]]),
+    ):
+        with pytest.raises(ValueError, match=r"entries \(0, 1\) and \(1, 0\) differ"):
+            as_graph(heavy)
+
+
+@pytest.mark.parametrize("dtype", [float, np.float32, int, np.int8])
+def test_dense_arrays_are_matrices(dtype: type) -> None:
+    table = (2 * ADJACENCY).astype(dtype)
+    for matrix in (table, np.triu(table), np.tril(table)):
+        assert edges_of(as_graph(matrix)) == {pair: 2 * weight for pair, weight in EDGES.items()}
+    assert edges_of(as_graph(table > 0)) == {(0, 1): 1, (1, 2): 1}
+
+
+@pytest.mark.parametrize(
+    ("matrix", "words"),
+    [
+        (np.ones((3, 2)), r"the array has shape \(3, 2\) of type float64: it must be a square"),
+        (np.ones(4), r"the array has shape \(4,\)"),
+        (np.ones((2, 2, 2)), r"the array has shape \(2, 2, 2\)"),
+        (np.ones((2, 2)) * 1j, "of type complex128"),
+        (np.array([[None, 1], [1, None]]), "of type object"),
+        (np.array([["a", "b"], ["c", "d"]]), "of type <U1"),
+        (np.array([[0, np.nan], [np.nan, 0]]), "the weight of the edge 0 – 1 is nan"),
+    ],
+)
+def test_arrays_that_are_no_matrix_are_refused(matrix: np.ndarray, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        as_graph(matrix)
+
+
+def test_lists_of_edges() -> None:
+    edges = [("a", "b"), ("b", (1, 2), 2.5), ("b", "a", -3), (7, "a", np.int64(4))]
+    graph = as_graph(edges)
+    assert graph.labels == ("a", "b", (1, 2), 7)
+    assert edges_of(graph) == {("a", "b"): -2, ("b", (1, 2)): 2.5, ("a", 7): 4}
+    assert edges_of(as_graph(tuple(edges))) == edges_of(graph)
+    assert as_graph([]).num_vertices == 0
+
+
+def test_a_list_of_edges_in_both_directions_counts_each_once() -> None:
+    with pytest.warns(UserWarning, match="every edge is listed in both directions, with equal"):
+        assert edges_of(as_graph([(0, 1), (1, 0), (2, 1, 3), (1, 2, 3)])) == {(0, 1): 1, (1, 2): 3}
+
+
+@pytest.mark.parametrize(
+    ("edges", "words"),
+    [
+        ([(0, 1), (1,)], r"the edge \(1,\) is no tuple \(u, v\) or \(u, v, weight\)"),
+        ([(0, 1, 2, 3)], r"the edge \(0, 1, 2, 3\) is no tuple"),
+        ([[0, 1], [1, 0]], r"the edge \[0, 1\] is no tuple .*; a matrix .* must be a numpy array"),
+        ([(0, 1, "x")], "the weight of the edge 0 – 1 is 'x': it must be a finite number"),
+        ([(0, 1, {"weight": 2})], "the weight of the edge 0 – 1 is {'weight': 2}"),
+        ([(0, 1, float("inf"))], "the weight of the edge 0 – 1 is inf"),
+        ([([0], 1)], r"the edge \(\[0\], 1\) ends at a label that can't be hashed"),
+    ],
+)
+def test_lists_that_hold_no_edges_are_refused(edges: list, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        as_graph(edges)
+
+
+@pytest.mark.parametrize("graph", [None, "graph.txt", 7, {0: [1]}, iter([(0, 1)])])
+def test_what_else_is_no_graph_is_refused(graph: object) -> None:
+    words = f"the graph is a {type(graph).__name__}: it must be a networkx graph, a matrix of scipy"
+    with pytest.raises(ValueError, match=words):
+        as_graph(graph)
+
+
+def test_the_other_kinds_of_graphs() -> None:
+    source = nx.Graph()
+    source.add_weighted_edges_from([(0, 1, 1), (1, 2, 3)], weight="cost")
+    expected = {(0, 1): 1, (1, 2): 3}
+    graph = as_graph(source, weight="cost")
+    assert edges_of(graph) == expected
+    assert edges_of(as_graph(graph.adjacency())) == expected
+    turned = Graph(3, graph.ends[::-1, ::-1], graph.weights[::-1])
+    assert edges_of(as_graph(turned)) == expected
+    assert_canonical(as_graph(turned))
+
+
+def test_networkx_edges_without_the_attribute_are_reported() -> None:
+    source = nx.Graph([(0, 1, {"capacity": 3}), (1, 2, {"capacity": 4})])
+    with pytest.warns(UserWarning, match="no edge has a weight 'weight', .* weight='capacity'"):
+        assert edges_of(Graph.from_networkx(source)) == {(0, 1): 1, (1, 2): 1}
+    source.add_edge(0, 2, weight=5)
+    with pytest.warns(UserWarning, match="2 of 3 edges have no 'weight': each of them has weight"):
+        assert edges_of(Graph.from_networkx(source)) == {(0, 1): 1, (1, 2): 1, (0, 2): 5}

@@ -31,7 +31,8 @@ def refusal(path: Path, content: bytes | str) -> str:
     [
         ("5 2\n1 2\n1 x 3", ', line 3: "1 x 3": the vertex must be an integer from 1 to 5'),
         ("5 1\n1 6", ', line 2: "1 6": the vertex must be an integer from 1 to 5'),
-        ("5 1\n0 2 1", ', line 2: "0 2 1": the vertex must be an integer from 1 to 5'),
+        ("5 2\n0 2 1\n5 1", ', line 2: "0 2 1": the vertex must be an integer from 1 to 5'),
+        ("5 2\n0 2 1\n1 6", ', line 2: "0 2 1": the vertex must be an integer from 1 to 5'),
         ("5 1\n1.5 2", ', line 2: "1.5 2": the vertex must be an integer from 1 to 5'),
         ("5 1\n\n#\n1 2 nan", ', line 4: "1 2 nan": the weight must be a finite number'),
         ("5 1\n1 2 -inf", ', line 2: "1 2 -inf": the weight must be a finite number'),
@@ -55,7 +56,7 @@ def refusal(path: Path, content: bytes | str) -> str:
     ],
 )
 def test_rudy_files(tmp_path: Path, content: bytes | str, message: str) -> None:
-    assert refusal(tmp_path / "graph.txt", content) == message
+    assert refusal(tmp_path / "graph.rudy", content) == message
 
 
 @pytest.mark.parametrize("line", ["1 2 " + "9" * 10**6, "1 " * 10**6, "7" * 10**6])
@@ -63,7 +64,7 @@ def test_huge_lines_are_quoted_in_part_and_never_parsed(
     tmp_path: Path, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(np, "loadtxt")
-    message = refusal(tmp_path / "graph.txt", f"5 2\n1 2\n{line}\n")
+    message = refusal(tmp_path / "graph.rudy", f"5 2\n1 2\n{line}\n")
     assert message == f', line 3: "{line[:59]}…": the line must be i j or i j weight'
 
 
@@ -116,7 +117,8 @@ def test_absurd_headers_are_refused_before_allocating(
         (
             MTX + "3 3 2\n1 2 1\n2 1 2",
             ": the matrix is neither symmetric nor triangular: "
-            "its entries (1, 2) and (2, 1) differ",
+            "its entries (1, 2) and (2, 1) differ; for a directed graph, sum both directions by "
+            "A + A.T",
         ),
     ],
 )
@@ -243,3 +245,104 @@ def test_entities_are_refused_unexpanded(tmp_path: Path, encoding: str) -> None:
     )
     message = refusal(tmp_path / "graph.graphml", bomb.encode(encoding))
     assert message == ", line 2: a DOCTYPE is not allowed: its entities can expand without bound"
+
+
+SYMMETRIC = MTX.replace("general", "symmetric")
+
+
+def test_symmetric_matrix_market_with_an_entry_on_both_sides(tmp_path: Path) -> None:
+    path = tmp_path / "graph.mtx"
+    assert refusal(path, SYMMETRIC + "3 3 3\n1 2 1\n3 1 1\n2 1 1\n") == (
+        ": a symmetric file holds each entry once, but this one has both (2, 1) and (1, 2): "
+        "leave one out, or write general in the first line"
+    )
+    path.write_text(SYMMETRIC + "3 3 3\n1 2 1\n3 1 4\n2 3 1\n")
+    assert read_graph(path).weights.tolist() == [1, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("3 3 3 3 3\n", ', line 1: "3 3 3 3 3": the header must be the numbers of vertices and'),
+        ("3 x\n", ', line 1: "3 x": the header must be the numbers of vertices and edges'),
+        ("3 1 2\n", ', line 1: "3 1 2": the header must be the numbers of vertices and edges'),
+        ("% c\n", ', line 1: "": the header must be the numbers of vertices and edges'),
+        ("999999999 1\n2\n", ": a file of this size may have 1 to 100014 vertices"),
+        ("0 0\n", ": a file of this size may have 1 to 100004 vertices"),
+        ("3 1\n2\n1\n", ""),
+        ("3 1\n2\n1", ": the header promises one line for each of 3 vertices"),
+        ("2 1\n2\n1\n\n1\n", ": the header promises one line for each of 2 vertices"),
+        ("3 1\n2\n4\n\n", ', line 3: "4": the line must hold neighbours, from 1 to 3'),
+        ("3 1\n2\n0\n\n", ', line 3: "0": the line must hold neighbours, from 1 to 3'),
+        ("3 1\n2\nx\n\n", ', line 3: "x": the line must hold neighbours, from 1 to 3'),
+        ("2 1 1\n2 5\n1\n", ', line 3: "1": the line must hold neighbours, each before its edge'),
+        (
+            "2 1 1\n2 5\n1 6\n",
+            ": every edge must join two vertices and be where it is in the lines",
+        ),
+        ("3 2\n2\n3\n1\n", ": every edge must join two vertices and be where it is in the lines"),
+        ("2 2\n1 2\n1\n", ": every edge must join two vertices and be where it is in the lines"),
+        ("2 2\n2 2\n1 1\n", ": every edge must join two vertices and be where it is in the lines"),
+        ("2 2\n2\n1\n", ": the header promises 2 edges, the file has 1"),
+        ("2 1 1\n2 nan\n1 nan\n", ": every edge must join two vertices"),
+        ("2 1 1\n2 1e999\n1 1e999\n", ": the weight of the edge 1 – 2 is inf: it must be a finite"),
+    ],
+)
+def test_metis_files(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "graph.metis"
+    if message:
+        assert refusal(path, content).startswith(message)
+    else:
+        path.write_text(content)
+        assert read_graph(path).num_vertices == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1, 2", ", line 1: broken JSON: Expecting ',' delimiter"),
+        ("{\n'a': 1}", ", line 2: broken JSON: Expecting property name enclosed in double quotes"),
+        ("[" * 10**5, ": unreadable: RecursionError: maximum recursion depth exceeded"),
+        ("[]", ": the file must be an object with lists of objects, nodes and edges"),
+        ('{"nodes": [], "adjacency": []}', ": the file must be an object with lists of objects"),
+        ('{"nodes": [1], "links": []}', ": the file must be an object with lists of objects"),
+        ('{"nodes": [], "links": []}', ": the graph has no vertices"),
+        ('{"nodes": [{"id": 1}, {"id": 1}], "links": []}', ": two nodes have the id 1"),
+        (
+            '{"nodes": [{"id": 1}], "links": [{"source": 1, "target": 2}]}',
+            ": an edge ends at 2, which is no node's id",
+        ),
+        ('{"nodes": [{"id": 1}], "links": [{}]}', ": an edge ends at None, which is no node's id"),
+        ('{"nodes": [{"id": {}}], "links": []}', ": a label must be a number, a text or"),
+        (
+            '{"nodes": [{}, {}], "links": [{"source": 0, "target": 1, "weight": NaN}]}',
+            ": the weight of the edge 0 – 1 is nan: it must be a finite number",
+        ),
+        (
+            '{"nodes": [{}, {}], "links": [{"source": 0, "target": 1, "weight": "x"}]}',
+            ": the weight of the edge 0 – 1 is 'x': it must be a finite number",
+        ),
+    ],
+)
+def test_json_files(tmp_path: Path, content: str, message: str) -> None:
+    assert refusal(tmp_path / "graph.json", content).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("graph.g6", b"B", ": 3 vertices have 3 pairs, but the file has 0 bits, six per character"),
+        ("graph.g6", b"B??", ": 3 vertices have 3 pairs, but the file has 12 bits, six per"),
+        ("graph.g6", b"?", ": a file of this size may have 1 to 100001 vertices"),
+        ("graph.g6", b"~", ": a file of this size may have 1 to 100001 vertices"),
+        ("graph.g6", b"~@", ": a file of this size may have 1 to 100002 vertices"),
+        ("graph.g6", b"~~~~~~~~", ": a file of this size may have 1 to 100008 vertices"),
+        ("graph.g6", b"B>", ": every character must be from ? to ~, and there must be one"),
+        ("graph.g6", b"B\x7f", ": every character must be from ? to ~, and there must be one"),
+        ("graph.g6", b">>graph6<<", ": the file must hold one graph, on one line"),
+        ("graph.s6", b"A_", ": the file must hold one graph, on one line after :"),
+        ("graph.s6", b":", ": every character must be from ? to ~, and there must be one"),
+    ],
+)
+def test_packed_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    assert refusal(tmp_path / name, content).startswith(message)

@@ -1,0 +1,220 @@
+"""Separators, headers and comments of lists of edges."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+from MAXCUT.graph import Graph, read_graph
+
+
+def edges_of(graph: Graph) -> dict[tuple, float]:
+    return {
+        tuple(sorted((graph.labels[i], graph.labels[j]))): weight
+        for (i, j), weight in zip(graph.ends, graph.weights, strict=True)
+    }
+
+
+def read(folder: Path, name: str, content: str, **options: str) -> dict[tuple, float]:
+    (folder / name).write_text(content, encoding="utf-8")
+    return edges_of(read_graph(folder / name, **options))
+
+
+def refusal(folder: Path, name: str, content: str) -> str:
+    with pytest.raises(ValueError, match=name) as raised:
+        read(folder, name, content)
+    message = str(raised.value)
+    assert message.isprintable()
+    return message.removeprefix(str(folder / name))
+
+
+def silently(folder: Path, name: str, content: str, **options: str) -> dict[tuple, float]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return read(folder, name, content, **options)
+
+
+@pytest.mark.parametrize(
+    ("content", "edges"),
+    [
+        ("a#1 b#2 3\n", {("a#1", "b#2"): 3}),
+        ("a b # 3\n", {("a", "b"): 1}),
+        ("a b 3 #\n", {("a", "b"): 3}),
+        ("a b 3\t# said # he\n", {("a", "b"): 3}),
+        ("# a b\n  # c d\n% e f\na b\n", {("a", "b"): 1}),
+        ("a b {'weight': 2, 'colour': '#ff0000'}\n", {("a", "b"): 2}),
+    ],
+)
+def test_a_comment_starts_a_line_or_stands_between_blanks(
+    tmp_path: Path, content: str, edges: dict
+) -> None:
+    assert silently(tmp_path, "graph.edgelist", content) == edges
+
+
+@pytest.mark.parametrize("name", ["graph.edgelist", "graph.adjlist"])
+def test_a_word_that_starts_with_a_hash_is_refused_as_a_label(tmp_path: Path, name: str) -> None:
+    message = refusal(tmp_path, name, "a b\nb #c\n")
+    assert message.startswith(
+        """, line 2: "b #c": '#c' is a label or a comment: put a blank after"""
+    )
+    assert silently(tmp_path, "graph.csv", 'b,"#c"\n') == {("#c", "b"): 1}
+
+
+@pytest.mark.parametrize("name", ["graph.edgelist", "graph.csv"])
+@pytest.mark.parametrize(
+    ("content", "edges"),
+    [
+        ("0,1\n1,2\n", {("0", "1"): 1, ("1", "2"): 1}),
+        ("0, 1, 2.5\n1 ,2 , -3\n", {("0", "1"): 2.5, ("1", "2"): -3}),
+        ("0,1,{'weight': 2, 'time': 3}\n", {("0", "1"): 2}),  # networkx, with a delimiter
+        ('a,b,1\n"x, y",New York,2\n', {("a", "b"): 1, ("New York", "x, y"): 2}),
+        ("# a comment\na,b\n\nb,c\n", {("a", "b"): 1, ("b", "c"): 1}),
+    ],
+)
+def test_commas_separate_fields(tmp_path: Path, name: str, content: str, edges: dict) -> None:
+    assert silently(tmp_path, name, content) == edges
+
+
+def test_commas_separate_the_nodes_of_an_adjacency_list(tmp_path: Path) -> None:
+    edges = {("a", "b"): 1, ("a", "c"): 1, ("b", "c"): 1}
+    assert silently(tmp_path, "graph.adjlist", "a, b, c\nb,c\n") == edges
+    assert refusal(tmp_path, "graph.adjlist", "a,b\nb,,c\n") == ', line 2: "b,,c": a label is empty'
+
+
+def test_commas_inside_of_labels_between_blanks(tmp_path: Path) -> None:
+    content = "Paris,TX Rome,NY 2\nRome,NY Ada\n"
+    with pytest.warns(UserWarning, match="1 of 2 edges have no 'weight'"):
+        edges = read(tmp_path, "graph.edgelist", content)
+    assert edges == {("Paris,TX", "Rome,NY"): 2, ("Ada", "Rome,NY"): 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("0,1 5\n", '1: "0,1 5"'),
+        ("0 1,5\n", '1: "0 1,5"'),
+        ("New York, Boston\n", '1: "New York, Boston"'),
+        ("a b\nb, c\n", '2: "b, c"'),
+        ("a b\nb ,c\n", '2: "b ,c"'),
+    ],
+)
+def test_commas_and_blanks_do_not_mix(tmp_path: Path, content: str, line: str) -> None:
+    reason = "fields are separated by blanks here, as in the first line: write commas between all"
+    assert refusal(tmp_path, "graph.edgelist", content) == (
+        f", line {line}: {reason} fields or none"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\na\n", ', line 2: "a": an edge must be two labels and, if it is not 1, a weight'),
+        (
+            "a,b\na,,3\n",
+            ', line 2: "a,,3": an edge must be two labels and, if it is not 1, a weight',
+        ),
+        ("a,b,1\na,b,1,2\n", ', line 2: "a,b,1,2": an edge must be two labels and, if it is not'),
+        ("a,b,x\nb,c,y\n", ', line 1: "a,b,x": the weight must be one finite number'),
+        ("a,b,nan\nb,c,1\n", ', line 1: "a,b,nan": the weight must be one finite number'),
+        ("a,b,1e999\n", ', line 1: "a,b,1e999": the weight must be one finite number'),
+        ('a,"b\n', ', line 1: "a,"b": unexpected end of data'),
+        (",u,v\n0,1,2\n", ', line 1: ",u,v": the header must name the columns of the ends'),
+        ("source,target,a,b\n1,2,3\n", ', line 2: "1,2,3": the header names 4 columns, the line'),
+        (
+            "source,target,weight\n1,2,x\n",
+            ', line 2: "1,2,x": the weight must be one finite number',
+        ),
+    ],
+)
+def test_csv_files_that_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    assert refusal(tmp_path, "graph.csv", content).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("content", "edges"),
+    [
+        ("source,target,weight\na,b,2\n", {("a", "b"): 2}),
+        ("Source,Target,Type,Id,Label,weight\na,b,Undirected,0,,2\n", {("a", "b"): 2}),
+        (",weight,target,source\n0,2,b,a\n", {("a", "b"): 2}),  # as pandas numbers its rows
+        ("id_1,id_2\n7,8\n", {("7", "8"): 1}),
+        ("from,to\nx,y\n", {("x", "y"): 1}),
+        ("person,friend,weight\nada,bob,2\n", {("ada", "bob"): 2}),
+    ],
+)
+def test_headers_of_csv_files(tmp_path: Path, content: str, edges: dict) -> None:
+    assert silently(tmp_path, "graph.csv", content) == edges
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "edges"),
+    [
+        ("graph.edgelist", "source target\na b\n", {("a", "b"): 1}),
+        ("graph.edgelist", "Source Target weight\na b 2\n", {("a", "b"): 2}),
+        ("graph.edgelist", "x y\n1 2\n", {("1", "2"): 1}),
+        ("graph.edgelist", "x y weight\na b 2\n", {("a", "b"): 2}),
+        ("graph.edgelist", "from, to\na, b\n", {("a", "b"): 1}),
+        ("graph.adjlist", "node neighbours\na b\n", {("a", "b"): 1}),
+    ],
+)
+def test_a_header_of_other_lists_is_skipped_with_a_warning(
+    tmp_path: Path, name: str, content: str, edges: dict
+) -> None:
+    with pytest.warns(UserWarning, match=r"line 1: .* the line is taken for a header, not for"):
+        assert read(tmp_path, name, content) == edges
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("graph.edgelist", "source target\na source\n"),
+        ("graph.edgelist", "a b x\nb c 1\n"),
+        ("graph.adjlist", "node neighbours\na node\n"),
+    ],
+)
+def test_a_header_whose_words_are_labels_is_refused(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    assert "the line is either a header or an edge: start a header with #" in refusal(
+        tmp_path, name, content
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["a b\nc 1\n", "a b\nb c 1\n", "a b {'weight': 1}\n1 2 {'weight': 1}\n"]
+)
+def test_labels_are_no_header(tmp_path: Path, content: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert ("a", "b") in read(tmp_path, "graph.edgelist", content)
+
+
+def test_rows_of_an_adjacency_list_are_no_header(tmp_path: Path) -> None:
+    assert ("a", "b") in silently(tmp_path, "graph.adjlist", "a b\n1 2\n")
+
+
+def test_konects_files(tmp_path: Path) -> None:
+    content = "% sym weighted\n% 2 3 3\n1 2 -1 1082040961\n2\t3 4 1082040962\n"
+    edges = {("1", "2"): -1, ("2", "3"): 4}
+    for name in ("out.some-graph", "graph.edgelist", "graph.txt", "graph"):
+        assert silently(tmp_path, name, content) == edges
+    assert silently(tmp_path, "out.unheaded", "1 2\n2 3\n") == {("1", "2"): 1, ("2", "3"): 1}
+    bipartite = refusal(tmp_path, "out.some-graph", content.replace("sym", "bip"))
+    assert bipartite.startswith(", line 1: a bipartite file of KONECT numbers both sides from 1")
+
+
+SNAP = "# Directed graph (each unordered pair once): x.txt\n# Nodes: 3 Edges: 2\n0\t7\n7\t9\n"
+
+
+@pytest.mark.parametrize("name", ["graph.txt", "graph", "graph.edgelist"])
+def test_snaps_files(tmp_path: Path, name: str) -> None:
+    assert silently(tmp_path, name, SNAP) == {("0", "7"): 1, ("7", "9"): 1}
+
+
+def test_what_no_format_fits_asks_for_one(tmp_path: Path) -> None:
+    hint = "(the file is read as rudy; choose any other format by format= or --format)"
+    for name in ("graph.txt", "graph.v2", "graph"):
+        assert refusal(tmp_path, name, "0 7\n7 9\n") == (
+            f', line 1: "0 7": the number of vertices must be from 1 to 10000000 {hint}'
+        )
+        edges = {("0", "7"): 1, ("7", "9"): 1}
+        assert silently(tmp_path, name, "0 7\n7 9\n", format="edgelist") == edges
