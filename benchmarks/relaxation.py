@@ -14,7 +14,7 @@ from benchmarks.measure import Turns, in_turn, ratio
 from benchmarks.report import Effort, Report, Row
 from derandomization.laboratory.figures import Panel
 from MAXCUT.graph import Graph
-from MAXCUT.sdp import MAX_RANK, solve_sdp
+from MAXCUT.sdp import MAX_RANK, dual_bound, solve_sdp
 
 MEAN_DEGREE = 10
 SIZES = (50, 100, 200, 500, 2_000, 10_000)
@@ -46,7 +46,8 @@ def compare(report: Report, effort: Effort) -> None:
             effort.repeats,
             patience=PATIENCE,
         )
-        upper = solve_sdp(graph, np.random.default_rng(0)).upper_bound
+        # Not ``upper_bound``, which is rounded down where the weights are integers.
+        upper = dual_bound(graph, solve_sdp(graph, np.random.default_rng(0)).vectors)
         rows += [_row(n, name, done, turns["ours"], upper) for name, done in turns.items()]
         for name, each in seconds.items():
             taken = [s.cpu for s in turns[name].seconds] if name in turns else []
