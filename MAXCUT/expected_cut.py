@@ -1,5 +1,6 @@
 """The expected cut of randomly chosen signs: MAXCUT in the form of Eq. 1."""
 
+import copy
 import math
 from typing import Any
 
@@ -15,15 +16,18 @@ from derandomization.checks import require_at_least, require_positive
 from derandomization.expectations import standard_normal
 from MAXCUT.graph import Graph, Signs, Vectors
 
+SMALLEST_SCALE = 1e-12  # of a vertex: K, which is in proportion to 1/scale, stays finite
+BLOCK = 2**14  # edges that are computed together
 _QUADRATURE = np.polynomial.legendre.leggauss(20)  # nodes and weights
 
 
 class ExpectedCut(DerandomizationObjective):
     """f(V, μ) = −c·E_z[cut(sign(Vz + μ + ε·noise))] + λ‖V‖_F² (Section 5.1, Theorem 5.2).
 
-    Vertex i takes the sign of v_i·z + μ_i plus independent noise from N(0, ε²), which smooths the
-    sign. W of Eq. 1 is V, which starts at ``vectors``, and b is μ, which starts at 0. The factor
-    c = n/Σ|w| gives λ the same effect on every graph. ε is relative to ‖v_i‖ = 1.
+    Vertex i takes the sign of v_i·z + μ_i plus independent noise from N(0, (ε t_i)²), which smooths
+    the sign. W of Eq. 1 is V, which starts at ``vectors``, and b is μ, which starts at 0. The
+    factor c = n/Σ|w| gives λ the same effect on every graph. The scales t_i are 1 by default. ε t_i
+    is relative to ‖v_i‖: multiplying v_i, μ_i and t_i by one number leaves E[cut] as it is.
 
     The attribute ``evaluation`` computes E[cut] and can be replaced at any time. None, the default,
     is the closed form, which autograd can differentiate twice. ``FusedKernel`` is faster and can be
@@ -31,7 +35,13 @@ class ExpectedCut(DerandomizationObjective):
     """
 
     def __init__(
-        self, graph: Graph, vectors: Vectors, *, smoothing: float, regularization: float
+        self,
+        graph: Graph,
+        vectors: Vectors,
+        *,
+        smoothing: float,
+        regularization: float,
+        vertex_scales: Float[np.ndarray, " vertices"] | None = None,
     ) -> None:
         super().__init__(regularization)
         require_at_least("number of edges", len(graph.weights), 1)
@@ -40,10 +50,10 @@ class ExpectedCut(DerandomizationObjective):
         self.vectors = nn.Parameter(torch.from_numpy(vectors.copy()))
         self.mean = nn.Parameter(torch.zeros(graph.num_vertices, dtype=torch.float64))
         self.evaluation: nn.Module | None = None
+        scales = np.ones(graph.num_vertices) if vertex_scales is None else vertex_scales
+        self.noise = nn.Buffer(torch.from_numpy(self.smoothing * scales))  # ε t_i
         self.ends = nn.Buffer(torch.from_numpy(graph.ends.T.copy()))
         self.weights = nn.Buffer(torch.from_numpy(graph.weights.copy()))
-        degrees = np.bincount(graph.ends.ravel(), np.repeat(abs(graph.weights), 2))
-        self.largest_degree = float(degrees.max())
 
     def expected_value(self) -> Float[Tensor, ""]:
         return -self.scale * self.expected_cut()
@@ -56,14 +66,15 @@ class ExpectedCut(DerandomizationObjective):
         return self.weights @ crossing_probabilities(level, self.correlation(), self.ends)
 
     def deviation(self) -> Float[Tensor, " vertices"]:
-        """s_i = √(‖v_i‖² + ε²), the standard deviation of each vertex's random part."""
-        return torch.sqrt(self.vectors.square().sum(dim=1) + self.smoothing**2)
+        """s_i = √(‖v_i‖² + (ε t_i)²), the standard deviation of each vertex's random part."""
+        return torch.sqrt(self.vectors.square().sum(dim=1) + self.noise.square())
 
     def correlation(self) -> Float[Tensor, " edges"]:
         """r_ij = v_i·v_j/(s_i s_j)."""
         i, j = self.ends
         deviation = self.deviation()
-        return (self.vectors[i] * self.vectors[j]).sum(dim=1) / (deviation[i] * deviation[j])
+        products = _InnerProducts.apply(self.vectors, self.vectors, self.ends)
+        return products / (deviation[i] * deviation[j])
 
     def random_weights(self) -> Float[Tensor, "vertices rank"]:
         return self.vectors
@@ -77,19 +88,20 @@ class ExpectedCut(DerandomizationObjective):
 
     @torch.no_grad()
     def mean_signs(self) -> Float[np.ndarray, " vertices"]:
-        """The expected sign of every vertex, 2Φ(μ_i/s_i) − 1."""
+        """The expected sign of each vertex, 2Φ(μ_i/s_i) − 1."""
         level = self.mean / self.deviation()
         return (2 * torch.special.ndtr(level) - 1).cpu().numpy()
 
     @torch.no_grad()
-    def guaranteed_cut(self, graph: Graph, start: Vectors) -> float | None:
+    def guaranteed_cut(self, start: Vectors) -> float | None:
         """E[cut] at (V₀, μ = 0), less λ(‖V₀‖² − ‖V‖²)/c, where V₀ is ``start``.
 
         E[cut] here is at least this if f is not larger here than there; None if it is.
         """
-        first = ExpectedCut(
-            graph, start, smoothing=self.smoothing, regularization=self.regularization
-        )
+        first = copy.deepcopy(self)
+        first.evaluation = None
+        first.vectors.copy_(torch.from_numpy(start))
+        first.mean.zero_()
         if float(self()) > float(first()):
             return None
         penalty = self.regularization * (first.weight_norm() ** 2 - self.weight_norm() ** 2)
@@ -121,15 +133,35 @@ class ExpectedCut(DerandomizationObjective):
         own = scipy.sparse.diags_array((diagonal / deviation.square()).cpu().numpy())
         return aslinearoperator((half + half.T + own).tocsr())
 
+    @torch.no_grad()
     def hessian_lipschitz(self) -> float:
-        """K ≤ c·D·φ(0)(1 + 6φ(1))/ε³, where D is the largest weighted degree.
+        """K ≤ c·φ(0)·max_i Σ_j |w_ij| (1/ε_i³ + 6φ(1)/(ε_i² ε_j)), where ε_i is ε t_i.
 
-        With q(y) = 2Φ(y/ε) − 1, the third derivative of g along u is (c/2)Σ w_ij(q‴u_i³q +
-        3q″q′u_i²u_j + …), and |q′| ≤ 2φ(0)/ε, |q″| ≤ 2φ(1)/ε², |q‴| ≤ 2φ(0)/ε³. If ‖u‖ = 1, each
-        |u_i|³ and u_i²|u_j| is at most u_i².
+        With q_i(y) = 2Φ(y/ε_i) − 1, the third derivative of g along u is (c/2)Σ w_ij(q_i‴q_j u_i³ +
+        3q_i″q_j′u_i²u_j + …), and |q_i′| ≤ 2φ(0)/ε_i, |q_i″| ≤ 2φ(1)/ε_i², |q_i‴| ≤ 2φ(0)/ε_i³. If
+        ‖u‖ = 1, each |u_i|³ and u_i²|u_j| is at most u_i².
         """
         peak, slope = (math.exp(-x * x / 2) / math.sqrt(2 * math.pi) for x in (0.0, 1.0))
-        return self.scale * self.largest_degree * peak * (1 + 6 * slope) / self.smoothing**3
+        (i, j), noise = self.ends, self.noise
+        sizes, sums = self.weights.abs(), torch.zeros_like(noise)
+        for one, other in ((i, j), (j, i)):
+            inverse = noise[one].reciprocal()
+            terms = inverse.pow(3) + 6 * slope * inverse.square() / noise[other]
+            sums.index_add_(0, one, sizes * terms)
+        return self.scale * peak * float(sums.max())
+
+
+def degree_scales(graph: Graph) -> Float[np.ndarray, " vertices"]:
+    """t_i = √(d_i / mean d), d_i the sum of |w| at vertex i: 1 for all if the degrees are equal.
+
+    With v_i, μ_i and the noise of vertex i in proportion to t_i, f has about the same curvature at
+    every vertex, whatever its degree: a descent with one step size then moves all of them.
+    """
+    degrees = np.bincount(
+        graph.ends.ravel(), np.repeat(abs(graph.weights), 2), minlength=graph.num_vertices
+    )
+    relative = degrees / degrees.mean()
+    return np.sqrt(np.where(degrees > 0, relative, 1.0).clip(min=SMALLEST_SCALE**2))
 
 
 def conditional_rounding(graph: Graph, mean_signs: Float[np.ndarray, " vertices"]) -> Signs:
@@ -167,11 +199,11 @@ class ScoreFunction(nn.Module):
 
     def forward(self, cut: ExpectedCut) -> Float[Tensor, ""]:
         centre = self.draw(cut.vectors.shape[1], cut.mean) @ cut.vectors.T + cut.mean
-        sample = centre.detach() + cut.smoothing * self.draw(len(cut.mean), cut.mean)
+        sample = centre.detach() + cut.noise * self.draw(len(cut.mean), cut.mean)
         i, j = cut.ends
         values = ((sample[:, i] > 0) != (sample[:, j] > 0)).to(cut.weights) @ cut.weights
         advantage = (values - values.mean()) * self.num_samples / (self.num_samples - 1)
-        log_density = -(sample - centre).square().sum(dim=1) / (2 * cut.smoothing**2)
+        log_density = -((sample - centre) / cut.noise).square().sum(dim=1) / 2
         score = (advantage * log_density).mean()
         return values.mean() + score - score.detach()
 
@@ -213,11 +245,15 @@ class _BivariateNormalCDF(torch.autograd.Function):
     def forward(ctx: Any, a: Tensor, b: Tensor, correlation: Tensor) -> Tensor:
         ctx.save_for_backward(a, b, correlation)
         nodes, weights = (torch.as_tensor(x, dtype=a.dtype, device=a.device) for x in _QUADRATURE)
-        half_angle = torch.asin(correlation)[..., None] / 2
-        angle = half_angle * (1 + nodes)
-        square, product = (a.square() + b.square())[..., None], (a * b)[..., None]
-        exponent = (square / 2 - product * torch.sin(angle)) / torch.cos(angle).square()
-        integral = (torch.exp(-exponent) @ weights) * half_angle[..., 0]
+        blocks = (each.reshape(-1).split(BLOCK) for each in (a, b, correlation))
+        integrals = []
+        for x, y, r in zip(*blocks, strict=True):  # in blocks, so that the nodes fit into memory
+            half_angle = torch.asin(r)[:, None] / 2
+            angle = half_angle * (1 + nodes)
+            square, product = (x.square() + y.square())[:, None], (x * y)[:, None]
+            exponent = (square / 2 - product * torch.sin(angle)) / torch.cos(angle).square()
+            integrals.append((torch.exp(-exponent) @ weights) * half_angle[:, 0])
+        integral = torch.cat(integrals).reshape(a.shape)
         return torch.special.ndtr(a) * torch.special.ndtr(b) + integral / (2 * math.pi)
 
     @staticmethod
@@ -230,6 +266,47 @@ class _BivariateNormalCDF(torch.autograd.Function):
 
         joint = _density(a) * _density((b - correlation * a) / complement) / complement
         return gradient * partial(a, b), gradient * partial(b, a), gradient * joint
+
+
+class _InnerProducts(torch.autograd.Function):
+    """x_i·y_j for every edge (i, j), in blocks: all x_i and y_j at once may not fit into memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, ends: Tensor) -> Tensor:
+        ctx.save_for_backward(x, y, ends)
+        blocks = ends.split(BLOCK, dim=1)
+        return torch.cat([torch.linalg.vecdot(x[i], y[j]) for i, j in blocks])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        x, y, ends = ctx.saved_tensors
+        return (
+            _NeighbourSums.apply(gradient, y, ends),
+            _NeighbourSums.apply(gradient, x, ends.flip(0)),
+            None,
+        )
+
+
+class _NeighbourSums(torch.autograd.Function):
+    """Σ c_e y_j over the edges e = (i, j) of every vertex i."""
+
+    @staticmethod
+    def forward(ctx: Any, coefficients: Tensor, y: Tensor, ends: Tensor) -> Tensor:
+        ctx.save_for_backward(coefficients, y, ends)
+        sums = torch.zeros_like(y)
+        blocks = zip(coefficients.split(BLOCK), ends.split(BLOCK, dim=1), strict=True)
+        for each, (i, j) in blocks:
+            sums.index_add_(0, i, each[:, None] * y[j])
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        coefficients, y, ends = ctx.saved_tensors
+        return (
+            _InnerProducts.apply(gradient, y, ends),
+            _NeighbourSums.apply(coefficients, gradient, ends.flip(0)),
+            None,
+        )
 
 
 def _density(x: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ class _ValueAndGradient(torch.autograd.Function):
     def forward(
         ctx: Any, vectors: Tensor, mean: Tensor, cut: ExpectedCut, kernel: FusedKernel
     ) -> Tensor:
-        inverse = torch.rsqrt(vectors.square().sum(dim=1).add_(cut.smoothing**2))
+        inverse = torch.rsqrt(vectors.square().sum(dim=1).add_(cut.noise.square()))
         level, units = mean * inverse, vectors * inverse[:, None]
         i, j = cut.ends
         a, b = level.index_select(0, i), level.index_select(0, j)

@@ -9,18 +9,26 @@ import numpy as np
 from derandomization.laboratory.claims import Command, ExperimentClaims, PaperClaim
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.run import Run, RunConfig
-from derandomization.laboratory.settings import AtLeast, Between
+from derandomization.laboratory.settings import AtLeast, Between, PositiveFloat
 from derandomization.laboratory.trace import trace_norm
-from derandomization.laboratory.workers import WorkersConfig
+from derandomization.laboratory.workers import WorkersConfig, storable
 from MAXCUT import plot
-from MAXCUT.graph import Graph
+from MAXCUT.graph import Graph, Signs
+from MAXCUT.limits import Limits
 from MAXCUT.optimizer import DerandomizedCut, Estimator, derandomize, settings_for
-from MAXCUT.partition import proven_ratio, write_partition
+from MAXCUT.partition import (
+    SDP_SHARE,
+    Partition,
+    partition_of,
+    read_partition,
+    signs_of,
+    write_partition,
+)
 from MAXCUT.sdp import (
     GUARANTEED_RATIO,
     MEAN_TOLERANCE,
+    SdpSolution,
     hyperplane_cuts,
-    hyperplane_expectation,
     solve_sdp,
 )
 from MAXCUT.studies import STUDIES
@@ -76,14 +84,24 @@ class Config(RunConfig, WorkersConfig, GraphConfig):
     cuts they find are combined."""
     estimator: Estimator = "exact"
     """exact: the expected cut in closed form; sampled: 100 score-function samples per step."""
+    initial_cut: Path | None = None
+    """A partition.csv to improve: the cut returned is at least as large."""
+    num_cuts: Annotated[int, Between(1, 1_000)] = 1
+    """How many different good cuts to write, into cuts.csv."""
+    time_limit: PositiveFloat | None = None
+    """Seconds of wall time after which the best cut so far is written."""
+    target: float | None = None
+    """Stop as soon as a cut is worth at least this."""
 
 
 def main(config: Config) -> None:
     """Run figures 4 and 5 and write everything to ``config.output_dir``."""
+    limits = Limits(config.time_limit, config.target)
     graph = config.load_graph(config.seed)
+    start = _initial_cut(graph, config.initial_cut)
     run = Run("MAXCUT", config)
-    rng = np.random.default_rng(config.seed)
-    solution = solve_sdp(graph, rng)
+    solution = _relax(run, graph, config.seed, limits)
+    rng = np.random.default_rng([config.seed, 1])
     hyperplanes = hyperplane_cuts(graph, solution.vectors, NUM_HYPERPLANES, rng)
     settings = settings_for(graph, config.estimator)
     settings = replace(settings, max_steps=config.steps or settings.max_steps)
@@ -94,62 +112,112 @@ def main(config: Config) -> None:
             generator=config.generator(),
             estimator=config.estimator,
             settings=settings,
+            initial_cut=start,
             restarts=config.restarts,
+            num_cuts=config.num_cuts,
+            limits=limits,
             workers=config.workers,
             scheduler=config.scheduler,
             device=config.torch_device(),
             progress=progress,
             checkpoints=run.checkpoints,
         )
+    run.write("partition.csv", lambda path: write_partition(path, graph, cut.signs[None]))
+    if config.num_cuts > 1:
+        run.write("cuts.csv", lambda path: write_partition(path, graph, cut.cuts))
+    partition = partition_of(graph, solution, cut, limits)
     small = graph.num_vertices <= MAX_ENUMERATED_VERTICES
     history = cut.history
     run.results |= {
-        "cut_value": cut.cut_value,
-        "cut_value_before_polish": cut.cut_value_before_polish,
-        "guaranteed_cut": cut.guaranteed,
+        "cut_value": partition.cut_value,
+        "goemans_williamson_mean": partition.goemans_williamson_mean,
+        "derandomized_cut_value": partition.derandomized_cut_value,
+        "polished_cut_value": partition.polished_cut_value,
+        "search_cut_value": partition.search_cut_value,
+        "guaranteed_cut": partition.guaranteed,
         "restart_cut_values": cut.restart_cut_values,
         "optimum": maximum_cut(graph) if small else None,
-        "upper_bound": solution.upper_bound,
-        "proven_ratio": proven_ratio(cut.cut_value, solution.upper_bound),
+        "upper_bound": partition.upper_bound,
+        "bound_proof": partition.bound_proof,
+        "proven_optimal": partition.proven_optimal,
+        "proven_ratio": partition.proven_ratio,
+        "converged": partition.converged,
+        "not_converged": partition.not_converged,
+        "stopped_by": partition.stopped_by,
         "sdp_value": solution.value,
-        "expected_cut_start": hyperplane_expectation(graph, solution.vectors),
-        "goemans_williamson_mean": float(hyperplanes.mean()),
+        "hyperplanes_mean": float(hyperplanes.mean()),
         "goemans_williamson_best": float(hyperplanes.max()),
         "relative_random_weights": float(history.weight_norm[-1] / history.weight_norm[0]),
-        "certificate": asdict(cut.certificate),
+        "certificate": asdict(cut.certificate) if cut.certificate else None,
         "num_vertices": graph.num_vertices,
         "num_edges": len(graph.weights),
         "steps": history.num_steps,
         "perturbations": len(history.perturbation_steps),
         "seconds": history.seconds,
     }
-    _print_results(run)
+    _print_results(run, partition)
     _claim(run, config, graph, cut)
     _draw(run, graph, cut)
-    run.write("partition.csv", lambda path: write_partition(path, graph, cut.signs))
     run.finish()
 
 
-def _print_results(run: Run) -> None:
+def _initial_cut(graph: Graph, path: Path | None) -> Signs | None:
+    if path is None:
+        return None
+    try:
+        return signs_of(graph, read_partition(path, graph))
+    except OSError as problem:
+        reason = problem.strerror
+        raise ValueError(f"initial_cut is {path}: it can't be read ({reason})") from None
+
+
+def _relax(run: Run, graph: Graph, seed: int, limits: Limits) -> SdpSolution:
+    """Solve the semidefinite relaxation, or take its solution from the checkpoint."""
+    slot = run.checkpoints.slot()
+    if slot.content is None:
+        with run.stage("relaxation") as say:
+            solution = solve_sdp(
+                graph,
+                np.random.default_rng(seed),
+                progress=lambda sweep, value: say(f"sweep {sweep}, value {value:.6g}"),
+                stop=lambda: limits.reached("SDP", SDP_SHARE),
+            )
+        slot.keep(storable(asdict(solution)))
+        run.checkpoints.write()
+    kept = slot.content or {}
+    solution = SdpSolution(**{**kept, "vectors": np.asarray(kept["vectors"])})
+    limits.upper_bound = solution.upper_bound
+    return solution
+
+
+def _print_results(run: Run, partition: Partition) -> None:
     numbers = run.results
     optimum = "not enumerated" if numbers["optimum"] is None else f"{numbers['optimum']:g}"
-    bound, value = numbers["upper_bound"], numbers["sdp_value"]
-    mean, best = numbers["goemans_williamson_mean"], numbers["goemans_williamson_best"]
+    search, mean = partition.search_cut_value, partition.goemans_williamson_mean
+    best = f"{numbers['goemans_williamson_best']:.10g} the best of {NUM_HYPERPLANES}"
+    optimal = ": the cut is optimal" if partition.proven_optimal else ""
     run.say(
         f"graph               {numbers['num_edges']} edges on {numbers['num_vertices']} vertices\n"
-        f"deterministic cut   {numbers['cut_value']:g}\n"
+        f"cut                 {partition.cut_value:.10g}\n"
+        f"  Goemans-Williamson  {mean:.10g} on average, {best}\n"
+        f"  derandomized        {partition.derandomized_cut_value:.10g}\n"
+        f"  polished            {partition.polished_cut_value:.10g}\n"
+        f"  search              {'no restarts' if search is None else f'{search:.10g}'}\n"
         f"optimum             {optimum}\n"
-        f"proven upper bound  {bound:.4f}  (SDP value {value:.4f})\n"
-        f"proven ratio        {numbers['proven_ratio']:.4f}\n"
-        f"random hyperplanes  {mean:.2f} on average, {best:g} the best of {NUM_HYPERPLANES}"
+        f"proven upper bound  {partition.upper_bound:.10g}  ({partition.bound_proof})\n"
+        f"proven ratio        {partition.proven_ratio:.4f}{optimal}"
     )
+    if partition.not_converged:
+        run.say(f"not converged       {partition.not_converged}")
+    if partition.stopped_by:
+        run.say(f"stopped by          --{partition.stopped_by.replace('_', '-')}")
 
 
 def _claim(run: Run, config: Config, graph: Graph, cut: DerandomizedCut) -> None:
     numbers = run.results
-    optimum, start = numbers["optimum"], numbers["expected_cut_start"]
+    optimum, start = numbers["optimum"], numbers["goemans_williamson_mean"]
     known = optimum is not None
-    derandomized = cut.cut_value_before_polish  # the theorem is about this rounding alone
+    derandomized = cut.derandomized_cut_value  # the theorem is about this rounding alone
     drawn = (config.graph_file, config.graph_size, config.edge_probability, config.seed)
     if drawn == PAPER_GRAPH:
         statement = "the deterministic cut is the optimum"
@@ -178,7 +246,8 @@ def _claim(run: Run, config: Config, graph: Graph, cut: DerandomizedCut) -> None
     remaining, vanished = numbers["relative_random_weights"], VANISHED[config.estimator]
     statement = f"‖V‖ over its start ≤ {vanished:g}: the randomness is gone"
     run.claim("F5", statement, paper=0.0, measured=remaining, holds=remaining <= vanished)
-    run.claim_bounds(cut.certificate, "‖V‖")
+    if cut.certificate:
+        run.claim_bounds(cut.certificate, "‖V‖")
 
 
 def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:

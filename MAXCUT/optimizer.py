@@ -1,6 +1,7 @@
 """From the SDP's vectors to one cut: perturbed gradient descent on the expected cut."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -8,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import nn
 
 from derandomization import Certificate, History, PerturbedGradientDescent, certify
 from derandomization.checks import require_at_least
@@ -15,9 +17,15 @@ from derandomization.descent import StepCallback
 from derandomization.hessian import Hessian
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
 from derandomization.laboratory.workers import parallel_calls, spawn_seeds
-from MAXCUT.expected_cut import ExpectedCut, ScoreFunction, conditional_rounding
+from MAXCUT.expected_cut import (
+    ExpectedCut,
+    ScoreFunction,
+    conditional_rounding,
+    degree_scales,
+)
 from MAXCUT.fused_kernel import FusedKernel
-from MAXCUT.graph import Graph, Signs
+from MAXCUT.graph import Graph, Signs, Vectors
+from MAXCUT.limits import Limits
 from MAXCUT.sdp import SdpSolution, good_hyperplane
 from MAXCUT.search import combine_cuts, one_flip_optimum, search
 
@@ -82,7 +90,13 @@ CURVATURE_ITERATIONS = 10  # within 5% of the curvature on the G-set
 GRADIENT_THRESHOLD = 0.1
 # Initial μ_i/ε, with V = 0, of the descent that starts at a cut of the restarts: signs of 0.95.
 FOUND_LEVEL = 2.0
-NUM_SNAPSHOTS = 80  # evenly spaced, so that figures of V show the noise and its decay
+# Evenly spaced, so that figures of V show the noise and its decay; fewer where V is large.
+NUM_SNAPSHOTS, SNAPSHOT_BYTES = 80, 2**26
+VANISHED = 1e-3  # ‖V‖ over its start is at most this where a descent has converged
+# The parts of a time limit after which the descent and the search stop.
+DESCENT_SHARE, SEARCH_SHARE = 0.6, 0.9
+NUM_COMBINED = 16  # hyperplanes whose better parts the cut takes
+HYPERPLANES_PER_CUT = 8  # that are polished for each cut asked for beyond the first
 
 
 def settings_for(graph: Graph, estimator: Estimator) -> DescentSettings:
@@ -105,18 +119,44 @@ def stable_settings(settings: DescentSettings, objective: ExpectedCut) -> Descen
 class DerandomizedCut:
     """A cut and how it was found.
 
-    The history is that of the descent from the SDP's vectors; it observes ``cut_value`` (of
-    sign(μ)) and ``largest_deviation`` (max_i ‖v_i‖).
+    Attributes:
+        signs, cut_value: the best of all cuts that were computed.
+        derandomized_cut_value: of the rounding where the first descent ended. Theorem 5.2 is about
+            this cut. Where V has vanished it is sign(μ).
+        polished_cut_value: of that cut after single vertices were moved as long as this gained.
+        search_cut_value: of the best cut that a restart found; None without restarts.
+        cuts: distinct cuts, best first: the one returned and as many others as were asked for.
+        guaranteed: a lower bound on the derandomized cut: ``ExpectedCut.guaranteed_cut``.
+        history: of the first descent; it observes ``cut_value`` (of sign(μ)) and
+            ``largest_deviation`` (max_i ‖v_i‖/t_i).
+        restart_cut_values: their combination may be better.
+        objective, certificate: in closed form, at the point where the last descent ended; a second
+            descent is made if the restarts found a better cut. The certificate is None if a time
+            limit left no time for it.
     """
 
     signs: Signs
     cut_value: float
-    cut_value_before_polish: float  # of the rounding at the descent's end, without any other cut
-    guaranteed: float | None  # a lower bound on that: ``ExpectedCut.guaranteed_cut``
+    derandomized_cut_value: float
+    polished_cut_value: float
+    search_cut_value: float | None
+    cuts: Float[np.ndarray, "cuts vertices"]
+    guaranteed: float | None
     history: History
-    restart_cut_values: Float[np.ndarray, " restarts"]  # their combination may be better
-    objective: ExpectedCut  # in closed form, at the point where the descent to this cut ended
-    certificate: Certificate  # of that point
+    restart_cut_values: Float[np.ndarray, " restarts"]
+    objective: ExpectedCut
+    certificate: Certificate | None
+
+    @property
+    def not_converged(self) -> str:
+        """Why the first descent did not remove the randomness; empty if it did."""
+        norms = self.history.weight_norm
+        if norms[-1] <= VANISHED * norms[0]:
+            return ""
+        return (
+            f"after {self.history.num_steps} steps ‖V‖ is {norms[-1] / norms[0]:.2g} of its start, "
+            f"above {VANISHED:g}"
+        )
 
 
 def derandomize(
@@ -126,7 +166,10 @@ def derandomize(
     generator: torch.Generator,
     estimator: Estimator = "exact",
     settings: DescentSettings | None = None,
+    initial_cut: Signs | None = None,
     restarts: int = 0,
+    num_cuts: int = 1,
+    limits: Limits | None = None,
     workers: int = 1,
     scheduler: str | None = None,
     device: torch.device | None = None,
@@ -137,64 +180,161 @@ def derandomize(
 
     The signs of μ are fixed by conditional expectations, so that their cut is worth at least
     ``guaranteed``. That cut, with single vertices moved as long as this gains, is combined with a
-    hyperplane's cut that reaches the hyperplanes' mean, and with the empty cut.
+    hyperplane's cut that reaches the hyperplanes' mean, with those of sixteen other hyperplanes,
+    the initial cut and the empty cut.
 
     A restart is a call of ``search`` from that cut and V; ``parallel_calls`` shares the restarts.
     The cuts they find are combined too. If the result is better, a second descent starts there.
+    Other processes stop at the time limit; a target or the callback is asked between restarts.
     """
     require_at_least("restarts", restarts, 0)
+    require_at_least("num_cuts", num_cuts, 1)
+    limits = limits or Limits()
     settings = settings or settings_for(graph, estimator)
-    scales = {"smoothing": settings.smoothing, "regularization": settings.regularization}
-    objective = ExpectedCut(graph, solution.vectors, **scales).to(device)
+    # The published code, whose estimator is "sampled", treats all vertices alike.
+    scales = degree_scales(graph) if estimator == "exact" else np.ones(graph.num_vertices)
+    start = scales[:, None] * solution.vectors
+    objective = ExpectedCut(
+        graph,
+        start,
+        smoothing=settings.smoothing,
+        regularization=settings.regularization,
+        vertex_scales=scales,
+    ).to(device)
     if estimator == "exact":
         settings = stable_settings(settings, objective)
-        objective.evaluation = FusedKernel(graph).to(device)
+        evaluation: nn.Module = FusedKernel(graph).to(device)
     else:
-        objective.evaluation = ScoreFunction(NUM_SAMPLES, generator)
-    descend = partial(
-        resumable_descend,
-        objective,
-        max_steps=settings.max_steps,
-        observe=lambda: {
-            "cut_value": float(graph.cut_value(objective.signs())),
-            "largest_deviation": float(objective.vectors.detach().norm(dim=1).max()),
-        },
-        snapshot_steps=range(0, settings.max_steps, max(1, settings.max_steps // NUM_SNAPSHOTS)),
-        checkpoints=checkpoints,
-        verify=False,  # the kernel can be differentiated once; ``certify`` follows
-    )
-    history = descend(descent_optimizer(objective, settings, generator), progress=progress)
-    signs = one_flip_optimum(graph, conditional_rounding(graph, objective.mean_signs()))
+        evaluation = ScoreFunction(NUM_SAMPLES, generator)
+    descend = partial(_descend, graph, objective, evaluation, settings, generator, limits)
+    history = descend(progress=progress, checkpoints=checkpoints)
+    descent_seconds = limits.seconds
+    guaranteed = objective.guaranteed_cut(start)
+    derandomized = conditional_rounding(graph, objective.mean_signs())
+    polished = one_flip_optimum(graph, derandomized)
     draws = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
-    hyperplane = good_hyperplane(graph, solution.vectors, draws)
-    signs = combine_cuts(graph, np.array([signs, hyperplane, np.ones(graph.num_vertices)]))
-    found: list[np.ndarray] = []
-    if restarts:
+    pool = [polished, good_hyperplane(graph, solution.vectors, draws), np.ones(graph.num_vertices)]
+    pool += [] if initial_cut is None else [initial_cut]
+    pool += list(_random_cuts(solution.vectors, NUM_COMBINED, draws))
+    signs = combine_cuts(graph, np.array(pool))
+    limits.offer(graph.cut_value(signs))
+    found: list[Signs] = []
+    if restarts and not limits.reached("search"):
         root = int(torch.randint(2**62, (), generator=generator))
-        calls = [(graph, solution.vectors, signs, seed) for seed in spawn_seeds(root, restarts)]
-        numbered = parallel_calls(
-            search, calls, workers=workers, scheduler=scheduler, checkpoints=checkpoints
-        )
-        found = [np.asarray(cut) for _, cut in sorted(numbered)]  # checkpoints store tensors
+        alone = workers == 1 and scheduler is None
+        stop = _search_limit(limits) if alone else limits.deadline(SEARCH_SHARE)
+        calls = [
+            (graph, solution.vectors, signs, seed, stop) for seed in spawn_seeds(root, restarts)
+        ]
+        numbered: dict[int, Signs] = {}
+        for number, cut in parallel_calls(
+            _search, calls, workers=workers, scheduler=scheduler, checkpoints=checkpoints
+        ):
+            numbered[number] = np.asarray(cut)  # checkpoints store tensors
+            limits.offer(graph.cut_value(numbered[number]))
+            if limits.reached("search", SEARCH_SHARE):
+                break
+        found = [numbered[number] for number in sorted(numbered)]
     best = combine_cuts(graph, np.array([signs, *found]))
-    if graph.cut_value(best) > graph.cut_value(signs):
+    # A descent takes as long as the first one, and a certificate about as long.
+    if graph.cut_value(best) > graph.cut_value(signs) and limits.left() > 2 * descent_seconds:
         objective.vectors.data.zero_()
-        objective.mean.data.copy_(torch.from_numpy(FOUND_LEVEL * settings.smoothing * best))
-        descend(descent_optimizer(objective, settings, generator))
+        level = FOUND_LEVEL * settings.smoothing * scales * best
+        objective.mean.data.copy_(torch.from_numpy(level))
+        descend(checkpoints=checkpoints)
         reached = one_flip_optimum(graph, conditional_rounding(graph, objective.mean_signs()))
-        signs = max(best, reached, key=graph.cut_value)
-    objective.evaluation = None  # the certificate needs two derivatives
-    rounded = conditional_rounding(graph, objective.mean_signs())
+        best = max(best, reached, key=graph.cut_value)
+    cuts = best[None]
+    if num_cuts > 1:
+        drawn = _random_cuts(solution.vectors, HYPERPLANES_PER_CUT * num_cuts, draws)
+        polished_draws = [one_flip_optimum(graph, each) for each in drawn]
+        cuts = distinct_cuts(graph, np.array([best, *pool, *found, *polished_draws]), num_cuts)
     return DerandomizedCut(
-        signs=signs,
-        cut_value=float(graph.cut_value(signs)),
-        cut_value_before_polish=float(graph.cut_value(rounded)),
-        guaranteed=objective.guaranteed_cut(graph, solution.vectors),
+        signs=best,
+        cut_value=float(graph.cut_value(best)),
+        derandomized_cut_value=float(graph.cut_value(derandomized)),
+        polished_cut_value=float(graph.cut_value(polished)),
+        search_cut_value=max((float(graph.cut_value(each)) for each in found), default=None),
+        cuts=cuts,
+        guaranteed=guaranteed,
         history=history,
         restart_cut_values=np.array([float(graph.cut_value(each)) for each in found]),
         objective=objective,
-        certificate=certify(objective),
+        certificate=certify(objective) if limits.left() > descent_seconds else None,
     )
+
+
+def _descend(
+    graph: Graph,
+    objective: ExpectedCut,
+    evaluation: nn.Module,
+    settings: DescentSettings,
+    generator: torch.Generator,
+    limits: Limits,
+    *,
+    progress: StepCallback | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> History:
+    """Descend with an evaluation of E[cut], until the optimizer or a limit ends it."""
+    optimizer = descent_optimizer(objective, settings, generator)
+    scales = objective.noise / objective.smoothing
+
+    def observe() -> dict[str, float]:
+        deviations = objective.vectors.detach().norm(dim=1) / scales
+        cut_value = float(graph.cut_value(objective.signs()))
+        return {"cut_value": cut_value, "largest_deviation": float(deviations.max())}
+
+    def on_step(step: int, value: float, weight_norm: float) -> None:
+        if progress:
+            progress(step, value, weight_norm)
+        if limits.reached("descent", DESCENT_SHARE):
+            optimizer.terminated = True
+
+    size = objective.vectors.numel() * objective.vectors.element_size()
+    snapshots = max(2, min(NUM_SNAPSHOTS, SNAPSHOT_BYTES // size))
+    objective.evaluation = evaluation
+    history = resumable_descend(
+        objective,
+        optimizer,
+        max_steps=settings.max_steps,
+        observe=observe,
+        snapshot_steps=range(0, settings.max_steps, max(1, settings.max_steps // snapshots)),
+        progress=on_step,
+        checkpoints=checkpoints,
+        verify=False,  # the kernel can be differentiated once; ``certify`` follows
+    )
+    objective.evaluation = None  # what follows needs the closed form and two derivatives
+    return history
+
+
+def _random_cuts(
+    vectors: Vectors, count: int, rng: np.random.Generator
+) -> Float[np.ndarray, "cuts vertices"]:
+    """The cuts of random hyperplanes."""
+    normals = rng.standard_normal((vectors.shape[1], count))
+    return np.where(vectors @ normals >= 0, 1.0, -1.0).T
+
+
+def _search_limit(limits: Limits) -> Callable[[], bool]:
+    return lambda: limits.reached("search", SEARCH_SHARE)
+
+
+def _search(
+    graph: Graph, vectors: Vectors, signs: Signs, seed: int, stop: Callable[[], bool]
+) -> Signs:
+    return search(graph, vectors, signs, seed, stop=stop)
+
+
+def distinct_cuts(
+    graph: Graph, cuts: Float[np.ndarray, "cuts vertices"], count: int
+) -> Float[np.ndarray, "distinct vertices"]:
+    """At most ``count`` different cuts, best first, of equal ones the first of ``cuts``.
+
+    A cut and its mirror image are one.
+    """
+    different, first = np.unique(cuts * cuts[:, :1], axis=0, return_index=True)
+    order = np.lexsort((first, -graph.cut_value(different)))
+    return different[order[:count]]
 
 
 def descent_optimizer(
@@ -202,8 +342,12 @@ def descent_optimizer(
 ) -> PerturbedGradientDescent:
     """Perturbed gradient descent with thresholds in proportion to the size of the graph."""
     num_vertices = len(objective.mean)
+    scales = objective.noise / objective.smoothing
     return PerturbedGradientDescent(
-        objective.parameters(),
+        [
+            {"params": [objective.vectors], "perturbation_scales": scales[:, None]},
+            {"params": [objective.mean], "perturbation_scales": scales},
+        ],
         lr=settings.learning_rate,
         momentum=settings.momentum,
         gradient_threshold=GRADIENT_THRESHOLD * num_vertices**0.5,

@@ -1,96 +1,185 @@
 """Cut any graph from Python: two sides in the graph's own labels, with a proven upper bound."""
 
 import csv
-import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
-import networkx as nx
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from derandomization import Certificate
 from derandomization.checks import MAX_SEED, require_at_least, require_between
-from MAXCUT.graph import Graph, Signs, SparseMatrix, as_graph
-from MAXCUT.optimizer import derandomize
-from MAXCUT.sdp import solve_sdp
+from MAXCUT.graph import Graph, GraphLike, Signs, as_graph
+from MAXCUT.limits import CutProgress, Limits, StopReason
+from MAXCUT.optimizer import DerandomizedCut, derandomize
+from MAXCUT.sdp import SdpSolution, dual_bound, hyperplane_expectation, solve_sdp
+
+# Sums of weights in different orders differ by at most this part of Σ|w|.
+ROUNDING = 1e-12
+SDP_SHARE = 0.3  # of a time limit, after which the relaxation stops
+MAX_BOUND_VERTICES = 1_000  # up to which the cut itself gives a second bound, in 0.2 s
+
+Sides = Mapping[Hashable, int]
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A cut of a graph and the proven bound on every cut.
+    """A cut of a graph, how it was found, and the proven bound on every cut.
 
     Attributes:
-        sides: 0 or 1 for every node, by the node's label.
-        cut_value: the sum of the weights of the edges between the sides.
-        cut_value_before_polish: the value of the derandomized cut alone, before single nodes were
-            moved and other cuts were tried.
+        sides: 0 or 1 for each node, by the node's label.
+        cut_value: the sum of the weights of the edges between the sides: the best of all cuts that
+            were computed, the empty one included.
+        goemans_williamson_mean: the mean of Goemans and Williamson's random cut.
+        derandomized_cut_value: the cut where the first descent ended, to which Theorem 5.2 applies.
+        polished_cut_value: that cut after single nodes were moved as long as this gained.
+        search_cut_value: the best cut of the restarts' searches, None without restarts. Where it
+            equals ``cut_value`` and the polished cut is smaller, the search found the cut.
+        guaranteed: a number that ``derandomized_cut_value`` can't be below; None if the descent
+            ended above its start.
         upper_bound: no cut has a larger value.
-        certificate: the certificate of the point where the descent ended.
+        bound_proof: how the bound was proven (``SdpSolution.bound_proof``).
+        proven_optimal: whether no cut is larger than this one.
+        converged, not_converged: whether the first descent removed the randomness, else why not.
+        stopped_by: which limit ended the computation; None if none did.
+        certificate: of the point where the last descent ended; None if a time limit left no time.
+        other_cuts: other cuts, best first, if ``num_cuts`` asked for them.
     """
 
-    sides: Mapping[Hashable, int]
+    sides: Sides
     cut_value: float
-    cut_value_before_polish: float
+    goemans_williamson_mean: float
+    derandomized_cut_value: float
+    polished_cut_value: float
+    search_cut_value: float | None
+    guaranteed: float | None
     upper_bound: float
-    certificate: Certificate
+    bound_proof: str
+    proven_optimal: bool
+    not_converged: str
+    stopped_by: StopReason | None
+    certificate: Certificate | None
+    other_cuts: tuple[tuple[Sides, float], ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether the first descent removed the randomness: V is 1e-3 of its start or less."""
+        return not self.not_converged
 
     @property
     def proven_ratio(self) -> float:
-        """The cut is at least this fraction of the largest cut."""
-        return proven_ratio(self.cut_value, self.upper_bound)
+        """The cut is at least this fraction of the largest cut, between 0 and 1."""
+        return 1.0 if self.proven_optimal else proven_ratio(self.cut_value, self.upper_bound)
 
 
 def derandomized_cut(
-    graph: nx.Graph | SparseMatrix | Graph,
+    graph: GraphLike,
     *,
     weight: str = "weight",
+    initial_cut: Sides | Sequence[int] | None = None,
     restarts: int = 0,
-    seed: int = 0,
-    workers: int | None = None,
+    num_cuts: int = 1,
+    time_limit: float | None = None,
+    target: float | None = None,
+    callback: Callable[[CutProgress], bool | None] | None = None,
+    seed: int | np.integer | np.random.Generator = 0,
+    workers: int = 1,
 ) -> Partition:
     """Find a large cut: Goemans and Williamson's random cut, derandomized (Theorem 5.2).
 
-    The cut is at least as large as the mean of the random cuts.
+    The cut is at least as large as the mean of the random cuts, as the initial and the empty cut.
 
     Args:
-        graph: a networkx graph, a scipy sparse adjacency matrix (symmetric or triangular) or a
-            ``Graph``. Weights may be negative; parallel edges are summed.
+        graph: a networkx graph, an adjacency matrix (scipy sparse or numpy; symmetric or
+            triangular), a list of edges (u, v) or (u, v, weight), or a ``Graph``. Weights may be
+            negative; parallel edges are summed. From pandas: ``nx.from_pandas_edgelist``.
         weight: networkx's attribute that holds an edge's weight; the weight is 1 without it.
+        initial_cut: 0 or 1 for each node, by label or in the order of the nodes.
         restarts: searches from that cut and the SDP's hyperplanes; eight gain 0.5% on the G-set.
-        seed: seed of every random choice.
-        workers: processes that share the restarts; one per core if None. The cut is the same.
+        num_cuts: how many different good cuts to return; there may be fewer.
+        time_limit: seconds after which the best cut so far is returned. On large graphs one step of
+            the relaxation and its bound take seconds, and are not interrupted.
+        target: stop as soon as a cut is worth at least this.
+        callback: told the progress at most ten times a second; stops the computation by returning
+            True.
+        seed: of every random choice; a numpy Generator is drawn from once.
+        workers: processes that share the restarts. 1, the default, starts none. A script that asks
+            for more needs ``if __name__ == "__main__":`` around its own calls. The cut is the same.
 
     Raises:
         ValueError: the graph has no edge to cut, its largest weight is outside 1e-30 to 1e30, or
             an argument is out of range.
     """
-    require_at_least("restarts", restarts, 0)
-    require_between("seed", seed, 0, MAX_SEED)
-    workers = require_at_least("workers", os.cpu_count() or 1 if workers is None else workers, 1)
+    limits = Limits(time_limit, target, callback)
+    restarts, num_cuts = _count("restarts", restarts, 0), _count("num_cuts", num_cuts, 1)
+    workers = _count("workers", workers, 1)
+    seed = _seed(seed)
     canonical = as_graph(graph, weight)
     canonical.require_cuttable()
-    solution = solve_sdp(canonical, np.random.default_rng(seed))
+    start = None if initial_cut is None else signs_of(canonical, initial_cut)
+    limits.offer(0.0 if start is None else canonical.cut_value(start))
+    solution = solve_sdp(
+        canonical,
+        np.random.default_rng(seed),
+        stop=lambda: limits.reached("SDP", SDP_SHARE),
+    )
+    limits.upper_bound = solution.upper_bound
     cut = derandomize(
         canonical,
         solution,
         generator=torch.Generator().manual_seed(seed),
+        initial_cut=start,
         restarts=restarts,
+        num_cuts=num_cuts,
+        limits=limits,
         workers=workers,
     )
+    return partition_of(canonical, solution, cut, limits)
+
+
+def partition_of(
+    graph: Graph, solution: SdpSolution, cut: DerandomizedCut, limits: Limits
+) -> Partition:
+    """The partition that a cut gives, in the graph's labels."""
+    bound = solution.upper_bound
+    proven = _is_optimal(graph, cut.cut_value, bound)
+    if not proven and graph.num_vertices <= MAX_BOUND_VERTICES:
+        # Where the relaxation is tight, an optimal cut is a solution of it without an error.
+        bound = min(bound, dual_bound(graph, cut.signs[:, None]))
+        proven = _is_optimal(graph, cut.cut_value, bound)
+    bound = max(bound, cut.cut_value)  # they may differ by a rounding error
+    others = cut.cuts[1:]
     return Partition(
-        sides=dict(zip(canonical.labels, sides_of(cut.signs), strict=True)),
+        sides=dict(zip(graph.labels, sides_of(cut.signs), strict=True)),
         cut_value=cut.cut_value,
-        cut_value_before_polish=cut.cut_value_before_polish,
-        upper_bound=solution.upper_bound,
+        goemans_williamson_mean=hyperplane_expectation(graph, solution.vectors),
+        derandomized_cut_value=cut.derandomized_cut_value,
+        polished_cut_value=cut.polished_cut_value,
+        search_cut_value=cut.search_cut_value,
+        guaranteed=cut.guaranteed,
+        upper_bound=bound,
+        bound_proof=solution.bound_proof,
+        proven_optimal=proven,
+        not_converged=cut.not_converged,
+        stopped_by=limits.stopped_by,
         certificate=cut.certificate,
+        other_cuts=tuple(
+            (dict(zip(graph.labels, sides_of(each), strict=True)), float(graph.cut_value(each)))
+            for each in others
+        ),
     )
+
+
+def _is_optimal(graph: Graph, cut_value: float, upper_bound: float) -> bool:
+    return cut_value >= upper_bound - ROUNDING * float(np.abs(graph.weights).sum())
 
 
 def proven_ratio(cut_value: float, upper_bound: float) -> float:
-    """The proven fraction of the largest cut; 1 if the bound is 0: then no cut is positive."""
-    return cut_value / upper_bound if cut_value < upper_bound else 1.0
+    """The proven fraction of the largest cut, between 0 and 1; 1 if the bound is 0."""
+    return max(0.0, cut_value) / upper_bound if cut_value < upper_bound else 1.0
 
 
 def sides_of(signs: Signs) -> list[int]:
@@ -98,9 +187,65 @@ def sides_of(signs: Signs) -> list[int]:
     return [int(side) for side in signs != signs[0]]
 
 
-def write_partition(path: Path, graph: Graph, signs: Signs) -> None:
-    """Write a CSV with one line per vertex: its label and its side, 0 or 1."""
+def signs_of(graph: Graph, sides: Sides | Sequence[int]) -> Signs:
+    """+1 or −1 for each vertex, from its side 0 or 1, by label or in the order of the vertices.
+
+    Raises ``ValueError``, which names ``initial_cut``, where a vertex has no side of 0 or 1.
+    """
+    count = graph.num_vertices
+    if isinstance(sides, Mapping):
+        missing = [label for label in graph.labels if label not in sides]
+        if missing:
+            raise ValueError(f"initial_cut has no side for the node {missing[0]!r}")
+        listed = [sides[label] for label in graph.labels]
+    else:
+        listed = list(sides)
+        if len(listed) != count:
+            raise ValueError(f"initial_cut has {len(listed)} sides for {count} nodes")
+    for label, side in zip(graph.labels, listed, strict=True):
+        if side not in (0, 1):
+            raise ValueError(f"initial_cut: the side of {label!r} is {side!r}: it must be 0 or 1")
+    return np.where(np.array(listed, dtype=float) == 1, -1.0, 1.0)
+
+
+def _count(name: str, value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"{name} is {value!r}: it must be a whole number, at least {least}")
+    return require_at_least(name, int(value), least)
+
+
+def _seed(seed: object) -> int:
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**63))
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise ValueError(f"seed is {seed!r}: it must be a whole number or a numpy Generator")
+    return int(require_between("seed", int(seed), 0, MAX_SEED))
+
+
+def write_partition(path: Path, graph: Graph, cuts: Float[np.ndarray, "cuts vertices"]) -> None:
+    """Write a CSV with one line per vertex: its label and, for each cut, its side, 0 or 1."""
+    numbers = [""] if len(cuts) == 1 else range(1, len(cuts) + 1)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["vertex", "side"])
-        writer.writerows(zip(graph.labels, sides_of(signs), strict=True))
+        writer.writerow(["vertex", *(f"side{number}" for number in numbers)])
+        writer.writerows(zip(graph.labels, *map(sides_of, cuts), strict=True))
+
+
+def read_partition(path: Path, graph: Graph) -> dict[Hashable, int]:
+    """Read the sides that ``write_partition`` wrote; of several cuts the first.
+
+    Raises ``ValueError`` where the file has another form or names a vertex that is not in the
+    graph, and ``OSError`` where it can't be read.
+    """
+    names = {str(label): label for label in graph.labels}
+    sides: dict[Hashable, int] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            if number == 1 and row[:1] == ["vertex"]:
+                continue
+            if len(row) < 2 or row[1] not in ("0", "1"):
+                raise ValueError(f"{path}, line {number}: a line must be a vertex and 0 or 1")
+            if row[0] not in names:
+                raise ValueError(f"{path}, line {number}: the graph has no vertex {row[0]!r}")
+            sides[names[row[0]]] = int(row[1])
+    return sides

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 
 from derandomization.checks import require_at_least, require_between
+from derandomization.files.graphs import GraphFormat
 from derandomization.laboratory.settings import AtLeast, Between
 from MAXCUT.graph import Graph, read_graph
 
@@ -22,8 +23,12 @@ class GraphConfig:
     """The options of a command that choose the graph to cut."""
 
     graph_file: Path | None = None
-    """Graph to cut instead of a random one: G-set (.rudy, .txt, none), .graphml, .gml, .adjlist,
-    .edgelist, .mtx or .npz, each also compressed as .gz or .bz2."""
+    """Graph to cut instead of a random one; --help of the option --format names the formats. Each
+    may also be compressed as .gz or .bz2."""
+    format: GraphFormat | None = None
+    """Format of the file; by default that of its suffix, or of its content."""
+    weight: str = "weight"
+    """Name of the edges' attribute that holds their weights, where the format has attributes."""
     graph_size: Annotated[int, AtLeast(2)] = 15
     """Vertices of the random graph; the optimum is enumerated up to 24."""
     edge_probability: Annotated[float, Between(0, 1)] = 0.6
@@ -37,7 +42,7 @@ class GraphConfig:
         else:
             option = f"graph_file is {self.graph_file}"
             try:
-                graph = read_graph(self.graph_file)
+                graph = read_graph(self.graph_file, weight=self.weight, format=self.format)
             except OSError as problem:
                 raise ValueError(f"{option}: it can't be read ({problem.strerror})") from None
         try:

@@ -9,7 +9,9 @@ from jaxtyping import Float
 
 # Up to this size a dense solve costs no more than Lanczos, and it misses no eigenvalue.
 DENSE_SIZE = 128
-LANCZOS_VECTORS = 40  # twice ARPACK's default: fewer restarts where eigenvalues cluster at 0
+# Twice ARPACK's default: fewer restarts where eigenvalues cluster at 0. Fewer, down to its default,
+# where so many would take more than 128 MiB.
+LANCZOS_VECTORS, FEWEST_VECTORS, MAX_NUMBERS = 40, 20, 2**24
 
 
 class LanczosError(ValueError):
@@ -91,8 +93,9 @@ def _by_lanczos(
         flipped = spla.LinearOperator(
             operator.shape, matvec=lambda v: shift * v - operator @ v, dtype=np.float64
         )
+        count = max(FEWEST_VECTORS, min(LANCZOS_VECTORS, MAX_NUMBERS // size))
         _, vectors = spla.eigsh(
-            flipped, k=1, which="LA", v0=start, tol=tolerance / shift, ncv=LANCZOS_VECTORS, rng=rng
+            flipped, k=1, which="LA", v0=start, tol=tolerance / shift, ncv=count, rng=rng
         )
     except spla.ArpackNoConvergence as failure:
         raise LanczosError(

@@ -55,10 +55,10 @@ DIFFERENCES = (
         "rounds eigenvectors of the adjacency matrix; here the vectors solve the relaxation.",
         (
             _paper_graph("0.878·OPT", _guarantee),
-            _paper_graph("Goemans–Williamson, exact mean", "expected_cut_start"),
-            _paper_graph("Goemans–Williamson, mean of 1 000", "goemans_williamson_mean"),
+            _paper_graph("Goemans–Williamson, exact mean", "goemans_williamson_mean"),
+            _paper_graph("Goemans–Williamson, mean of 1 000", "hyperplanes_mean"),
             _paper_graph("uniformly random cut", lambda data: data["results"]["num_edges"] / 2),
-            _paper_graph("deterministic cut", "cut_value_before_polish"),
+            _paper_graph("deterministic cut", "derandomized_cut_value"),
             _paper_graph("optimum by enumeration", "optimum"),
             _paper_graph("value of the relaxation", "sdp_value"),
         ),

@@ -34,6 +34,8 @@ ACCEPTED: dict[str, list[float]] = {
     "regularization": [5e-324, 1e-320, 1e100],
     "learning_rate": [5e-324, 1e-320, 1e100],
     "checkpoint_every": [5e-324, 1e-320, 1e100],
+    "time_limit": [5e-324, 1e-320, 1e100],
+    "target": [-1.0, -0.0, 0.0, 5e-324, 1e-320, 1e100],
 }
 
 

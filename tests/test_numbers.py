@@ -20,8 +20,8 @@ GSET = ROOT.parent / "shared" / "gset"
 EXACT = {"MAXCUT": "parts/MAXCUT/exact/seed-42/results.json"}
 # Page, pattern of the text around a number, its record, its name there, and its format.
 TRACED = [
-    ("", r"hyperplane cuts (\S+) on average", EXACT["MAXCUT"], "expected_cut_start", ".2f"),
-    ("MAXCUT", r"rounding is\s(\S+) of 41", EXACT["MAXCUT"], "expected_cut_start", ".2f"),
+    ("", r"hyperplane cuts (\S+) on average", EXACT["MAXCUT"], "goemans_williamson_mean", ".2f"),
+    ("MAXCUT", r"rounding is\s(\S+) of 41", EXACT["MAXCUT"], "goemans_williamson_mean", ".2f"),
     ("JohnsonLindenstrauss", r"that serves: (\d+) on", "runs/auto.json", "num_components", "d"),
     ("JohnsonLindenstrauss", r"asks for ([\d ]+\d)\.", "runs/auto.json", "min_dim", ",d"),
     ("MAXCUT", r"a cut of (\d+) and a proven", "runs/torus.json", "cut_value", ".0f"),

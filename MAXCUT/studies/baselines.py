@@ -135,9 +135,9 @@ METHODS: dict[str, Callable[[Graph, SdpSolution, int], float | np.ndarray]] = {
         conditional_expectation_cut(graph, solution.vectors)
     ),
     "score function (published)": lambda *problem: (
-        _derandomized(*problem, estimator="sampled").cut_value_before_polish
+        _derandomized(*problem, estimator="sampled").derandomized_cut_value
     ),
-    DERANDOMIZED: lambda *problem: _derandomized(*problem).cut_value_before_polish,
+    DERANDOMIZED: lambda *problem: _derandomized(*problem).derandomized_cut_value,
     f"{DERANDOMIZED}, {NUM_RESTARTS} restarts": lambda *problem: (
         _derandomized(*problem, restarts=NUM_RESTARTS).cut_value
     ),

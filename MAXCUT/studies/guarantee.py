@@ -135,11 +135,13 @@ def _disjoint_union(
 def _measure_component(
     graph: Graph, solution: SdpSolution, union: ExpectedCut, component: slice
 ) -> dict[str, float | None]:
+    scales = union.noise.numpy()[component] / union.smoothing
     objective = ExpectedCut(
         graph,
         union.vectors.detach().numpy()[component],
         smoothing=union.smoothing,
         regularization=union.regularization,
+        vertex_scales=scales,
     )
     objective.mean.data.copy_(union.mean.detach()[component])
     certificate = certify(objective)
@@ -148,7 +150,7 @@ def _measure_component(
     rounding = 1e-12 * graph.num_vertices  # sums of the same weights in another order differ so
     signs = conditional_rounding(graph, objective.mean_signs())
     derandomized = float(graph.cut_value(signs))  # the theorem is about this rounding alone
-    found = objective.guaranteed_cut(graph, solution.vectors)
+    found = objective.guaranteed_cut(scales[:, None] * solution.vectors)
     guaranteed = math.nan if found is None else found
     polished = float(graph.cut_value(one_flip_optimum(graph, signs)))
     return {

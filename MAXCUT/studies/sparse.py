@@ -75,7 +75,7 @@ def cut_sparse_graph(setting: SparseSetting, seed: int) -> dict[str, float]:
     optimum = len(graph.weights)
     return {
         "guaranteed_ratio": (math.nan if cut.guaranteed is None else cut.guaranteed) / optimum,
-        "ratio": cut.cut_value_before_polish / optimum,
+        "ratio": cut.derandomized_cut_value / optimum,
         "start_ratio": hyperplane_expectation(graph, solution.vectors) / optimum,
         "returned_ratio": cut.cut_value / optimum,
     }

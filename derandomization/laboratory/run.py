@@ -230,6 +230,17 @@ class Run:
             raise
 
     @contextlib.contextmanager
+    def stage(self, description: str) -> Iterator[Callable[[str], None]]:
+        """Show that a stage of unknown length runs; yields the function that shows its state."""
+        if self._console.quiet:
+            yield lambda _: None
+            return
+        columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=self._console) as bar:
+            task = bar.add_task(description)
+            yield lambda state: bar.update(task, description=f"{description}: {state}")
+
+    @contextlib.contextmanager
     def counter(self, total: int) -> Iterator[Callable[[], Any]]:
         """A progress bar over ``total`` runs; yields the function to call after each."""
         columns = (TextColumn("run {task.completed}/{task.total}"), BarColumn())

@@ -226,8 +226,9 @@ def _on_processes(
 def _died(function: Callable[..., Any], lost: Sequence[tuple[Any, ...]]) -> WorkerDied:
     named = ", ".join(str(each)[:100] for each in lost[:3]) + (", …" if len(lost) > 3 else "")
     return WorkerDied(
-        f"{len(lost)} calls of {function.__name__} killed their process {ATTEMPTS} times, perhaps "
-        f"for want of memory: {named}; the others are done and kept"
+        f"{len(lost)} calls of {function.__name__} killed their process {ATTEMPTS} times, for want "
+        "of memory or because a script that asks for workers does so outside of "
+        f"'if __name__ == \"__main__\":': {named}; the others are done and kept"
     )
 
 

@@ -27,7 +27,8 @@ class PerturbedGradientDescent(PlainOptimizer):
 
     Args:
         params: parameters or groups; ``lr``, ``momentum`` and ``nesterov`` may differ by group.
-            The perturbation moves all parameters jointly: its options come from the first group.
+            The perturbation moves all parameters jointly: its options come from the first group,
+            but a group's ``perturbation_scales``, a tensor, multiplies the noise of its parameters.
         lr: η > 0.
         gradient_threshold: g_thres ≥ 0, on the scale of ‖∇f‖₂ over all parameters.
         perturbation_radius, perturbation_interval: r > 0, Euclidean; t_thres ≥ 1, in steps.
@@ -246,9 +247,10 @@ class PerturbedGradientDescent(PlainOptimizer):
         uniform = float(torch.rand((), generator=self.generator, device=device))
         length = self.param_groups[0]["perturbation_radius"] * uniform ** (1 / dimension)
         scale = length / total_norm(noise)
-        for parameter, direction in zip(parameters, noise, strict=True):
+        groups = [g for g in self.param_groups for p in g["params"] if p.requires_grad]
+        for parameter, direction, group in zip(parameters, noise, groups, strict=True):
             self.state[parameter]["anchor"] = parameter.clone()
-            parameter.add_(direction, alpha=scale)
+            parameter.add_(direction * group.get("perturbation_scales", 1.0), alpha=scale)
         self.anchor_value = value
         self.last_value = math.inf  # do not count the increase of f by the noise as a rise
         self.perturbation_steps.append(self.num_steps)

@@ -243,11 +243,11 @@ def test_what_is_guaranteed_is_the_expected_cut_where_f_is_the_same_and_nothing_
     start = np.random.default_rng(4).standard_normal((4, 2))
     first = ExpectedCut(graph, start, smoothing=0.3, regularization=0.02)
     assert float(objective()) > float(first())
-    assert objective.guaranteed_cut(graph, start) is None
+    assert objective.guaranteed_cut(start) is None
     objective.vectors.data.copy_(first.vectors.data)
     descend(objective, torch.optim.SGD(objective.parameters(), lr=0.05), max_steps=20)
     penalty = 0.02 * objective.weight_norm() ** 2
     expected = (penalty - float(first().detach())) / objective.scale
-    guaranteed = objective.guaranteed_cut(graph, start)
+    guaranteed = objective.guaranteed_cut(start)
     assert guaranteed == pytest.approx(expected, rel=1e-12)
     assert guaranteed <= float(objective.expected_cut().detach())

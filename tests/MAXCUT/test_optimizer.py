@@ -57,7 +57,7 @@ def test_a_cut_below_the_mean_hyperplane_is_replaced(monkeypatch: pytest.MonkeyP
     graph = Graph.from_networkx(nx.path_graph(100))
     mean = hyperplane_expectation(graph, solve_sdp(graph, np.random.default_rng(0)).vectors)
     cut = cut_of(graph, 0, settings=replace(EXACT, max_steps=2))
-    assert cut.cut_value_before_polish < cut.guaranteed < mean <= cut.cut_value
+    assert cut.derandomized_cut_value < cut.guaranteed < mean <= cut.cut_value
 
 
 def test_the_cut_is_never_below_the_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_the_cut_is_never_below_the_empty_one(monkeypatch: pytest.MonkeyPatch) -
     for name in ("conditional_rounding", "one_flip_optimum", "good_hyperplane"):
         monkeypatch.setattr(MAXCUT.optimizer, name, split)
     cut = cut_of(Graph(2, np.array([[0, 1]]), np.array([-1.0])), 0)
-    assert (cut.cut_value_before_polish, cut.cut_value) == (-1, 0)
+    assert (cut.derandomized_cut_value, cut.cut_value) == (-1, 0)
 
 
 def test_plain_descent_stays_at_zero_mean_where_pgd_leaves() -> None:

@@ -17,10 +17,10 @@ RESULTS: Mapping[str, dict[str, Any]] = {
     "NeuralNetworks": {"relative_orthogonal_norm": 0.25, "risk": 0.5, "steps": 7},
     "MAXCUT": {
         "optimum": 41,
-        "expected_cut_start": 39.5,
-        "goemans_williamson_mean": 39.25,
+        "goemans_williamson_mean": 39.5,
+        "hyperplanes_mean": 39.25,
         "num_edges": 62,
-        "cut_value_before_polish": 41,
+        "derandomized_cut_value": 41,
         "sdp_value": 42.5,
         "relative_random_weights": 0.125,
     },
