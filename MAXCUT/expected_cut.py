@@ -94,9 +94,12 @@ class ExpectedCut(DerandomizationObjective):
 
     @torch.no_grad()
     def guaranteed_cut(self, start: Vectors) -> float | None:
-        """E[cut] at (V₀, μ = 0), less λ(‖V₀‖² − ‖V‖²)/c, where V₀ is ``start``.
+        """A lower bound on the cut that ``conditional_rounding`` makes of ``mean_signs``.
 
-        E[cut] here is at least this if f is not larger here than there; None if it is.
+        If f is not larger here than at (V₀, μ = 0), where V₀ is ``start``, E[cut] here is at least
+        E[cut] there less λ(‖V₀‖² − ‖V‖²)/c; None if it is larger. The rounding starts from
+        independent signs with the same means. Where V has not vanished, their expected cut may be
+        below E[cut], and the difference is subtracted too.
         """
         first = copy.deepcopy(self)
         first.evaluation = None
@@ -105,7 +108,10 @@ class ExpectedCut(DerandomizationObjective):
         if float(self()) > float(first()):
             return None
         penalty = self.regularization * (first.weight_norm() ** 2 - self.weight_norm() ** 2)
-        return float(first.expected_cut()) - penalty / self.scale
+        (i, j), means = self.ends, torch.from_numpy(self.mean_signs()).to(self.mean)
+        independent = float(self.weights @ (1 - means[i] * means[j])) / 2
+        lost = max(0.0, float(self.expected_cut()) - independent)
+        return float(first.expected_cut()) - penalty / self.scale - lost
 
     @torch.no_grad()
     def bias_hessian(self) -> LinearOperator:

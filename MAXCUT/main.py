@@ -28,7 +28,7 @@ from MAXCUT.sdp import (
     GUARANTEED_RATIO,
     MEAN_TOLERANCE,
     SdpSolution,
-    hyperplane_cuts,
+    sample_hyperplanes,
     solve_sdp,
 )
 from MAXCUT.studies import STUDIES
@@ -102,7 +102,7 @@ def main(config: Config) -> None:
     run = Run("MAXCUT", config)
     solution = _relax(run, graph, config.seed, limits)
     rng = np.random.default_rng([config.seed, 1])
-    hyperplanes = hyperplane_cuts(graph, solution.vectors, NUM_HYPERPLANES, rng)
+    hyperplanes, best = sample_hyperplanes(graph, solution.vectors, NUM_HYPERPLANES, rng)
     settings = settings_for(graph, config.estimator)
     settings = replace(settings, max_steps=config.steps or settings.max_steps)
     with run.descent("figures 4-5", settings.max_steps) as progress:
@@ -112,7 +112,7 @@ def main(config: Config) -> None:
             generator=config.generator(),
             estimator=config.estimator,
             settings=settings,
-            initial_cut=start,
+            initial_cuts=[best] if start is None else [best, start],
             restarts=config.restarts,
             num_cuts=config.num_cuts,
             limits=limits,

@@ -1,7 +1,7 @@
 """From the SDP's vectors to one cut: perturbed gradient descent on the expected cut."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -166,7 +166,7 @@ def derandomize(
     generator: torch.Generator,
     estimator: Estimator = "exact",
     settings: DescentSettings | None = None,
-    initial_cut: Signs | None = None,
+    initial_cuts: Sequence[Signs] = (),
     restarts: int = 0,
     num_cuts: int = 1,
     limits: Limits | None = None,
@@ -181,7 +181,7 @@ def derandomize(
     The signs of μ are fixed by conditional expectations, so that their cut is worth at least
     ``guaranteed``. That cut, with single vertices moved as long as this gains, is combined with a
     hyperplane's cut that reaches the hyperplanes' mean, with those of sixteen other hyperplanes,
-    the initial cut and the empty cut.
+    the initial cuts and the empty cut.
 
     A restart is a call of ``search`` from that cut and V; ``parallel_calls`` shares the restarts.
     The cuts they find are combined too. If the result is better, a second descent starts there.
@@ -207,14 +207,14 @@ def derandomize(
     else:
         evaluation = ScoreFunction(NUM_SAMPLES, generator)
     descend = partial(_descend, graph, objective, evaluation, settings, generator, limits)
-    history = descend(progress=progress, checkpoints=checkpoints)
+    history, seen = descend(progress=progress, checkpoints=checkpoints)
     descent_seconds = limits.seconds
     guaranteed = objective.guaranteed_cut(start)
     derandomized = conditional_rounding(graph, objective.mean_signs())
     polished = one_flip_optimum(graph, derandomized)
     draws = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     pool = [polished, good_hyperplane(graph, solution.vectors, draws), np.ones(graph.num_vertices)]
-    pool += [] if initial_cut is None else [initial_cut]
+    pool += [seen, *initial_cuts]
     pool += list(_random_cuts(solution.vectors, NUM_COMBINED, draws))
     signs = combine_cuts(graph, np.array(pool))
     limits.offer(graph.cut_value(signs))
@@ -222,9 +222,9 @@ def derandomize(
     if restarts and not limits.reached("search"):
         root = int(torch.randint(2**62, (), generator=generator))
         alone = workers == 1 and scheduler is None
-        stop = _search_limit(limits) if alone else limits.deadline(SEARCH_SHARE)
+        told = limits if alone else limits.deadline(SEARCH_SHARE)
         calls = [
-            (graph, solution.vectors, signs, seed, stop) for seed in spawn_seeds(root, restarts)
+            (graph, solution.vectors, signs, seed, told) for seed in spawn_seeds(root, restarts)
         ]
         numbered: dict[int, Signs] = {}
         for number, cut in parallel_calls(
@@ -247,7 +247,11 @@ def derandomize(
     cuts = best[None]
     if num_cuts > 1:
         drawn = _random_cuts(solution.vectors, HYPERPLANES_PER_CUT * num_cuts, draws)
-        polished_draws = [one_flip_optimum(graph, each) for each in drawn]
+        polished_draws = []
+        for each in drawn:
+            if limits.reached("search", SEARCH_SHARE):
+                break
+            polished_draws.append(one_flip_optimum(graph, each))
         cuts = distinct_cuts(graph, np.array([best, *pool, *found, *polished_draws]), num_cuts)
     return DerandomizedCut(
         signs=best,
@@ -274,14 +278,21 @@ def _descend(
     *,
     progress: StepCallback | None = None,
     checkpoints: Checkpoints | None = None,
-) -> History:
-    """Descend with an evaluation of E[cut], until the optimizer or a limit ends it."""
+) -> tuple[History, Signs]:
+    """Descend until the optimizer or a limit ends it; also return the best sign(μ) on the way."""
     optimizer = descent_optimizer(objective, settings, generator)
     scales = objective.noise / objective.smoothing
 
+    seen, highest = np.ones(graph.num_vertices), 0.0
+
     def observe() -> dict[str, float]:
+        nonlocal seen, highest
         deviations = objective.vectors.detach().norm(dim=1) / scales
-        cut_value = float(graph.cut_value(objective.signs()))
+        signs = objective.signs()
+        cut_value = float(graph.cut_value(signs))
+        if cut_value > highest:
+            seen, highest = signs, cut_value
+            limits.offer(cut_value)
         return {"cut_value": cut_value, "largest_deviation": float(deviations.max())}
 
     def on_step(step: int, value: float, weight_norm: float) -> None:
@@ -304,7 +315,7 @@ def _descend(
         verify=False,  # the kernel can be differentiated once; ``certify`` follows
     )
     objective.evaluation = None  # what follows needs the closed form and two derivatives
-    return history
+    return history, seen
 
 
 def _random_cuts(
@@ -315,14 +326,24 @@ def _random_cuts(
     return np.where(vectors @ normals >= 0, 1.0, -1.0).T
 
 
-def _search_limit(limits: Limits) -> Callable[[], bool]:
-    return lambda: limits.reached("search", SEARCH_SHARE)
-
-
 def _search(
-    graph: Graph, vectors: Vectors, signs: Signs, seed: int, stop: Callable[[], bool]
+    graph: Graph,
+    vectors: Vectors,
+    signs: Signs,
+    seed: int,
+    limits: Limits | Callable[[], bool],
 ) -> Signs:
-    return search(graph, vectors, signs, seed, stop=stop)
+    """A search that stops at the limits, or in another process at the deadline."""
+    if not isinstance(limits, Limits):
+        return search(graph, vectors, signs, seed, stop=limits)
+    return search(
+        graph,
+        vectors,
+        signs,
+        seed,
+        stop=lambda: limits.reached("search", SEARCH_SHARE),
+        on_cut=lambda cut: limits.offer(graph.cut_value(cut)),
+    )
 
 
 def distinct_cuts(

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,11 @@ from MAXCUT.limits import CutProgress, Limits, StopReason
 from MAXCUT.optimizer import DerandomizedCut, derandomize
 from MAXCUT.sdp import SdpSolution, dual_bound, hyperplane_expectation, solve_sdp
 
-# Sums of weights in different orders differ by at most this part of Σ|w|.
+# A cut is called optimal where it is the bound up to this part of the positive weights, as their
+# sums in different orders differ; where all weights are integers, up to nothing.
 ROUNDING = 1e-12
+ZERO = 1e-6  # a cut and a bound that are at most this part of the positive weights are 0
+MAX_CUTS = 1_000  # that num_cuts may ask for
 SDP_SHARE = 0.3  # of a time limit, after which the relaxation stops
 MAX_BOUND_VERTICES = 1_000  # up to which the cut itself gives a second bound, in 0.2 s
 
@@ -33,7 +36,8 @@ class Partition:
         sides: 0 or 1 for each node, by the node's label.
         cut_value: the sum of the weights of the edges between the sides: the best of all cuts that
             were computed, the empty one included.
-        goemans_williamson_mean: the mean of Goemans and Williamson's random cut.
+        goemans_williamson_mean: the exact mean of the random cuts of the vectors that were found:
+            Goemans and Williamson's, unless a limit stopped the relaxation before its solution.
         derandomized_cut_value: the cut where the first descent ended, to which Theorem 5.2 applies.
         polished_cut_value: that cut after single nodes were moved as long as this gained.
         search_cut_value: the best cut of the restarts' searches, None without restarts. Where it
@@ -99,7 +103,7 @@ def derandomized_cut(
         weight: networkx's attribute that holds an edge's weight; the weight is 1 without it.
         initial_cut: 0 or 1 for each node, by label or in the order of the nodes.
         restarts: searches from that cut and the SDP's hyperplanes; eight gain 0.5% on the G-set.
-        num_cuts: how many different good cuts to return; there may be fewer.
+        num_cuts: how many different good cuts to return, at most 1 000; there may be fewer.
         time_limit: seconds after which the best cut so far is returned. On large graphs one step of
             the relaxation and its bound take seconds, and are not interrupted.
         target: stop as soon as a cut is worth at least this.
@@ -113,8 +117,14 @@ def derandomized_cut(
         ValueError: the graph has no edge to cut, its largest weight is outside 1e-30 to 1e30, or
             an argument is out of range.
     """
+    for name, value in (("time_limit", time_limit), ("target", target)):
+        if isinstance(value, bool) or not isinstance(value, Real | None):
+            raise ValueError(f"{name} is {value!r}: it must be a number")
+    if not (callback is None or callable(callback)):
+        raise ValueError(f"callback is {callback!r}: it must be a function of a CutProgress")
     limits = Limits(time_limit, target, callback)
     restarts, num_cuts = _count("restarts", restarts, 0), _count("num_cuts", num_cuts, 1)
+    require_between("num_cuts", num_cuts, 1, MAX_CUTS)
     workers = _count("workers", workers, 1)
     seed = _seed(seed)
     canonical = as_graph(graph, weight)
@@ -131,7 +141,7 @@ def derandomized_cut(
         canonical,
         solution,
         generator=torch.Generator().manual_seed(seed),
-        initial_cut=start,
+        initial_cuts=[] if start is None else [start],
         restarts=restarts,
         num_cuts=num_cuts,
         limits=limits,
@@ -155,7 +165,8 @@ def partition_of(
     return Partition(
         sides=dict(zip(graph.labels, sides_of(cut.signs), strict=True)),
         cut_value=cut.cut_value,
-        goemans_williamson_mean=hyperplane_expectation(graph, solution.vectors),
+        # Where all vectors are parallel, arccos rounds up.
+        goemans_williamson_mean=min(hyperplane_expectation(graph, solution.vectors), bound),
         derandomized_cut_value=cut.derandomized_cut_value,
         polished_cut_value=cut.polished_cut_value,
         search_cut_value=cut.search_cut_value,
@@ -174,7 +185,11 @@ def partition_of(
 
 
 def _is_optimal(graph: Graph, cut_value: float, upper_bound: float) -> bool:
-    return cut_value >= upper_bound - ROUNDING * float(np.abs(graph.weights).sum())
+    positive = float(np.maximum(graph.weights, 0).sum())
+    if max(cut_value, upper_bound) <= ZERO * positive:
+        return True
+    integers = (graph.weights == np.rint(graph.weights)).all()
+    return cut_value >= upper_bound - (0.0 if integers else ROUNDING * positive)
 
 
 def proven_ratio(cut_value: float, upper_bound: float) -> float:
@@ -187,7 +202,7 @@ def sides_of(signs: Signs) -> list[int]:
     return [int(side) for side in signs != signs[0]]
 
 
-def signs_of(graph: Graph, sides: Sides | Sequence[int]) -> Signs:
+def signs_of(graph: Graph, sides: object) -> Signs:
     """+1 or −1 for each vertex, from its side 0 or 1, by label or in the order of the vertices.
 
     Raises ``ValueError``, which names ``initial_cut``, where a vertex has no side of 0 or 1.
@@ -198,12 +213,14 @@ def signs_of(graph: Graph, sides: Sides | Sequence[int]) -> Signs:
         if missing:
             raise ValueError(f"initial_cut has no side for the node {missing[0]!r}")
         listed = [sides[label] for label in graph.labels]
+    elif not isinstance(sides, Sequence | np.ndarray):
+        raise ValueError(f"initial_cut is {sides!r}: it must be a mapping or a list of 0 and 1")
     else:
         listed = list(sides)
         if len(listed) != count:
             raise ValueError(f"initial_cut has {len(listed)} sides for {count} nodes")
     for label, side in zip(graph.labels, listed, strict=True):
-        if side not in (0, 1):
+        if not isinstance(side, Integral | bool | np.bool_) or side not in (0, 1):
             raise ValueError(f"initial_cut: the side of {label!r} is {side!r}: it must be 0 or 1")
     return np.where(np.array(listed, dtype=float) == 1, -1.0, 1.0)
 

@@ -374,7 +374,20 @@ def hyperplane_cuts(
     graph: Graph, vectors: Vectors, num_hyperplanes: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " hyperplanes"]:
     """The values of the cuts sign(Vz) for many z ~ N(0, I)."""
-    return _drawn(graph, vectors, num_hyperplanes, rng)[1]
+    return sample_hyperplanes(graph, vectors, num_hyperplanes, rng)[0]
+
+
+def sample_hyperplanes(
+    graph: Graph, vectors: Vectors, num_hyperplanes: int, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, " hyperplanes"], Signs]:
+    """The values of the cuts sign(Vz) for many z ~ N(0, I), and the best of the cuts."""
+    found, best, highest = [], np.ones(graph.num_vertices), -math.inf
+    for start in range(0, num_hyperplanes, DRAWS):
+        signs, values = _drawn(graph, vectors, min(DRAWS, num_hyperplanes - start), rng)
+        found.append(values)
+        if values.max() > highest:
+            best, highest = signs[:, values.argmax()].copy(), values.max()
+    return np.concatenate(found), best
 
 
 def good_hyperplane(graph: Graph, vectors: Vectors, rng: np.random.Generator) -> Signs:

@@ -310,3 +310,16 @@ def test_networkx_edges_without_the_attribute_are_reported() -> None:
     source.add_edge(0, 2, weight=5)
     with pytest.warns(UserWarning, match="2 of 3 edges have no 'weight': each of them has weight"):
         assert edges_of(Graph.from_networkx(source)) == {(0, 1): 1, (1, 2): 1, (0, 2): 5}
+
+
+def test_triangles_that_differ_are_refused_beside_an_outlier_too() -> None:
+    matrix = np.zeros((4, 4))
+    matrix[0, 1] = matrix[1, 0] = 1e13
+    matrix[2, 3], matrix[3, 2] = 1, 5
+    with pytest.raises(ValueError, match=r"its entries \(2, 3\) and \(3, 2\) differ"):
+        as_graph(matrix)
+
+
+def test_a_masked_matrix_is_refused() -> None:
+    with pytest.raises(ValueError, match="the matrix is masked: fill it"):
+        as_graph(np.ma.array(np.ones((2, 2)), mask=np.eye(2)))

@@ -50,6 +50,34 @@ def test_a_callback_is_told_the_stages_and_may_stop() -> None:
     assert sorted(each.seconds for each in told) == [each.seconds for each in told]
 
 
+def test_a_target_ends_the_descent_too_and_is_reached() -> None:
+    graph = random_graph(300)
+    mean = derandomized_cut(graph).goemans_williamson_mean
+    partition = derandomized_cut(graph, target=mean - 5)
+    assert partition.stopped_by == "target"
+    assert partition.cut_value >= mean - 5
+    assert not partition.converged
+
+
+def test_what_is_guaranteed_holds_where_a_callback_stops_the_descent() -> None:
+    graph = random_graph(100)
+    calls = iter(range(10**6))
+    partition = derandomized_cut(
+        graph, callback=lambda progress: progress.stage == "descent" and next(calls) > 0
+    )
+    assert partition.stopped_by == "callback"
+    assert not partition.converged
+    if partition.guaranteed is not None:
+        assert partition.guaranteed <= partition.derandomized_cut_value
+
+
+def test_the_limit_holds_for_many_cuts_too() -> None:
+    graph = random_graph(300)
+    began = time.monotonic()
+    derandomized_cut(graph, time_limit=6.0, num_cuts=1_000)
+    assert time.monotonic() - began <= 6.6
+
+
 def test_without_limits_nothing_stops() -> None:
     partition = derandomized_cut(random_graph(20), callback=lambda progress: None)
     assert partition.stopped_by is None

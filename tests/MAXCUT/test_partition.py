@@ -213,6 +213,12 @@ def test_several_cuts_are_different_and_in_order() -> None:
     [
         ({"restarts": 1.5}, "restarts is 1.5: it must be a whole number, at least 0"),
         ({"num_cuts": 0}, "num_cuts is 0: it must be at least 1"),
+        ({"num_cuts": 10**9}, "num_cuts is 1000000000: it must lie between 1 and 1000"),
+        ({"time_limit": "1"}, "time_limit is '1': it must be a number"),
+        ({"target": "x"}, "target is 'x': it must be a number"),
+        ({"callback": 3}, "callback is 3: it must be a function of a CutProgress"),
+        ({"initial_cut": 5}, "initial_cut is 5: it must be a mapping or a list of 0 and 1"),
+        ({"initial_cut": np.zeros((3, 2))}, "initial_cut: the side of 0 is array"),
         ({"workers": True}, "workers is True: it must be a whole number"),
         ({"seed": 0.5}, "seed is 0.5: it must be a whole number or a numpy Generator"),
         ({"seed": -1}, "seed is -1: it must lie between 0 and"),
@@ -252,3 +258,22 @@ def test_a_partition_file_is_read_back(tmp_path: Path) -> None:
     path.write_text("vertex,side\nd,1\n")
     with pytest.raises(ValueError, match="line 2: the graph has no vertex 'd'"):
         read_partition(path, graph)
+
+
+@pytest.mark.parametrize("outlier", [-1e16, -1e14, 1e14])
+def test_an_outlier_weight_proves_nothing_about_the_other_edges(outlier: float) -> None:
+    graph = nx.gnp_random_graph(60, 0.2, seed=1)
+    plain = derandomized_cut(graph)
+    assert not plain.proven_optimal
+    nx.set_edge_attributes(graph, 1.0, "weight")
+    graph.add_edge("a", "b", weight=outlier)
+    partition = derandomized_cut(graph)
+    assert not partition.proven_optimal
+    if outlier < 0:
+        assert partition.proven_ratio < 0.99
+        assert partition.cut_value >= plain.goemans_williamson_mean - 1
+
+
+def test_the_mean_is_not_above_the_cut_where_rounding_would_put_it() -> None:
+    partition = derandomized_cut(nx.star_graph(499))
+    assert partition.goemans_williamson_mean <= partition.cut_value == 499
