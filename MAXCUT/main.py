@@ -9,7 +9,7 @@ import numpy as np
 from derandomization.laboratory.claims import Command, ExperimentClaims, PaperClaim
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.run import Run, RunConfig
-from derandomization.laboratory.settings import AtLeast, Between, PositiveFloat
+from derandomization.laboratory.settings import AtLeast, Between, Positive
 from derandomization.laboratory.trace import trace_norm
 from derandomization.laboratory.workers import WorkersConfig, storable
 from MAXCUT import plot
@@ -88,7 +88,7 @@ class Config(RunConfig, WorkersConfig, GraphConfig):
     """A partition.csv to improve: the cut returned is at least as large."""
     num_cuts: Annotated[int, Between(1, 1_000)] = 1
     """How many different good cuts to write, into cuts.csv."""
-    time_limit: PositiveFloat | None = None
+    time_limit: Annotated[float | None, Positive()] = None
     """Seconds of wall time after which the best cut so far is written."""
     target: float | None = None
     """Stop as soon as a cut is worth at least this."""

@@ -58,6 +58,7 @@ def test_results_json_has_the_documented_fields(tmp_path: Path) -> None:
         "seed": 0,
         "output_dir": str(tmp_path / "deep" / "folder"),
         "device": "cpu",
+        "figures": True,
         "quiet": True,
         "resume": False,
         "checkpoint_every": 30.0,
