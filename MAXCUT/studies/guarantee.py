@@ -150,7 +150,9 @@ def _measure_component(
     rounding = 1e-12 * graph.num_vertices  # sums of the same weights in another order differ so
     signs = conditional_rounding(graph, objective.mean_signs())
     derandomized = float(graph.cut_value(signs))  # the theorem is about this rounding alone
-    found = objective.guaranteed_cut(scales[:, None] * solution.vectors)
+    columns = objective.vectors.shape[1] - solution.vectors.shape[1]  # of the union's padding
+    first = np.pad(scales[:, None] * solution.vectors, ((0, 0), (0, columns)))
+    found = objective.guaranteed_cut(first)
     guaranteed = math.nan if found is None else found
     polished = float(graph.cut_value(one_flip_optimum(graph, signs)))
     return {
