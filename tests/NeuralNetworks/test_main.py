@@ -220,6 +220,7 @@ def test_beyond_the_plane_it_draws_u_and_one_direction_across(
         regularization=1e-2,
         steps=20,
         output_dir=tmp_path,
+        figures=False,
         quiet=True,
     )
     main(config)

@@ -18,7 +18,7 @@ from derandomization.laboratory.command_line import STOPPED
 from derandomization.laboratory.run import CHECKPOINT
 
 # Imports take seconds and a run takes half of one: processes are forked from one that has them.
-MOMENTS = 10
+MOMENTS = 6
 ADVICE = "stopped: the same command with --resume continues from what was saved"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 Start = Callable[..., multiprocessing.Process]
