@@ -163,9 +163,7 @@ def degree_scales(graph: Graph) -> Float[np.ndarray, " vertices"]:
     With v_i, μ_i and the noise of vertex i in proportion to t_i, f has about the same curvature at
     every vertex, whatever its degree: a descent with one step size then moves all of them.
     """
-    degrees = np.bincount(
-        graph.ends.ravel(), np.repeat(abs(graph.weights), 2), minlength=graph.num_vertices
-    )
+    degrees = graph.weighted_degrees()
     relative = degrees / degrees.mean()
     return np.sqrt(np.where(degrees > 0, relative, 1.0).clip(min=SMALLEST_SCALE**2))
 

@@ -53,6 +53,17 @@ class Graph:
             allowed = f"between {1 / LARGEST_WEIGHT:g} and {LARGEST_WEIGHT:g}"
             raise ValueError(f"the graph's largest weight is {largest:g}: it must lie {allowed}")
 
+    def weighted_degrees(self) -> Float[np.ndarray, " vertices"]:
+        """The sum of |w| over the edges of each vertex."""
+        sizes = np.repeat(np.abs(self.weights), 2)
+        degrees = np.bincount(self.ends.ravel(), sizes, minlength=self.num_vertices)
+        return degrees.astype(np.float64)  # without edges numpy counts in integers
+
+    def has_integer_weights(self) -> bool:
+        """Whether all weights are integers whose sums float64 represents exactly."""
+        whole = bool((self.weights == np.rint(self.weights)).all())
+        return whole and float(np.abs(self.weights).sum()) < 2**53
+
     def adjacency(self) -> scipy.sparse.csr_array:
         """The symmetric n×n adjacency matrix A."""
         size = (self.num_vertices, self.num_vertices)

@@ -195,6 +195,9 @@ def _print_results(run: Run, partition: Partition) -> None:
     optimum = "not enumerated" if numbers["optimum"] is None else f"{numbers['optimum']:g}"
     search, mean = partition.search_cut_value, partition.goemans_williamson_mean
     best = f"{numbers['goemans_williamson_best']:.10g} the best of {NUM_HYPERPLANES}"
+    proof = partition.bound_proof
+    if proof == "Lanczos":
+        proof = "Lanczos, with probability one over its start vector"
     optimal = ": the cut is optimal" if partition.proven_optimal else ""
     run.say(
         f"graph               {numbers['num_edges']} edges on {numbers['num_vertices']} vertices\n"
@@ -204,7 +207,7 @@ def _print_results(run: Run, partition: Partition) -> None:
         f"  polished            {partition.polished_cut_value:.10g}\n"
         f"  search              {'no restarts' if search is None else f'{search:.10g}'}\n"
         f"optimum             {optimum}\n"
-        f"proven upper bound  {partition.upper_bound:.10g}  ({partition.bound_proof})\n"
+        f"proven upper bound  {partition.upper_bound:.10g}  ({proof})\n"
         f"proven ratio        {partition.proven_ratio:.4f}{optimal}"
     )
     if partition.not_converged:

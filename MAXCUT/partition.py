@@ -45,7 +45,8 @@ class Partition:
         guaranteed: a number that ``derandomized_cut_value`` can't be below; None if the descent
             ended above its start.
         upper_bound: no cut has a larger value.
-        bound_proof: how the bound was proven (``SdpSolution.bound_proof``).
+        bound_proof: how the bound was proven (``SdpSolution.bound_proof``). "Lanczos" holds with
+            probability one over its random start vector, the others always.
         proven_optimal: whether no cut is larger than this one.
         converged, not_converged: whether the first descent removed the randomness, else why not.
         stopped_by: which limit ended the computation; None if none did.
@@ -154,11 +155,12 @@ def partition_of(
     graph: Graph, solution: SdpSolution, cut: DerandomizedCut, limits: Limits
 ) -> Partition:
     """The partition that a cut gives, in the graph's labels."""
-    bound = solution.upper_bound
+    bound, proof = solution.upper_bound, solution.bound_proof
     proven = _is_optimal(graph, cut.cut_value, bound)
     if not proven and graph.num_vertices <= MAX_BOUND_VERTICES:
         # Where the relaxation is tight, an optimal cut is a solution of it without an error.
-        bound = min(bound, dual_bound(graph, cut.signs[:, None]))
+        if (tight := dual_bound(graph, cut.signs[:, None])) < bound:
+            bound, proof = tight, "eigenvalues"
         proven = _is_optimal(graph, cut.cut_value, bound)
     bound = max(bound, cut.cut_value)  # they may differ by a rounding error
     others = cut.cuts[1:]
@@ -172,7 +174,7 @@ def partition_of(
         search_cut_value=cut.search_cut_value,
         guaranteed=cut.guaranteed,
         upper_bound=bound,
-        bound_proof=solution.bound_proof,
+        bound_proof=proof,
         proven_optimal=proven,
         not_converged=cut.not_converged,
         stopped_by=limits.stopped_by,
@@ -188,8 +190,8 @@ def _is_optimal(graph: Graph, cut_value: float, upper_bound: float) -> bool:
     positive = float(np.maximum(graph.weights, 0).sum())
     if max(cut_value, upper_bound) <= ZERO * positive:
         return True
-    integers = (graph.weights == np.rint(graph.weights)).all()
-    return cut_value >= upper_bound - (0.0 if integers else ROUNDING * positive)
+    exact = graph.has_integer_weights()
+    return cut_value >= upper_bound - (0.0 if exact else ROUNDING * positive)
 
 
 def proven_ratio(cut_value: float, upper_bound: float) -> float:
@@ -255,6 +257,8 @@ def read_partition(path: Path, graph: Graph) -> dict[Hashable, int]:
     graph, and ``OSError`` where it can't be read.
     """
     names = {str(label): label for label in graph.labels}
+    if len(names) < graph.num_vertices:
+        raise ValueError("the graph has two labels of the same text: a file can't tell them apart")
     sides: dict[Hashable, int] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.reader(file), start=1):

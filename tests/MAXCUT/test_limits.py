@@ -1,5 +1,6 @@
 """Limits: a time limit, a target and a callback end a computation, and say which did."""
 
+import dataclasses
 import math
 import time
 
@@ -7,6 +8,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
+import MAXCUT.optimizer
 from MAXCUT import derandomized_cut
 from MAXCUT.limits import CutProgress, Limits
 
@@ -59,16 +61,16 @@ def test_a_target_ends_the_descent_too_and_is_reached() -> None:
     assert not partition.converged
 
 
-def test_what_is_guaranteed_holds_where_a_callback_stops_the_descent() -> None:
-    graph = random_graph(100)
-    calls = iter(range(10**6))
-    partition = derandomized_cut(
-        graph, callback=lambda progress: progress.stage == "descent" and next(calls) > 0
-    )
-    assert partition.stopped_by == "callback"
+@pytest.mark.parametrize("steps", [100, 175, 250])
+def test_what_is_guaranteed_holds_before_v_has_vanished(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(MAXCUT.optimizer.EXACT_LARGE, max_steps=steps)
+    monkeypatch.setattr(MAXCUT.optimizer, "EXACT_LARGE", settings)
+    partition = derandomized_cut(nx.gnp_random_graph(100, 0.1, seed=3))
     assert not partition.converged
-    if partition.guaranteed is not None:
-        assert partition.guaranteed <= partition.derandomized_cut_value
+    assert partition.guaranteed is not None
+    assert partition.guaranteed <= partition.derandomized_cut_value
 
 
 def test_the_limit_holds_for_many_cuts_too() -> None:
