@@ -17,6 +17,7 @@ from derandomization.expectations import standard_normal
 from MAXCUT.graph import Graph, Signs, Vectors
 
 SMALLEST_SCALE = 1e-12  # of a vertex: K, which is in proportion to 1/scale, stays finite
+DENSE = 6  # times the edges: beyond the squared vertices, dense products take less time
 BLOCK = 2**14  # edges that are computed together
 _QUADRATURE = np.polynomial.legendre.leggauss(20)  # nodes and weights
 
@@ -273,11 +274,16 @@ class _BivariateNormalCDF(torch.autograd.Function):
 
 
 class _InnerProducts(torch.autograd.Function):
-    """x_i·y_j for every edge (i, j), in blocks: all x_i and y_j at once may not fit into memory."""
+    """x_i·y_j for every edge (i, j).
+
+    In blocks, since all x_i and y_j at once may not fit into memory, or by one dense product.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, ends: Tensor) -> Tensor:
         ctx.save_for_backward(x, y, ends)
+        if is_dense(len(x), ends.shape[1]):
+            return (x @ y.T)[tuple(ends)]
         blocks = ends.split(BLOCK, dim=1)
         return torch.cat([torch.linalg.vecdot(x[i], y[j]) for i, j in blocks])
 
@@ -297,6 +303,8 @@ class _NeighbourSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, coefficients: Tensor, y: Tensor, ends: Tensor) -> Tensor:
         ctx.save_for_backward(coefficients, y, ends)
+        if is_dense(len(y), ends.shape[1]):
+            return y.new_zeros((len(y),) * 2).index_put_(tuple(ends), coefficients) @ y
         sums = torch.zeros_like(y)
         blocks = zip(coefficients.split(BLOCK), ends.split(BLOCK, dim=1), strict=True)
         for each, (i, j) in blocks:
@@ -311,6 +319,11 @@ class _NeighbourSums(torch.autograd.Function):
             _NeighbourSums.apply(coefficients, gradient, ends.flip(0)),
             None,
         )
+
+
+def is_dense(num_vertices: int, num_edges: int) -> bool:
+    """Whether operations on all pairs of vertices take less time than on the edges alone."""
+    return DENSE * num_edges >= num_vertices**2
 
 
 def _density(x: Tensor) -> Tensor:

@@ -9,16 +9,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from MAXCUT.expected_cut import ExpectedCut
+from MAXCUT.expected_cut import ExpectedCut, is_dense
 from MAXCUT.graph import Graph, csr_tensor
 
 # Gauss–Legendre rules by the largest correlation that each is used for: their error is below 1e-12
-# up to 0.2 and 1e-8 at 0.9. Correlations shrink with V, and only the value needs quadrature.
+# up to 0.2 and 1e-8 at 0.9. Correlations shrink with V, and only the value needs quadrature. Below
+# the smallest of them three terms of a power series are enough, with an error below 1e-11.
+SERIES = 0.004
 RULES = {
     limit: tuple(torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(count))
     for limit, count in ((0.02, 2), (0.2, 4), (math.inf, 8))
 }
-BLOCK = 2**14  # edges whose quadrature fits into the cache
+BLOCK = 2**14  # pairs whose quadrature fits into the cache
 # Much smaller exponents underflow once V has vanished, which makes exp forty times as slow.
 SMALLEST_EXPONENT = -60.0
 PEAK = 1 / math.sqrt(2 * math.pi)  # φ(0)
@@ -27,25 +29,30 @@ PEAK = 1 / math.sqrt(2 * math.pi)  # φ(0)
 class FusedKernel(nn.Module):
     """Evaluate E[cut] and its gradient in one pass; it can be differentiated once.
 
-    Value and gradient share all numbers that an edge needs, and a sparse product sums over
-    neighbours. A step takes O(edges · (rank + quadrature nodes)) time and
-    O(edges + vertices · rank) memory.
+    Value and gradient share all numbers that an edge needs. Sums over neighbours are sparse
+    products, or dense ones in a dense graph. A step takes O(edges · (rank + quadrature nodes)) time
+    and O(edges + vertices · rank) memory.
     """
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
-        # Matrices of the edges' numbers, from 1: for each entry, the edge that it belongs to.
-        numbers = np.arange(1, len(graph.weights) + 1)
-        upper = scipy.sparse.csr_array((numbers, graph.ends.T), shape=(graph.num_vertices,) * 2)
-        self.upper = nn.Buffer(csr_tensor(upper))
-        self.symmetric = nn.Buffer(csr_tensor((upper + upper.T).tocsr()))
-        self.zeros = nn.Buffer(csr_tensor(0.0 * upper))
+        self.dense = is_dense(graph.num_vertices, len(graph.weights))
+        self.ends = nn.Buffer(torch.from_numpy(graph.ends.T.copy()))
+        if not self.dense:
+            # Matrices of the edges' numbers, from 1: for each entry, the edge that it belongs to.
+            numbers = np.arange(1, len(graph.weights) + 1)
+            upper = scipy.sparse.csr_array((numbers, graph.ends.T), (graph.num_vertices,) * 2)
+            self.upper = nn.Buffer(csr_tensor(upper))
+            self.symmetric = nn.Buffer(csr_tensor((upper + upper.T).tocsr()))
+            self.zeros = nn.Buffer(csr_tensor(0.0 * upper))
 
     def forward(self, cut: ExpectedCut) -> Float[Tensor, ""]:
         return _ValueAndGradient.apply(cut.vectors, cut.mean, cut, self)
 
     def inner_products(self, rows: Float[Tensor, "vertices rank"]) -> Float[Tensor, " edges"]:
         """x_i·x_j for every edge (i, j)."""
+        if self.dense:
+            return (rows @ rows.T)[tuple(self.ends)]
         products = torch.sparse.sampled_addmm(self.zeros, rows, rows.T).values()
         return torch.empty_like(products).index_copy_(0, self.upper.values() - 1, products)
 
@@ -53,6 +60,9 @@ class FusedKernel(nn.Module):
         self, coefficients: Float[Tensor, " edges"], rows: Float[Tensor, "vertices rank"]
     ) -> Float[Tensor, "vertices rank"]:
         """Σ_j c_ij x_j for every vertex i."""
+        if self.dense:
+            matrix = rows.new_zeros((len(rows),) * 2).index_put_(tuple(self.ends), coefficients)
+            return torch.addmm(matrix @ rows, matrix.T, rows)
         starts, columns = self.symmetric.crow_indices(), self.symmetric.col_indices()
         entries = coefficients.index_select(0, self.symmetric.values() - 1)
         size = self.symmetric.shape
@@ -70,17 +80,21 @@ class _ValueAndGradient(torch.autograd.Function):
     ) -> Tensor:
         inverse = torch.rsqrt(vectors.square().sum(dim=1).add_(cut.noise.square()))
         level, units = mean * inverse, vectors * inverse[:, None]
-        i, j = cut.ends
-        a, b = level.index_select(0, i), level.index_select(0, j)
-        correlation = kernel.inner_products(units)
-        by_first, by_second, by_correlation = _derivatives(a, b, correlation, cut.weights)
-        by_level = torch.zeros_like(mean).index_add_(0, i, by_first).index_add_(0, j, by_second)
+        by_correlation = kernel.inner_products(units)  # r_ij, replaced block by block
+        by_level, value = torch.zeros_like(mean), mean.new_zeros(())
+        blocks = (by_correlation.split(BLOCK), cut.weights.split(BLOCK), cut.ends.split(BLOCK, 1))
+        for correlation, weights, (i, j) in zip(*blocks, strict=True):
+            a, b = level.index_select(0, i), level.index_select(0, j)
+            value += weights @ _crossing_probabilities(a, b, correlation)
+            by_first, by_second, derivative = _derivatives(a, b, correlation, weights)
+            by_level.index_add_(0, i, by_first).index_add_(0, j, by_second)
+            correlation.copy_(derivative)
         # P depends on v_i through a_i = μ_i/s_i and u_i = v_i/s_i, and ds_i/dv_i = u_i.
         pull = kernel.neighbour_sum(by_correlation, units)
         inward = torch.linalg.vecdot(pull, units).add_(by_level * level)
         by_vectors = (pull - inward[:, None] * units).mul_(inverse[:, None])
         ctx.save_for_backward(by_vectors, by_level * inverse)
-        return cut.weights @ _crossing_probabilities(a, b, correlation)
+        return value
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
@@ -103,25 +117,23 @@ def _derivatives(a: Tensor, b: Tensor, r: Tensor, weights: Tensor) -> tuple[Tens
     )
 
 
-def _crossing_probabilities(a: Tensor, b: Tensor, correlation: Tensor) -> Float[Tensor, " edges"]:
-    """P = Φ(a) + Φ(b) − 2Φ₂(a, b; r) for every edge."""
-    largest = float(correlation.abs().max())
-    nodes, weights = next((x.to(a), w.to(a)) for limit, (x, w) in RULES.items() if largest <= limit)
-    blocks = zip(a.split(BLOCK), b.split(BLOCK), correlation.split(BLOCK), strict=True)
-    integral = torch.cat([_angle_integral(x, y, r, nodes, weights) for x, y, r in blocks])
+def _crossing_probabilities(a: Tensor, b: Tensor, correlation: Tensor) -> Tensor:
+    """P = Φ(a) + Φ(b) − 2Φ₂(a, b; r), of the shape of r."""
     above, below = torch.special.ndtr(a), torch.special.ndtr(b)
-    return above + below - 2 * above * below - integral
-
-
-def _angle_integral(
-    a: Tensor, b: Tensor, correlation: Tensor, nodes: Tensor, weights: Tensor
-) -> Float[Tensor, " edges"]:
-    """2(Φ₂(a, b; r) − Φ(a)Φ(b)) for every edge of a block."""
+    independent = above + below - 2 * above * below
+    largest = float(correlation.abs().max())
+    if largest <= SERIES:
+        # ∂Φ₂/∂r = φ₂, and ∂φ₂/∂r = ∂²φ₂/∂a∂b: the terms are r^k/k! times derivatives of φ.
+        second, third = a * b / 2, (a.square() - 1) * (b.square() - 1) / 6
+        terms = (correlation * third).add_(second).mul_(correlation).add_(1).mul_(correlation)
+        return independent - terms.mul_(_density(a)).mul_(_density(b)).mul_(2)
+    nodes, weights = next((x.to(a), w.to(a)) for limit, (x, w) in RULES.items() if largest <= limit)
     half_angle = torch.asin(correlation) / 2
-    sine = torch.outer(1 + nodes, half_angle).sin_()
+    sine = torch.tensordot(1 + nodes, half_angle, dims=0).sin_()
     exponent = (a * b * sine).sub_((a.square() + b.square()).mul_(0.5))
     exponent.div_(1 - sine.square_()).clamp_(min=SMALLEST_EXPONENT).exp_()
-    return (weights @ exponent).mul_(half_angle).div_(math.pi)
+    integral = torch.tensordot(weights, exponent, dims=1).mul_(half_angle).div_(math.pi)
+    return independent - integral
 
 
 def _density(x: Tensor) -> Tensor:

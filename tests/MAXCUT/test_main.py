@@ -98,11 +98,11 @@ def test_a_descent_cut_short_keeps_its_randomness(
 ) -> None:
     monkeypatch.setattr(MAXCUT.optimizer, "conditional_rounding", sign_of_the_mean)
     found = verdicts(results_of(Config(output_dir=tmp_path, steps=1, quiet=True)))
-    # While V is large little is guaranteed. The cut returned reaches the mean: a hyperplane does.
-    assert found[:5] == [
+    # While V is large little is guaranteed, and sign(μ) may be above or below it. The cut returned
+    # reaches the mean: a hyperplane does.
+    assert found[:2] + found[3:5] == [
         ("F4", False),
         ("T5.2", False),
-        ("T5.2", True),
         ("T5.2", True),
         ("F5", False),
     ]
@@ -145,9 +145,7 @@ def test_a_cut_below_the_mean_of_the_hyperplanes_does_not_hold(
         monkeypatch.setattr(MAXCUT.optimizer, name, nothing)
     monkeypatch.setattr(MAXCUT.main, "sample_hyperplanes", no_good_hyperplane)
     monkeypatch.setattr(ExpectedCut, "signs", lambda self: np.ones(len(self.mean)))
-    monkeypatch.setattr(
-        MAXCUT.optimizer, "_random_cuts", lambda v, count, _: np.ones((count, len(v)))
-    )
+    monkeypatch.setattr(MAXCUT.optimizer, "_polished_hyperplanes", lambda *_: [])
     found = verdicts(results_of(Config(output_dir=tmp_path, steps=50, quiet=True)))
     assert found[:4] == [("F4", False)] + [("T5.2", False)] * 3
 

@@ -115,9 +115,7 @@ def test_a_sparse_graph_keeps_what_is_guaranteed_unless_rounded_at_random(
     assert [claim["holds"] for claim in record["claims"]] == [True, True, True, None]
     for name in ("conditional_rounding", "good_hyperplane", "one_flip_optimum"):
         monkeypatch.setattr(MAXCUT.optimizer, name, random_signs)
-    monkeypatch.setattr(
-        MAXCUT.optimizer, "_random_cuts", lambda v, count, _: np.ones((count, len(v)))
-    )
+    monkeypatch.setattr(MAXCUT.optimizer, "_polished_hyperplanes", lambda *_: [])
     monkeypatch.setattr(ExpectedCut, "signs", lambda self: np.ones(len(self.mean)))
     record = record_of("sparse", tmp_path / "random", seeds=1)
     assert [claim["holds"] for claim in record["claims"]] == [False, False, False, None]
