@@ -49,8 +49,8 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         max_iter: most descent steps for one k; the usual number if None.
         block_size: rows of the n×n matrices held at a time.
         random_state: None, a seed or a ``numpy.random.RandomState``.
-        n_jobs: threads to compute on; None is 1 outside a joblib context and −1 all cores. The
-            last digits depend on it, not on the machine's number of cores.
+        n_jobs: threads on which to fit and score; None is 1 outside a joblib context and −1 all
+            cores. The last digits depend on it, but not on the caller's settings for threads.
         verbose: whether to print a line of progress ten times for each k.
 
     Attributes:
@@ -130,16 +130,11 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """A(x − m) for every row x of X, dense or sparse, of X's floating type."""
         check_is_fitted(self)
         matrix = self._validated(X, fitting=False)
-        with computing_threads(self._threads()):
-            if scipy.sparse.issparse(matrix):  # in float64, since Ax and Am may nearly cancel
-                components, mean = (
-                    self.components_.astype(np.float64),
-                    self.mean_.astype(np.float64),
-                )
-                images = matrix @ components.T - components @ mean
-            else:
-                # The difference is as exact as X even where the mean is far larger than it.
-                images = (matrix - self.mean_.astype(matrix.dtype)) @ self.components_.T
+        if scipy.sparse.issparse(matrix):  # in float64, since Ax and Am may nearly cancel
+            components, mean = self.components_.astype(np.float64), self.mean_.astype(np.float64)
+            images = matrix @ components.T - components @ mean
+        else:  # the difference is exact enough even where m is far larger than it
+            images = (matrix - self.mean_.astype(matrix.dtype)) @ self.components_.T
         return np.asarray(images, dtype=matrix.dtype)
 
     def inverse_transform(self, X: Matrix) -> Float[np.ndarray, "points dimension"]:  # noqa: N803
@@ -148,8 +143,7 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         images = np.asarray(X)
         if images.ndim != 2 or images.shape[1] != self.n_components_:
             raise ValueError(f"X has shape {images.shape}: it needs {self.n_components_} columns")
-        with computing_threads(self._threads()):
-            return images @ np.linalg.pinv(self.components_).T + self.mean_
+        return images @ np.linalg.pinv(self.components_).T + self.mean_
 
     def score(self, X: Matrix, y: Any = None) -> float:  # noqa: N803
         """Minus the largest distortion over all pairs of different rows of X; y is ignored.

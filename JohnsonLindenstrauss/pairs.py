@@ -30,7 +30,8 @@ CLOSEST_IN_FLOAT32 = 1e-3
 CLOSEST_IN_FLOAT64 = 1e-10
 UNRESOLVED = 1e-26  # the share below which even the difference of two rotated points is rounding
 NUMBERS_AT_ONCE = 2**22  # in the differences of near pairs: 32 MiB
-COPY_TOLERANCE = 4 * torch.finfo(torch.float64).eps  # rows that differ by so little are copies
+COPY_TOLERANCE = 4 * torch.finfo(torch.float64).eps  # coordinates of copies differ by so little
+COPY_DISTANCE = 1e-6  # of the spread: where an offset hides all else, differences of 1 ulp are data
 # With a largest coordinate of 1 this is a distance of 1e-140, whose inverse square is in range.
 CLOSEST_SQUARE = 1e-280
 
@@ -71,7 +72,8 @@ def distinct_points(points: Points, name: str) -> DistinctPoints:
     """The points without copies, in float64, scaled if their squares would overflow.
 
     A copy differs from an earlier point in no coordinate by more than 4 units of float64's
-    rounding, relative to that coordinate. Two points of which one was rounded to float32 are none.
+    rounding, relative to that coordinate, and by at most 1e-6 of the points' spread. Two points of
+    which one was rounded to float32 are no copies.
 
     Raises ``ValueError``, which calls them ``name``, if all are equal or two are too close.
     """
@@ -109,6 +111,7 @@ def _rounded_copies(points: Points) -> Bool[Tensor, " points"]:
     projections, order = (points @ direction).sort()
     tolerance = tolerance[order]
     copies = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    spread = (points - points.mean(dim=0)).square().sum(dim=1).mean()
     for lag in range(1, len(points)):
         gaps = projections[lag:] - projections[:-lag]
         if not (gaps <= 2 * tolerance.max()).any():
@@ -118,7 +121,8 @@ def _rounded_copies(points: Points) -> Bool[Tensor, " points"]:
             i, j = order[part], order[part + lag]
             x, y = points[i], points[j]
             equal = (x - y).abs() <= COPY_TOLERANCE * torch.maximum(x.abs(), y.abs())
-            equal_rows = equal.all(dim=1)
+            near = (x - y).square().sum(dim=1) <= COPY_DISTANCE**2 * spread
+            equal_rows = equal.all(dim=1) & near
             copies[torch.maximum(i, j)[equal_rows]] = True
     return copies
 

@@ -36,7 +36,8 @@ def test_dense_and_sparse_points_of_either_type(kind: type, dtype: type) -> None
     assert isinstance(images, np.ndarray)
     assert images.dtype == projection.components_.dtype == dtype
     assert images.shape == (40, 3)
-    np.testing.assert_allclose(images, POINTS @ projection.components_.T, rtol=1e-3, atol=1e-4)
+    centred = POINTS - POINTS.mean(axis=0)
+    np.testing.assert_allclose(images, centred @ projection.components_.T, rtol=1e-3, atol=1e-4)
 
 
 def test_the_distortion_is_that_of_all_pairs() -> None:
@@ -54,7 +55,8 @@ def test_the_inverse_is_the_pseudo_inverse() -> None:
     back = projection.inverse_transform(images)
     assert back.shape == POINTS.shape
     np.testing.assert_allclose(projection.transform(back), images, atol=1e-10)
-    np.testing.assert_allclose(back, images @ np.linalg.pinv(projection.components_).T)
+    shortest = images @ np.linalg.pinv(projection.components_).T
+    np.testing.assert_allclose(back, shortest + POINTS.mean(axis=0))
     with pytest.raises(ValueError, match="it needs 5 columns"):
         projection.inverse_transform(POINTS)
 
@@ -81,7 +83,8 @@ def test_auto_finds_far_fewer_components_than_the_random_bound() -> None:
 def test_parameters_go_in_and_out() -> None:
     projection = LearnedProjection(4, eps=0.3)
     known = {"n_components": 4, "eps": 0.3, "max_iter": None, "block_size": 256}
-    assert projection.get_params() == known | {"random_state": None}
+    defaults = {"random_state": None, "n_jobs": None, "verbose": False}
+    assert projection.get_params() == known | defaults
     assert projection.set_params(eps=0.2, n_components="auto") is projection
     assert (projection.eps, projection.n_components) == (0.2, "auto")
     with pytest.raises(ValueError, match="epsilon"):
@@ -99,6 +102,14 @@ def test_parameters_go_in_and_out() -> None:
         ({"n_components": "auto", "eps": 0.0}, "eps is 0"),
         ({"max_iter": 0}, "max_iter is 0"),
         ({"block_size": 0}, "block_size is 0"),
+        ({"block_size": 2.5}, "block_size is 2.5"),
+        ({"max_iter": "10"}, "max_iter is '10'"),
+        (
+            {"n_components": "auto", "eps": "0.1"},
+            "eps is '0.1': it must be a finite number above 0",
+        ),
+        ({"n_jobs": 0}, "n_jobs is 0"),
+        ({"n_jobs": "2"}, "n_jobs is '2'"),
         ({"random_state": -1}, "random_state is -1"),
     ],
 )
