@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from JohnsonLindenstrauss.pairs import (
@@ -48,7 +48,8 @@ def distinct_rows(matrix: Matrix, name: str) -> DistinctRows:
     """
     if scipy.sparse.issparse(matrix) and matrix.shape[0] < matrix.shape[1]:
         rows = scipy.sparse.csr_array(matrix, dtype=np.float64, copy=True)
-        rows.data = rescaled(torch.from_numpy(rows.data[None]))[0][0].numpy() if rows.nnz else []
+        if rows.nnz:
+            rows.data = rescaled(torch.from_numpy(rows.data[None]))[0][0].numpy()
         found = _without_copies(rows, name)
         if found is not None:
             return found
@@ -100,7 +101,7 @@ def embedding_space(rows: Points | Matrix) -> EmbeddingSpace:
     kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
     values, vectors = values[kept].flip(0), vectors[:, kept].flip(1)
 
-    def lift(embedding: Embedding) -> Float[Tensor, "components dimension"]:
+    def lift(embedding: Embedding) -> Tensor:
         weights = (embedding / values.sqrt()) @ vectors.T
         weights -= weights.mean(dim=1, keepdim=True)  # the mean of the rows times their sum
         return torch.from_numpy(np.ascontiguousarray((rows.T @ weights.numpy().T).T))
