@@ -1,7 +1,7 @@
 """Checks of arguments: each returns its value or raises ``ValueError`` saying what is allowed."""
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 MAX_SEED = 2**63 - 1
@@ -9,9 +9,13 @@ MAX_SEED = 2**63 - 1
 
 def require_positive(name: str, value: Any) -> float:
     """Return ``value`` if it is a finite number above zero, else raise ``ValueError``."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {value!r}: it must be a finite number above 0")
+    try:
+        valid = math.isfinite(value) and value > 0
+    except TypeError:
+        valid = False
+    if not valid:
+        shown = repr(value) if isinstance(value, str) else value
+        raise ValueError(f"{name} is {shown}: it must be a finite number above 0")
     return float(value)
 
 
