@@ -85,6 +85,23 @@ def rademacher_matrix(num_components: int, dimension: int, generator: torch.Gene
     return ((die == 0).double() - (die == 1).double()) * (3 / num_components) ** 0.5
 
 
+def add_random_complement(
+    embedding: Embedding, basis: Float[Tensor, "rank dimension"], generator: torch.Generator
+) -> Embedding:
+    """A + G(I − VVᵀ), G Gaussian as in ``gaussian_matrix``, V the columns of an orthonormal basis.
+
+    Vectors in the span of the basis have the same images as before. To vectors orthogonal to it, on
+    which a fitted A is 0, the sum is a random projection.
+    """
+    rank, dimension = basis.shape
+    if rank == dimension:
+        return embedding
+    gaussian = gaussian_matrix(len(embedding), dimension, generator).to(embedding)
+    for _ in range(2):  # the second time removes what rounding left of the first
+        gaussian -= (gaussian @ basis.T) @ basis
+    return embedding + gaussian
+
+
 def principal_components(points: Points, num_components: int) -> Embedding:
     """The k orthonormal directions of largest spread; rows beyond the points' rank are 0."""
     require_between("num_components", num_components, 1, points.shape[1])

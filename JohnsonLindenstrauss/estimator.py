@@ -13,8 +13,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from derandomization.checks import MAX_SEED, require_at_least, require_between, require_positive
-from JohnsonLindenstrauss.pairs import BLOCK_SIZE, distinct_points, span
-from JohnsonLindenstrauss.train import PairTraining, train_pairs
+from JohnsonLindenstrauss.baselines import add_random_complement
+from JohnsonLindenstrauss.pairs import BLOCK_SIZE, distinct_points, exact_ratio_range, span
+from JohnsonLindenstrauss.train import PairTraining, train_mean_square, train_pairs
 
 Matrix = Any  # an array-like or a scipy sparse matrix; sparse ones have no common type
 
@@ -51,6 +52,8 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         eps: Any = 0.1,
         max_iter: Any = None,
         block_size: Any = BLOCK_SIZE,
+        objective: Any = "largest",
+        complement: Any = "random",
         random_state: Any = None,
     ) -> None:
         # By scikit-learn's convention, fit checks the arguments and the constructor does not.
@@ -58,6 +61,8 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.eps = eps
         self.max_iter = max_iter
         self.block_size = block_size
+        self.objective = objective
+        self.complement = complement
         self.random_state = random_state
 
     def fit(self, X: Matrix, y: Any = None) -> "LearnedProjection":  # noqa: N803
@@ -66,16 +71,21 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         require_at_least("block_size", self.block_size, 1)
         if self.max_iter is not None:
             require_at_least("max_iter", self.max_iter, 1)
+        _require_one_of("objective", self.objective, ("largest", "mean_square"))
+        _require_one_of("complement", self.complement, ("random", "zero"))
+        if self.n_components == "auto" and self.objective == "mean_square":
+            raise ValueError('n_components is "auto": with objective "mean_square" give a number')
         dense = matrix.toarray() if scipy.sparse.issparse(matrix) else matrix
         distinct = distinct_points(torch.tensor(dense, dtype=torch.float64), "X")
         if distinct.copies:
             warnings.warn(
                 f"{distinct.copies} points equal earlier ones: they are left out", stacklevel=2
             )
+        generator = torch.Generator().manual_seed(_seed(self.random_state))
         learn = partial(
-            train_pairs,
+            train_pairs if self.objective == "largest" else train_mean_square,
             distinct.points,
-            generator=torch.Generator().manual_seed(_seed(self.random_state)),
+            generator=generator,
             block_size=self.block_size,
             max_steps=self.max_iter,
         )
@@ -84,9 +94,13 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             training = _smallest_embedding(learn, largest, require_positive("eps", self.eps))
         else:
             training = learn(self._checked_components(matrix.shape[1]))
-        self.components_ = training.embedding.numpy().astype(matrix.dtype)
+        embedding, ratios = training.embedding, training.ratios
+        if self.complement == "random" and len(training.basis) < matrix.shape[1]:
+            embedding = add_random_complement(embedding, training.basis, generator)
+            ratios = exact_ratio_range(embedding, distinct.points, self.block_size)
+        self.components_ = embedding.numpy().astype(matrix.dtype)
         self.n_components_ = len(self.components_)
-        self.max_distortion_ = training.max_distortion
+        self.max_distortion_ = ratios.distortion
         self.n_iter_ = max(1, len(training.value))
         return self
 
@@ -159,6 +173,11 @@ def _smallest_embedding(
         else:
             low = k
     return best
+
+
+def _require_one_of(name: str, value: Any, allowed: tuple[str, str]) -> None:
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f'{name} is {value!r}: it must be "{allowed[0]}" or "{allowed[1]}"')
 
 
 def _seed(random_state: Any) -> int:

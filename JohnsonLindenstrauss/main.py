@@ -59,6 +59,13 @@ CLAIMS = ExperimentClaims(
         "sampled": Command(("F6", "T5.5", "F7", "L3.1", "FOSP"), seconds=18),
         "guarantee": Command(("T5.5", "F7"), seconds=200),
         "baselines": Command(("F6",), seconds=200),
+        "new-points": Command(("NEW",), seconds=150),
+    },
+    questions={
+        "NEW": PaperClaim(
+            "Open question: which embedding keeps the distances of points it was not fitted to?",
+            is_open=True,
+        ),
     },
 )
 
