@@ -176,6 +176,10 @@ def _claim(run: Run, rows: list[Row[Setting]]) -> None:
     # More points than dimensions: which objective is better?
     for other in ("pca_rescaled_rms", "largest_zero_rms", "gaussian_rms"):
         _claim_below(run, "mean_zero_rms", other, tall)
+    for name in ("largest_random", "mean_random"):
+        ratios = _ratios(rows, f"{name}_largest", "gaussian_largest")
+        statement = f"largest distortion of new pairs over a Gaussian's: {EMBEDDINGS[name]}"
+        run.claim("NEW", statement, measured=_listed(ratios))
 
 
 def _claim_complement(run: Run, wide: Sequence[Row[Setting]]) -> None:
@@ -188,11 +192,10 @@ def _claim_complement(run: Run, wide: Sequence[Row[Setting]]) -> None:
         measured=change,
         holds=change <= ROUNDING,
     )
-    for row in wide:
-        ratio = row.interval("largest_random_rms").mean / row.interval("gaussian_rms").mean
+    for name, ratio in _ratios(wide, "largest_random_rms", "gaussian_rms").items():
         run.claim(
             "NEW",
-            f"{row.name}: largest + random, root mean square distortion over a Gaussian's",
+            f"{name}: largest + random, root mean square distortion over a Gaussian's",
             baseline=f"≤ {NEARLY_GAUSSIAN}",
             measured=ratio,
             holds=ratio <= NEARLY_GAUSSIAN,
@@ -204,7 +207,7 @@ def _claim_complement(run: Run, wide: Sequence[Row[Setting]]) -> None:
 
 def _claim_below(run: Run, low: str, high: str, rows: Iterable[Row[Setting]]) -> None:
     """Claim that one quantity's mean over the seeds is below another's on every set of points."""
-    ratios = {row.name: row.interval(low).mean / row.interval(high).mean for row in rows}
+    ratios = _ratios(rows, low, high)
     failed = [name for name, ratio in ratios.items() if not ratio < 1]
     quantity = "recall@10" if low.endswith("recall") else "root mean square distortion"
     low_text, high_text = (EMBEDDINGS[name.rsplit("_", 1)[0]] for name in (low, high))
@@ -213,9 +216,18 @@ def _claim_below(run: Run, low: str, high: str, rows: Iterable[Row[Setting]]) ->
         f"{quantity}: {low_text} below {high_text} on {len(ratios) - len(failed)} of "
         f"{len(ratios)} sets of points" + (f"; not on {', '.join(failed)}" if failed else ""),
         baseline="ratio < 1",
-        measured=", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()),
+        measured=_listed(ratios),
         holds=not failed,
     )
+
+
+def _ratios(rows: Iterable[Row[Setting]], above: str, below: str) -> dict[str, float]:
+    """The mean of one quantity over the mean of another, by the name of the row."""
+    return {row.name: row.interval(above).mean / row.interval(below).mean for row in rows}
+
+
+def _listed(ratios: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
 
 
 def _figures(rows: list[Row[Setting]]) -> Mapping[str, Figure]:
@@ -227,7 +239,7 @@ def _figures(rows: list[Row[Setting]]) -> Mapping[str, Figure]:
             x_label="points",
             y_label=label,
             title=title,
-            log_y=quantity == "rms",
+            log_y=False,
             intervals=True,
         )
         for quantity, label, title in (
