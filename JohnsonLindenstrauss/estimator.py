@@ -23,8 +23,8 @@ Matrix = Any  # an array-like or a scipy sparse matrix; sparse ones have no comm
 class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """x ↦ Ax with A fitted to minimise max |‖A(x − y)‖²/‖x − y‖² − 1| over all pairs of points.
 
-    Its distortion is known exactly for the points it was fitted on. On new points it distorts as
-    much as a random projection or somewhat more, unless they resemble the fitted ones. Fitting
+    Its distortion is known exactly for the points it was fitted on. On new points it has no
+    guarantee; there ``complement`` and ``objective`` matter, as the study new-points shows. Fitting
     works on a dense copy in float64: on all pairs of up to 5 000 points, else on those of a sample
     and then on the worst pairs of all points.
 
@@ -34,6 +34,16 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         eps: with "auto", the largest distortion to accept, above 0.
         max_iter: most descent steps for one k; the usual number if None.
         block_size: rows of the n×n matrices held at a time.
+        objective: "largest", the largest distortion of the fitted pairs, or "mean_square", the mean
+            of its square over them. With more points than features the second distorts new pairs
+            less: on digits, k = 8, by 0.23 in the root mean square, the first by 0.31, PCA rescaled
+            by 0.25.
+        complement: what A does outside the span of the centred fitted points. "zero": nothing, so
+            that new points shrink. "random": there A is a Gaussian matrix, entries N(0, 1/k), which
+            leaves the fitted pairs as they are. On new points like figure 6's the root mean square
+            distortion is 0.81 with "zero", 0.25 with "random" and 0.26 of a Gaussian matrix; but
+            "zero" keeps more of the nearest neighbours, 39% against 20%. Where the fitted points
+            span the whole space both are the same.
         random_state: None, a seed or a ``numpy.random.RandomState``.
 
     Attributes:

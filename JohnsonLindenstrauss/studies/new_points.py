@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from sklearn.random_projection import SparseRandomProjection
 from torch import Tensor
@@ -50,7 +50,7 @@ EMBEDDINGS = {
     "pca": "PCA",
 }
 QUANTITIES = ("rms", "largest", "recall")  # root mean square and largest distortion, recall@10
-DRAWS = 20  # random matrices, of which the means are shown
+DRAWS = 10  # random matrices, of which the means are shown
 COLUMNS = {f"{name}_rms": text for name, text in EMBEDDINGS.items()}
 WIDE = ("figure 6", "text", "large patches")  # fewer points than dimensions
 NEIGHBOURS = 10
@@ -164,7 +164,10 @@ def neighbours_kept(embedding: Embedding, halves: Halves) -> float:
     return float((before[:, :, None] == after[:, None, :]).any(dim=2).double().mean())
 
 
-def _nearest(points: Points, others: Points) -> Tensor:
+def _nearest(
+    points: Points, others: Float[Tensor, "others dimension"]
+) -> Int[Tensor, "points neighbours"]:
+    """Of each point, the indices of the nearest others."""
     return squared_distances(points, others).topk(NEIGHBOURS, largest=False).indices
 
 

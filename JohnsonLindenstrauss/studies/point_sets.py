@@ -16,7 +16,7 @@ from JohnsonLindenstrauss.pairs import Points
 
 WORDS, TOPICS, TEXT_LENGTH = 1_000, 12, 80
 NUM_PATCHES = 2_000  # of the image, before copies are left out
-Array = Float[np.ndarray, "points dimension"]
+Array = Float[np.ndarray, "_ dimension"]
 
 
 class Halves(NamedTuple):
