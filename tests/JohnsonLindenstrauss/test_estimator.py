@@ -72,7 +72,7 @@ def test_random_state_repeats_and_differs() -> None:
 def test_the_random_complement_keeps_fitted_pairs_and_does_not_shrink_new_points() -> None:
     fitted_points, new = cube_points(60, 300, torch.Generator().manual_seed(0)).split(30)
     kept = {
-        complement: LearnedProjection(10, complement=complement, max_iter=300, random_state=0).fit(
+        complement: LearnedProjection(10, complement=complement, max_iter=100, random_state=0).fit(
             fitted_points.numpy()
         )
         for complement in ("random", "zero")

@@ -20,7 +20,7 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "new-points": (
         {"SIZES": {"figure 6": (30, 10), "small patches": (90, 6)}, "DRAWS": 3},
-        {"steps": 200},
+        {"steps": 50},
     ),
 }
 
