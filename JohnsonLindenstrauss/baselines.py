@@ -86,6 +86,21 @@ def rademacher_matrix(num_components: int, dimension: int, generator: torch.Gene
     return ((die == 0).double() - (die == 1).double()) * (3 / num_components) ** 0.5
 
 
+def add_random_complement(
+    embedding: Embedding, part_in_span: Callable[[Embedding], Embedding], generator: torch.Generator
+) -> Embedding:
+    """A + G(I − VVᵀ), G Gaussian as in ``gaussian_matrix``; ``part_in_span`` maps G to GVVᵀ.
+
+    Vectors in the span of V have the same images as before. To vectors orthogonal to it, on which
+    a fitted A is 0, the sum is a random projection.
+    """
+    components, dimension = embedding.shape
+    gaussian = gaussian_matrix(components, dimension, generator).to(embedding)
+    for _ in range(2):  # the second time removes what rounding left of the first
+        gaussian -= part_in_span(gaussian)
+    return embedding + gaussian
+
+
 def principal_components(points: Points, num_components: int) -> Embedding:
     """The k orthonormal directions of largest spread; rows beyond the points' rank are 0."""
     require_between("num_components", num_components, 1, points.shape[1])

@@ -22,16 +22,22 @@ from derandomization.checks import (
     require_whole,
 )
 from derandomization.laboratory.threads import computing_threads
+from JohnsonLindenstrauss.baselines import add_random_complement
 from JohnsonLindenstrauss.pairs import BLOCK_SIZE, exact_ratio_range, span
 from JohnsonLindenstrauss.sparse_points import Matrix, distinct_rows, embedding_space
-from JohnsonLindenstrauss.train import MAX_PAIR_STEPS, PairTraining, train_pairs
+from JohnsonLindenstrauss.train import (
+    MAX_PAIR_STEPS,
+    PairTraining,
+    train_mean_square,
+    train_pairs,
+)
 
 
 class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """x ↦ A(x − m), A fitted to minimise max |‖A(x − y)‖²/‖x − y‖² − 1| over all pairs of points.
 
-    Its distortion is known exactly for the points it was fitted on. On new points it distorts as
-    much as a random projection or somewhat more, unless they resemble the fitted ones. Fitting
+    Its distortion is known exactly for the points it was fitted on. On new points it has no
+    guarantee; there ``complement`` and ``objective`` matter, as the study new-points shows. Fitting
     works in float64, on all pairs of up to 5 000 points, else on those of a sample and then on the
     worst pairs of all points. Sparse points with more features than points are not made dense,
     unless two differ by less than 1e-4 of their length.
@@ -48,6 +54,16 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         eps: with "auto", the largest distortion to accept, above 0.
         max_iter: most descent steps for one k; the usual number if None.
         block_size: rows of the n×n matrices held at a time.
+        objective: "largest", the largest distortion of the fitted pairs, or "mean_square", the mean
+            of its square over them. With more points than features the second distorts new pairs
+            less: on digits, k = 8, by 0.23 in the root mean square, the first by 0.31, PCA rescaled
+            by 0.25.
+        complement: what A does outside the span of the centred fitted points. "zero": nothing, so
+            that new points shrink. "random": there A is a Gaussian matrix, entries N(0, 1/k), which
+            leaves the fitted pairs as they are. On new points like figure 6's the root mean square
+            distortion is 0.81 with "zero", 0.25 with "random" and 0.26 of a Gaussian matrix; but
+            "zero" keeps more of the nearest neighbours, 39% against 20%. Where the fitted points
+            span the whole space both are the same.
         random_state: None, a seed or a ``numpy.random.RandomState``.
         n_jobs: threads on which to fit and score; None is 1 outside a joblib context and −1 all
             cores. The last digits depend on it, but not on the caller's settings for threads.
@@ -72,6 +88,8 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         eps: Any = 0.1,
         max_iter: Any = None,
         block_size: Any = BLOCK_SIZE,
+        objective: Any = "largest",
+        complement: Any = "random",
         random_state: Any = None,
         n_jobs: Any = None,
         verbose: Any = False,
@@ -81,6 +99,8 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.eps = eps
         self.max_iter = max_iter
         self.block_size = block_size
+        self.objective = objective
+        self.complement = complement
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -91,6 +111,10 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         require_whole("block_size", self.block_size, 1)
         if self.max_iter is not None:
             require_whole("max_iter", self.max_iter, 1)
+        _require_one_of("objective", self.objective, ("largest", "mean_square"))
+        _require_one_of("complement", self.complement, ("random", "zero"))
+        if self.n_components == "auto" and self.objective == "mean_square":
+            raise ValueError('n_components is "auto": with objective "mean_square" give a number')
         with computing_threads(self._threads()):
             self._learn(matrix)
         return self
@@ -101,10 +125,11 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if distinct.copies:
             _warn(f"{distinct.copies} points equal earlier ones: they are left out")
         space = embedding_space(distinct.rows)
+        generator = torch.Generator().manual_seed(_seed(self.random_state))
         learn = partial(
-            train_pairs,
+            train_pairs if self.objective == "largest" else train_mean_square,
             space.points,
-            generator=torch.Generator().manual_seed(_seed(self.random_state)),
+            generator=generator,
             block_size=self.block_size,
             max_steps=self.max_iter,
         )
@@ -120,7 +145,12 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 _warn(
                     f"n_components is {k}: the points span {rank} dimensions: it is set to {rank}"
                 )
-        self.components_ = space.lift(training.embedding).numpy().astype(matrix.dtype)
+        embedding = space.lift(training.embedding)
+        if self.complement == "random" and len(training.basis) < matrix.shape[1]:
+            embedding = add_random_complement(
+                embedding, partial(space.part_in_span, training.basis), generator
+            )
+        self.components_ = embedding.numpy().astype(matrix.dtype)
         self.mean_ = _mean(matrix).astype(matrix.dtype)
         self.n_components_ = len(self.components_)
         self.max_distortion_ = self._distortion(distinct.rows)
@@ -247,6 +277,11 @@ def _smallest_embedding(
         else:
             low = k
     return best
+
+
+def _require_one_of(name: str, value: Any, allowed: tuple[str, str]) -> None:
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f'{name} is {value!r}: it must be "{allowed[0]}" or "{allowed[1]}"')
 
 
 def _seed(random_state: Any) -> int:

@@ -59,6 +59,13 @@ CLAIMS = ExperimentClaims(
         "sampled": Command(("F6", "T5.5", "F7", "L3.1", "FOSP"), seconds=18),
         "guarantee": Command(("T5.5", "F7"), seconds=200),
         "baselines": Command(("F6",), seconds=200),
+        "new-points": Command(("NEW",), seconds=180),
+    },
+    questions={
+        "NEW": PaperClaim(
+            "With a random complement or the mean square objective, a learned embedding keeps "
+            "distances of new points as well as a Gaussian one or rescaled PCA"
+        ),
     },
 )
 

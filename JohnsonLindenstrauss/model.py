@@ -257,7 +257,34 @@ class _SoftmaxSum:
         return shrink, weights
 
 
-def _add_blocks(total: _SoftmaxSum, images: Tensor, blocks: PairBlocks) -> Tensor:
+class _SquareSum:
+    """Σ (q − 1)² over pairs with the ratios q, from batches of pairs."""
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def add(self, ratios: Tensor, triangle: int = 0) -> tuple[float, Tensor]:
+        """Add pairs as ``_SoftmaxSum.add`` does; returns 1 and the slope 2(q − 1) of every pair."""
+        excess = ratios.sub_(1)
+        excess[:, :triangle].triu_(1)
+        self.value += float(excess.square().sum())
+        return 1.0, excess.mul_(2)
+
+
+@torch.no_grad()
+def mean_square_distortion(
+    images: Float[Tensor, "points components"], blocks: PairBlocks
+) -> tuple[float, Float[Tensor, "points components"]]:
+    """The mean of (‖y_i − y_j‖²/‖x_i − x_j‖² − 1)² over all pairs, and its slope in the images y.
+
+    This is ``ExpectedDistortion`` of the unit differences of all pairs, at σ = 0.
+    """
+    total = _SquareSum()
+    slope = _add_blocks(total, images, blocks)
+    return total.value / blocks.num_pairs, slope / blocks.num_pairs
+
+
+def _add_blocks(total: _SoftmaxSum | _SquareSum, images: Tensor, blocks: PairBlocks) -> Tensor:
     """Add all pairs; returns the slope of the sum in the images."""
     # Σ c_ij |y_i − y_j|² has the gradient 2(D − C)y, with C symmetric and D its row sums.
     pulled, degree = torch.zeros_like(images), torch.zeros_like(images[:, 0])

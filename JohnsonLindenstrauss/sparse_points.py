@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from JohnsonLindenstrauss.pairs import (
@@ -37,6 +37,13 @@ class EmbeddingSpace(NamedTuple):
 
     points: Points
     lift: Callable[[Embedding], Embedding]  # from an embedding of the points to one of the rows
+    lower: Callable[[Embedding], Embedding]  # its transpose
+
+    def part_in_span(
+        self, basis: Float[Tensor, "rank coordinates"], embedding: Embedding
+    ) -> Embedding:
+        """GVVᵀ for an embedding G of the rows: V's columns are the lifted rows of ``basis``."""
+        return self.lift(self.lower(embedding) @ basis.T @ basis)
 
 
 def distinct_rows(matrix: Matrix, name: str) -> DistinctRows:
@@ -93,7 +100,7 @@ def embedding_space(rows: Points | Matrix) -> EmbeddingSpace:
     matrix.
     """
     if isinstance(rows, Tensor):
-        return EmbeddingSpace(rows, lambda embedding: embedding)
+        return EmbeddingSpace(rows, lambda embedding: embedding, lambda embedding: embedding)
     gram = torch.from_numpy((rows @ rows.T).toarray())
     means = gram.mean(dim=0)
     gram += means.mean() - means[None, :] - means[:, None]
@@ -106,4 +113,9 @@ def embedding_space(rows: Points | Matrix) -> EmbeddingSpace:
         weights -= weights.mean(dim=1, keepdim=True)  # the mean of the rows times their sum
         return torch.from_numpy(np.ascontiguousarray((rows.T @ weights.numpy().T).T))
 
-    return EmbeddingSpace(vectors * values.sqrt(), lift)
+    def lower(embedding: Embedding) -> Tensor:
+        images = torch.from_numpy(np.ascontiguousarray((rows @ embedding.numpy().T).T))
+        images -= images.mean(dim=1, keepdim=True)
+        return images @ vectors / values.sqrt()
+
+    return EmbeddingSpace(vectors * values.sqrt(), lift, lower)

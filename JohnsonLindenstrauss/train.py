@@ -18,6 +18,7 @@ from torch import Tensor
 from derandomization import Certificate, History, PerturbedGradientDescent, certify, descend
 from derandomization.checks import require_between
 from derandomization.descent import Diverged, StepCallback
+from derandomization.expectations import standard_normal
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
 from derandomization.laboratory.threads import computing_threads
 from JohnsonLindenstrauss.model import (
@@ -28,6 +29,7 @@ from JohnsonLindenstrauss.model import (
     SampledDistortion,
     UnitVectorEmbedding,
     max_distortion,
+    mean_square_distortion,
 )
 from JohnsonLindenstrauss.pairs import (
     BLOCK_SIZE,
@@ -112,6 +114,7 @@ PAIR_MOMENTUM = 0.98
 PAIR_LEARNING_RATE, GROWTH, SHRINKAGE = 0.2, 1.2, 0.85
 MAX_ATTEMPTS = 12  # to halve the pace until a stage ends below where it began
 MAX_PAIR_STEPS = 3_400  # of all stages
+MAX_MEAN_SQUARE_STEPS = 200
 FIRST_STAGE = (10.0, 200)  # β and steps in which M leaves 0 and σ vanishes
 ALL_PAIRS, ALL_PAIRS_STEPS = np.geomspace(10, 150, 20), 40
 # From β = 150 on, 1% of the pairs have all but 1e-6 of the softmax weight.
@@ -200,9 +203,8 @@ def plain_descent(points: Points, num_components: int) -> ExpectedDistortion:
 class PairTraining:
     """A learned embedding of all pairs and the record of its descent."""
 
-    embedding: (
-        Embedding  # A, with min(k, rank) rows, scaled so that its extreme ratios balance about 1
-    )
+    embedding: Embedding  # A, min(k, rank) rows; of ``train_pairs`` balanced about ratio 1
+    basis: Float[Tensor, "rank dimension"]  # orthonormal, of the span of the centred points
     ratios: RatioRange  # of all pairs, in float64
     value: Float[np.ndarray, " steps"]  # f before each step, of the pairs used in that step
     deviation: Float[np.ndarray, " steps"]  # σ before each step
@@ -260,7 +262,81 @@ def train_pairs(
     embedding = mean.to(inside.basis) @ inside.basis
     embedding *= exact_ratio_range(embedding, distinct, block_size).balancing_factor
     ratios = exact_ratio_range(embedding, distinct, block_size)
-    return PairTraining(embedding.to(points.device), ratios, *descent.record(), seconds)
+    basis = inside.basis.to(points.device)
+    return PairTraining(embedding.to(points.device), basis, ratios, *descent.record(), seconds)
+
+
+@computing_threads()
+def train_mean_square(
+    points: Points,
+    num_components: int,
+    *,
+    generator: torch.Generator,
+    block_size: int = BLOCK_SIZE,
+    max_steps: int | None = None,
+) -> PairTraining:
+    """Minimise the mean of (‖A(x − y)‖²/‖x − y‖² − 1)² over all pairs, by L-BFGS.
+
+    Starts near the principal components, but not at them: they are a saddle if the points are
+    symmetric in a direction that is left out. Of more than 5 000 points a sample is used. Errors
+    and arguments are those of ``train_pairs``; ``max_steps`` is 200 if None.
+    """
+    require_between("num_components", num_components, 1, points.shape[1])
+    distinct = distinct_points(points, "points").points
+    began, inside = time.perf_counter(), span(distinct)
+    values: list[float] = []
+    num_rows = min(num_components, len(inside.basis))
+    mean = torch.eye(num_rows, len(inside.basis), dtype=distinct.dtype)
+    if num_components < len(inside.basis):
+        coordinates = inside.coordinates[_sample(len(distinct), generator)]
+        coordinates = coordinates / coordinates.square().sum(dim=1).mean().sqrt()
+        blocks = PairBlocks(coordinates, block_size)
+        normal = standard_normal(*mean.shape, generator=generator, like=mean)
+        start = mean + PERTURBATION_RADIUS / mean.numel() ** 0.5 * normal
+        limit = MAX_MEAN_SQUARE_STEPS if max_steps is None else max_steps
+        mean, values = _minimise_mean_square(coordinates, blocks, start, limit)
+    seconds = time.perf_counter() - began
+    embedding = mean @ inside.basis
+    return PairTraining(
+        embedding,
+        inside.basis,
+        ratios=exact_ratio_range(embedding, distinct, block_size),
+        value=np.array(values),
+        deviation=np.zeros(len(values)),
+        rounds=np.zeros(0, np.int64),
+        distortion=np.zeros(0),
+        seconds=seconds,
+    )
+
+
+def _minimise_mean_square(
+    coordinates: Tensor, blocks: PairBlocks, start: Tensor, max_steps: int
+) -> tuple[Float[Tensor, "components rank"], list[float]]:
+    """The M where L-BFGS ends, and the objective before each step."""
+    from scipy import optimize  # imported here because it takes 0.1 s, which --help does not need
+
+    def objective(entries: np.ndarray) -> tuple[float, np.ndarray]:
+        images = coordinates @ torch.from_numpy(entries).view_as(start).T
+        value, slope = mean_square_distortion(images, blocks)
+        return value, (slope.T @ coordinates).numpy().ravel()
+
+    values = [objective(start.numpy().ravel())[0]]
+    found = optimize.minimize(
+        objective,
+        start.numpy().ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        callback=lambda intermediate_result: values.append(float(intermediate_result.fun)),
+        options={"maxiter": max_steps, "gtol": 1e-7},
+    )
+    return torch.from_numpy(found.x).view_as(start), values[:-1]
+
+
+def _sample(num_points: int, generator: torch.Generator) -> Int[Tensor, " sample"]:
+    """All points, or ``SAMPLE`` of them at random if there are more."""
+    if num_points <= SAMPLE:
+        return torch.arange(num_points)
+    return torch.randperm(num_points, generator=generator)[:SAMPLE]
 
 
 def _learn_mean(
@@ -275,9 +351,7 @@ def _learn_mean(
     coordinates = inside.coordinates / inside.coordinates.square().sum(dim=1).mean().sqrt()
     units = _coordinate_units(coordinates)
     num_points = len(coordinates)
-    chosen = torch.arange(num_points)
-    if num_points > SAMPLE:
-        chosen = torch.randperm(num_points, generator=descent.generator)[:SAMPLE]
+    chosen = _sample(num_points, descent.generator)
     dtype = working_precision(coordinates, block_size)
     sampled = PairBlocks(coordinates[chosen], block_size, dtype)
     in_units = (coordinates / units).to(dtype)

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.tables import MARKS as TABLE_MARKS
 from benchmarks.tables import best_known, graphs_table, points_table
+from JohnsonLindenstrauss.studies.new_points import WIDE
 from reproduction.publish import MARKS, figures_in, readme_table
 from reproduction.report import markdown, read_report
 
@@ -17,6 +18,7 @@ DOCS = ROOT / "docs"
 GSET = ROOT.parent / "shared" / "gset"
 
 
+STUDY = DOCS / "parts/JohnsonLindenstrauss/new-points/results.json"
 EXACT = {"MAXCUT": "parts/MAXCUT/exact/seed-42/results.json"}
 # Page, pattern of the text around a number, its record, its name there, and its format.
 TRACED = [
@@ -37,6 +39,79 @@ def test_a_number_in_prose_is_its_records(
     (written,) = re.findall(words, (ROOT / page / "README.md").read_text(encoding="utf-8"))
     data: dict[str, Any] = json.loads((DOCS / record).read_text(encoding="utf-8"))
     assert written == format(data["results"][name], form).replace(",", " ")
+
+
+# Text around numbers on new points in JohnsonLindenstrauss/README.md, and for each number the set
+# of points and the quantity.
+NEW_POINTS = [
+    (
+        r"the distortion is (\S+) on figure 6's points, against (\S+) of a Gaussian matrix",
+        [("figure 6", "largest_zero_rms"), ("figure 6", "gaussian_rms")],
+    ),
+    (r"distortion of new pairs to (\S+)\. To", [("figure 6", "largest_random_rms")]),
+    (
+        r"it keeps (\d+)%, with `objective=\"mean_square\"` (\d+)%; PCA keeps (\d+)%, the random "
+        r"complement (\d+)% and a Gaussian matrix (\d+)%",
+        [
+            ("text", f"{name}_recall")
+            for name in ("largest_zero", "mean_zero", "pca_rescaled", "largest_random", "gaussian")
+        ],
+    ),
+    (
+        r"seven sets: (\S+) on digits at k = 8, where PCA rescaled has (\S+)\. Use",
+        [("digits", "largest_zero_rms"), ("digits", "pca_rescaled_rms")],
+    ),
+    (
+        r"it has (\S+) on digits and (\S+) against (\S+) on image patches",
+        [
+            ("digits", "mean_zero_rms"),
+            ("small patches", "mean_zero_rms"),
+            ("small patches", "pca_rescaled_rms"),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "numbers"), NEW_POINTS)
+def test_a_number_on_new_points_is_the_studys(words: str, numbers: list[tuple[str, str]]) -> None:
+    page = (ROOT / "JohnsonLindenstrauss/README.md").read_text(encoding="utf-8")
+    written = re.search(words, " ".join(page.split()))
+    assert written
+    found = [new_points(*number) for number in numbers]
+    forms = [
+        f"{value:.0%}".rstrip("%") if name.endswith("recall") else f"{value:.2f}"
+        for value, (_, name) in zip(found, numbers, strict=True)
+    ]
+    assert list(written.groups()) == forms
+
+
+def test_what_is_said_of_the_mean_square_on_new_points_is_the_studys() -> None:
+    rows = json.loads(STUDY.read_text(encoding="utf-8"))["results"]["rows"]
+    tall = [row["name"] for row in rows if row["name"] not in WIDE]
+    page = (ROOT / "JohnsonLindenstrauss/README.md").read_text(encoding="utf-8")
+    recall, distortion = (
+        [
+            new_points(name, f"mean_zero_{q}") / new_points(name, f"pca_rescaled_{q}")
+            for name in tall
+        ]
+        for q in ("recall", "rms")
+    )
+    assert f"between {1 - min(recall):.0%} fewer and {max(recall) - 1:.0%} more" in page
+    assert f"by {1 - max(distortion):.0%} to {1 - min(distortion):.0%}." in page
+    assert all(0.9 < new_points(name, "mean_zero_largest") < 1 for name in tall)  # "near 1"
+    worse = [
+        new_points(name, "largest_zero_rms") > new_points(name, "pca_rescaled_rms") for name in tall
+    ]
+    assert (len(tall), sum(worse)) == (7, 6)
+    assert page.count("six of the seven sets") == 1
+    assert page.count("all seven") == 2
+
+
+def new_points(points: str, quantity: str) -> float:
+    """The mean over the seeds of what the study new-points measured on a set of points."""
+    rows = json.loads(STUDY.read_text(encoding="utf-8"))["results"]["rows"]
+    (row,) = [row for row in rows if row["name"] == points]
+    return float(row["measured"][quantity]["interval"]["mean"])
 
 
 def between(path: Path, marks: tuple[str, str]) -> str:

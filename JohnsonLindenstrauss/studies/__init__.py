@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 # Each subcommand and its module, which is imported only when the subcommand is used.
-STUDIES = {name: f"JohnsonLindenstrauss.studies.{name}" for name in ("guarantee", "baselines")}
+STUDIES = {
+    name: f"JohnsonLindenstrauss.studies.{name.replace('-', '_')}"
+    for name in ("guarantee", "baselines", "new-points")
+}
 
 
 @dataclass(frozen=True)

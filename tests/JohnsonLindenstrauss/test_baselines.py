@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from JohnsonLindenstrauss.baselines import gaussian_baselines, guaranteed_distortion
+from JohnsonLindenstrauss.baselines import (
+    add_random_complement,
+    gaussian_baselines,
+    guaranteed_distortion,
+)
 from JohnsonLindenstrauss.model import cube_points
 
 
@@ -47,6 +51,24 @@ def test_guaranteed_distortion_is_where_the_union_bound_is_one(
     ratio = stats.chi2(components, scale=1 / components)
     union = num_points * (ratio.cdf(1 - epsilon) + ratio.sf(1 + epsilon))
     assert union == pytest.approx(1, rel=1e-6)
+
+
+def test_the_complement_leaves_the_span_and_is_a_random_projection_outside() -> None:
+    rank, dimension, k = 5, 40, 8
+    rotation = torch.linalg.qr(torch.randn(dimension, dimension, generator=generator()).double()).Q
+    basis, outside = rotation[:rank], rotation[rank:]
+    embedding = torch.randn(k, rank, generator=generator()).double() @ basis
+
+    def with_complement(basis: torch.Tensor, seed: int) -> torch.Tensor:
+        return add_random_complement(embedding, lambda g: g @ basis.T @ basis, generator(seed))
+
+    sums = [with_complement(basis, seed) for seed in range(200)]
+    for each in sums:
+        torch.testing.assert_close(each @ basis.T, embedding @ basis.T, rtol=0, atol=1e-14)
+    squares = torch.stack([(each @ outside.T).square().sum(dim=0) for each in sums])
+    law = stats.chi2(k, scale=1 / k)
+    assert stats.kstest(squares.flatten().numpy(), law.cdf).pvalue > 1e-3
+    torch.testing.assert_close(with_complement(rotation, 0), embedding)
 
 
 def test_guaranteed_distortion_at_the_papers_setting() -> None:

@@ -16,6 +16,7 @@ from JohnsonLindenstrauss.model import cube_points
 from JohnsonLindenstrauss.pairs import exact_ratio_range
 
 POINTS = np.random.default_rng(0).normal(size=(40, 12))
+POINTS_TENSOR = torch.tensor(POINTS)
 
 
 def fitted(**options: object) -> LearnedProjection:
@@ -71,6 +72,41 @@ def test_random_state_repeats_and_differs() -> None:
     assert fitted(random_state=None).max_distortion_ < 1
 
 
+def test_the_random_complement_keeps_fitted_pairs_and_does_not_shrink_new_points() -> None:
+    fitted_points, new = cube_points(60, 300, torch.Generator().manual_seed(0)).split(30)
+    kept = {
+        complement: LearnedProjection(10, complement=complement, max_iter=100, random_state=0).fit(
+            fitted_points.numpy()
+        )
+        for complement in ("random", "zero")
+    }
+    images = [each.transform(fitted_points.numpy()) for each in kept.values()]
+    moved = images[0] - images[1]
+    np.testing.assert_allclose(moved, moved[[0] * 30], rtol=0, atol=1e-12)  # by the same vector
+    assert kept["random"].max_distortion_ == pytest.approx(kept["zero"].max_distortion_, abs=1e-12)
+    root_mean_squares = {
+        name: float((ratios(torch.tensor(each.components_), new) - 1).square().mean().sqrt())
+        for name, each in kept.items()
+    }
+    gaussian = (2 / 10) ** 0.5  # √(2/k) of every pair, in expectation
+    assert root_mean_squares["random"] < 1.15 * gaussian < 0.6 < root_mean_squares["zero"]
+    np.testing.assert_array_equal(fitted().components_, fitted(complement="zero").components_)
+
+
+def ratios(embedding: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    before, after = torch.pdist(points), torch.pdist(points @ embedding.T)
+    return (after / before).square()
+
+
+def test_the_mean_square_objective_is_fitted() -> None:
+    images = {
+        objective: ratios(torch.tensor(fitted(objective=objective).components_), POINTS_TENSOR) - 1
+        for objective in ("largest", "mean_square")
+    }
+    assert images["mean_square"].square().mean() < 0.9 * images["largest"].square().mean()
+    assert images["mean_square"].abs().max() > images["largest"].abs().max()
+
+
 def test_auto_finds_far_fewer_components_than_the_random_bound() -> None:
     points = cube_points(40, 200, torch.Generator().manual_seed(0)).numpy()
     projection = LearnedProjection(eps=0.2, max_iter=1_000, random_state=0).fit(points)
@@ -85,6 +121,7 @@ def test_parameters_go_in_and_out() -> None:
     projection = LearnedProjection(4, eps=0.3)
     known = {"n_components": 4, "eps": 0.3, "max_iter": None, "block_size": 256}
     defaults = {"random_state": None, "n_jobs": None, "verbose": False}
+    defaults |= {"objective": "largest", "complement": "random"}
     assert projection.get_params() == known | defaults
     assert projection.set_params(eps=0.2, n_components="auto") is projection
     assert (projection.eps, projection.n_components) == (0.2, "auto")
@@ -112,6 +149,10 @@ def test_parameters_go_in_and_out() -> None:
         ({"n_jobs": 0}, "n_jobs is 0"),
         ({"n_jobs": "2"}, "n_jobs is '2'"),
         ({"random_state": -1}, "random_state is -1"),
+        ({"complement": "none"}, 'complement is \'none\': it must be "random" or "zero"$'),
+        ({"complement": None}, "complement is None"),
+        ({"objective": "mean"}, 'objective is \'mean\': it must be "largest" or "mean_square"$'),
+        ({"objective": "mean_square", "n_components": "auto"}, 'n_components is "auto": with'),
     ],
 )
 def test_bad_parameters_are_named_when_fitting(options: dict, message: str) -> None:

@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from JohnsonLindenstrauss.model import PairDistortion
+from JohnsonLindenstrauss.model import (
+    ExpectedDistortion,
+    PairDistortion,
+    mean_square_distortion,
+)
 from JohnsonLindenstrauss.pairs import PairBlocks, RatioRange, WorstPairs
 
 POINTS, RANK, COMPONENTS = 9, 5, 3
@@ -113,3 +117,24 @@ def test_arguments_out_of_range_are_named(changed: dict, message: str) -> None:
     arguments = {"num_components": 1, "pairs": PairBlocks(points), "sharpness": 1.0} | changed
     with pytest.raises(ValueError, match=message):
         PairDistortion(points, **arguments)
+
+
+def test_the_mean_square_is_that_of_all_pairs_with_its_slope() -> None:
+    rng = torch.Generator().manual_seed(0)
+    points = torch.randn(9, 4, generator=rng, dtype=torch.float64)
+    mean = torch.randn(2, 4, generator=rng, dtype=torch.float64, requires_grad=True)
+    i, j = torch.triu_indices(9, 9, 1)
+    differences = points[i] - points[j]
+    units = differences / differences.norm(dim=1, keepdim=True)
+    moments = ExpectedDistortion(units, 2)
+    with torch.no_grad():
+        moments.mean.copy_(mean)
+        moments.scale.zero_()
+    direct = ((units @ mean.T).square().sum(dim=1) - 1).square().mean()
+    (slope,) = torch.autograd.grad(direct, mean)
+    for block_size in (2, 9):
+        blocks = PairBlocks(points, block_size)
+        value, in_images = mean_square_distortion(points @ mean.detach().T, blocks)
+        assert value == pytest.approx(float(direct), rel=1e-12)
+        assert value == pytest.approx(float(moments.expected_value()), rel=1e-12)
+        torch.testing.assert_close(in_images.T @ points, slope)

@@ -74,3 +74,20 @@ def test_no_dense_copy_is_made() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5 * 5 * 200_000 * 8  # five copies of the components; a dense copy is 320 MB
+
+
+def test_sparse_points_have_a_random_complement_too() -> None:
+    rng = np.random.default_rng(0)
+    sparse = scipy.sparse.random_array((12, 300), density=0.1, rng=rng, format="csr")
+    new = scipy.sparse.random_array((400, 300), density=0.1, rng=rng, format="csr").toarray()
+    fits = [
+        LearnedProjection(8, complement=each, max_iter=20, random_state=0).fit(sparse)
+        for each in ("zero", "random")
+    ]
+    zero, random = (fit.transform(sparse.toarray()) for fit in fits)
+    np.testing.assert_allclose(random, zero, atol=1e-12)
+    inside = np.linalg.svd(sparse.toarray() - sparse.toarray().mean(axis=0))[2][:11]
+    outside = (new - new @ inside.T @ inside) @ fits[1].components_.T
+    lengths = np.square(outside).sum(axis=1) / np.square(new - new @ inside.T @ inside).sum(axis=1)
+    assert 0.8 < lengths.mean() < 1.2
+    assert np.abs((new - new @ inside.T @ inside) @ fits[0].components_.T).max() < 1e-12

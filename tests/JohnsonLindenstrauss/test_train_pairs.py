@@ -16,7 +16,12 @@ from JohnsonLindenstrauss.baselines import (
 )
 from JohnsonLindenstrauss.model import cube_points
 from JohnsonLindenstrauss.pairs import distinct_points, exact_ratio_range, working_precision
-from JohnsonLindenstrauss.train import PairTraining, StagedDescent, train_pairs
+from JohnsonLindenstrauss.train import (
+    PairTraining,
+    StagedDescent,
+    train_mean_square,
+    train_pairs,
+)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -163,3 +168,60 @@ def test_baselines_are_what_they_are_called() -> None:
     matrices = [gaussian_matrix(2, 6, again) for _ in range(5)]
     exact = [exact_ratio_range(each, points).distortion for each in matrices]
     np.testing.assert_allclose(found, exact, rtol=1e-4)
+
+
+def ratios(embedding: Tensor, points: Tensor) -> Tensor:
+    i, j = torch.triu_indices(len(points), len(points), 1)
+    differences = points[i] - points[j]
+    return (differences @ embedding.T).square().sum(dim=1) / differences.square().sum(dim=1)
+
+
+def mean_square(embedding: Tensor, points: Tensor) -> float:
+    return float((ratios(embedding, points) - 1).square().mean())
+
+
+def test_the_mean_square_is_below_those_of_the_other_embeddings() -> None:
+    points = gaussian(60, 12) * torch.arange(1, 13)
+    training = train_mean_square(points, 4, generator=generator(1))
+    least = mean_square(training.embedding, points)
+    assert training.value[-1] == pytest.approx(least, rel=1e-3)
+    assert training.max_distortion == exact_ratio_range(training.embedding, points).distortion
+    components = principal_components(points, 4)
+    kept = ratios(components, points)
+    best_factor = float((kept.mean() / kept.square().mean()).sqrt())
+    for factor in (0.9, best_factor, 1.1):
+        assert least < 0.98 * mean_square(factor * components, points)
+    for factor in (0.99, 1.01):
+        assert least < mean_square(factor * training.embedding, points)
+    largest = train_pairs(points, 4, generator=generator(1), max_steps=600)
+    assert least < mean_square(largest.embedding, points)
+    assert largest.max_distortion < training.max_distortion
+
+
+def test_the_mean_square_leaves_the_saddle_at_the_principal_components() -> None:
+    ends = torch.diag(torch.linspace(1, 0.9, 6, dtype=torch.float64))
+    points = torch.cat([ends, -ends])  # symmetric in every direction that is left out
+    training = train_mean_square(points, 2, generator=generator())
+    kept = ratios(principal_components(points, 2), points)
+    rescaled = float(1 - kept.mean().square() / kept.square().mean())
+    assert rescaled == pytest.approx(0.467, abs=1e-3)
+    assert training.value[-1] == pytest.approx(0.2655, abs=1e-3)
+
+
+def test_the_mean_square_of_many_points_is_learned_on_a_sample(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    points = gaussian(300, 10)
+    best = mean_square(train_mean_square(points, 3, generator=generator()).embedding, points)
+    monkeypatch.setattr(module, "SAMPLE", 100)
+    training = train_mean_square(points, 3, generator=generator())
+    assert 1.01 * best < mean_square(training.embedding, points) < 1.2 * best
+    assert training.max_distortion == exact_ratio_range(training.embedding, points).distortion
+
+
+def test_the_mean_square_is_exact_from_the_rank_on_and_stops_early() -> None:
+    points = gaussian(5, 20)
+    assert train_mean_square(points, 6, generator=generator()).max_distortion < 1e-12
+    assert len(train_mean_square(points, 2, generator=generator(), max_steps=3).value) == 3
+    with pytest.raises(ValueError, match="num_components is 21"):
+        train_mean_square(points, 21, generator=generator())
