@@ -186,7 +186,7 @@ def derandomize(
     """Descend from V and μ near 0 until V vanishes, and round what is left (Theorem 5.2).
 
     The descent starts at μ = 0 or, on large graphs, at μ_i = ±ε t_i with the signs of a
-    hyperplane's cut, unless f is larger there. The signs of μ are fixed by conditional
+    hyperplane's cut. The signs of μ are fixed by conditional
     expectations, so that their cut is worth at least ``guaranteed``. That cut, with single vertices
     moved as long as this gains, is combined with a hyperplane's cut that reaches the hyperplanes'
     mean, with those of other hyperplanes, polished too, the initial cuts and the empty cut.
@@ -216,8 +216,8 @@ def derandomize(
         evaluation = ScoreFunction(NUM_SAMPLES, generator)
     draws = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     hyperplane = good_hyperplane(graph, solution.vectors, draws)
-    if settings.initial_level:
-        _start_at(objective, settings.initial_level * hyperplane)
+    levels = settings.initial_level * torch.from_numpy(hyperplane).to(objective.mean)
+    objective.mean.data.copy_(objective.noise * levels)
     descend = partial(_descend, graph, objective, evaluation, settings, generator, limits)
     history, seen = descend(progress=progress, checkpoints=checkpoints)
     descent_seconds = limits.seconds
@@ -252,8 +252,8 @@ def derandomize(
     # A descent takes as long as the first one, and a certificate about as long.
     if graph.cut_value(best) > graph.cut_value(signs) and limits.left() > 2 * descent_seconds:
         objective.vectors.data.zero_()
-        objective.mean.data.zero_()
-        _start_at(objective, FOUND_LEVEL * best)
+        levels = FOUND_LEVEL * torch.from_numpy(best).to(objective.mean)
+        objective.mean.data.copy_(objective.noise * levels)
         descend(checkpoints=checkpoints)
         reached = one_flip_optimum(graph, conditional_rounding(graph, objective.mean_signs()))
         best = max(best, reached, key=graph.cut_value)
@@ -320,14 +320,6 @@ def _descend(
     )
     objective.evaluation = None  # what follows needs the closed form and two derivatives
     return history, seen
-
-
-def _start_at(objective: ExpectedCut, levels: Float[np.ndarray, " vertices"]) -> None:
-    """Set μ_i = ε t_i levels_i, unless f is larger there than where it is."""
-    mean, value = objective.mean.detach().clone(), float(objective().detach())
-    objective.mean.data.copy_(objective.noise * torch.from_numpy(levels).to(mean))
-    if float(objective().detach()) > value:
-        objective.mean.data.copy_(mean)
 
 
 def _polished_hyperplanes(

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+import MAXCUT.expected_cut
 import MAXCUT.fused_kernel
-from MAXCUT.expected_cut import ExpectedCut
-from MAXCUT.fused_kernel import FusedKernel
+from MAXCUT.expected_cut import ExpectedCut, bivariate_normal_cdf
+from MAXCUT.fused_kernel import SERIES, FusedKernel, _crossing_probabilities
 from MAXCUT.graph import Graph
 
 Build = Callable[..., Graph]
@@ -41,8 +42,13 @@ def value_and_gradient(objective: ExpectedCut) -> tuple[float, torch.Tensor]:
     return float(value.detach()), torch.cat([g.flatten().double() for g in gradients])
 
 
+@pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("size", [1.0, 0.1, 1e-4])
-def test_it_is_the_expected_cut_and_its_gradient(size: float, at_random: AtRandom) -> None:
+def test_it_is_the_expected_cut_and_its_gradient(
+    size: float, dense: bool, at_random: AtRandom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MAXCUT.fused_kernel, "is_dense", lambda *_: dense)
+    monkeypatch.setattr(MAXCUT.expected_cut, "is_dense", lambda *_: not dense)
     expected, its_gradient = value_and_gradient(at_random(False, size))
     value, gradient = value_and_gradient(at_random(True, size))
     # The gradient is closed form in both; of the value eight nodes give what twenty do to 1e-6.
@@ -70,4 +76,14 @@ def test_the_short_quadratures_serve_small_correlations_as_well_as_the_long(
     short = float(objective.expected_cut().detach())
     longest = MAXCUT.fused_kernel.RULES[math.inf]
     monkeypatch.setattr(MAXCUT.fused_kernel, "RULES", {math.inf: longest})
+    monkeypatch.setattr(MAXCUT.fused_kernel, "SERIES", 0.0)
     assert short == pytest.approx(float(objective.expected_cut().detach()), abs=1e-11)
+
+
+def test_the_power_series_serves_where_it_is_used() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = 2 * torch.randn(2, 500, generator=generator, dtype=torch.float64)
+    r = SERIES * torch.linspace(-1, 1, 500, dtype=torch.float64)
+    both = bivariate_normal_cdf(a, b, r)
+    exact = torch.special.ndtr(a) + torch.special.ndtr(b) - 2 * both
+    torch.testing.assert_close(_crossing_probabilities(a, b, r), exact, rtol=0, atol=1e-11)
