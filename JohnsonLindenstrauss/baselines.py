@@ -19,6 +19,7 @@ from JohnsonLindenstrauss.pairs import (
     Points,
     ratio_range,
     span,
+    working_precision,
 )
 
 NUM_DRAWS = 1_000  # the paper's
@@ -102,16 +103,17 @@ def random_pair_distortions(
     num_draws: int = NUM_DRAWS,
     block_size: int = BLOCK_SIZE,
 ) -> Float[np.ndarray, " draws"]:
-    """The largest pairwise distortion of each of ``num_draws`` random embeddings, in float32.
+    """The largest pairwise distortion of each of ``num_draws`` random embeddings.
 
     The points are distinct. There are fewer draws, but at least two, if together they would look
-    at more than ``MAX_DRAWN_PAIRS`` pairs.
+    at more than ``MAX_DRAWN_PAIRS`` pairs. In float32 where that resolves the closest pair.
     """
     centred = points - points.mean(dim=0)
-    blocks = PairBlocks(centred, block_size, torch.float32)
-    single = centred.float()
+    dtype = working_precision(centred, block_size)
+    blocks = PairBlocks(centred, block_size, dtype)
+    working = centred.to(dtype)
     distortions = np.empty(max(2, min(num_draws, MAX_DRAWN_PAIRS // blocks.num_pairs)))
     for i in range(len(distortions)):
         matrix = draw_matrix(num_components, points.shape[1], generator)
-        distortions[i] = ratio_range(single @ matrix.float().T, blocks).distortion
+        distortions[i] = ratio_range(working @ matrix.to(dtype).T, blocks).distortion
     return distortions

@@ -1,5 +1,6 @@
 """A learned projection as a scikit-learn transformer, with its largest distortion known."""
 
+import math
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -9,36 +10,56 @@ import numpy as np
 import scipy.sparse
 import torch
 from jaxtyping import Float
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from derandomization.checks import MAX_SEED, require_at_least, require_between, require_positive
-from JohnsonLindenstrauss.pairs import BLOCK_SIZE, distinct_points, span
-from JohnsonLindenstrauss.train import PairTraining, train_pairs
-
-Matrix = Any  # an array-like or a scipy sparse matrix; sparse ones have no common type
+from derandomization.checks import (
+    MAX_SEED,
+    require_at_least,
+    require_between,
+    require_positive,
+    require_whole,
+)
+from derandomization.laboratory.threads import computing_threads
+from JohnsonLindenstrauss.pairs import BLOCK_SIZE, exact_ratio_range, span
+from JohnsonLindenstrauss.sparse_points import Matrix, distinct_rows, embedding_space
+from JohnsonLindenstrauss.train import MAX_PAIR_STEPS, PairTraining, train_pairs
 
 
 class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """x ↦ Ax with A fitted to minimise max |‖A(x − y)‖²/‖x − y‖² − 1| over all pairs of points.
+    """x ↦ A(x − m), A fitted to minimise max |‖A(x − y)‖²/‖x − y‖² − 1| over all pairs of points.
 
     Its distortion is known exactly for the points it was fitted on. On new points it distorts as
     much as a random projection or somewhat more, unless they resemble the fitted ones. Fitting
-    works on a dense copy in float64: on all pairs of up to 5 000 points, else on those of a sample
-    and then on the worst pairs of all points.
+    works in float64, on all pairs of up to 5 000 points, else on those of a sample and then on the
+    worst pairs of all points. Sparse points with more features than points are not made dense,
+    unless two differ by less than 1e-4 of their length.
+
+    A row that differs from an earlier one by no more than 4 units of float64's rounding, in every
+    feature, is left out as a copy, with a warning. There are no sample weights: a largest
+    distortion does not depend on how much a row counts, only on whether it is there.
 
     Args:
         n_components: k, from 1 to the number of features; or "auto": the smallest k whose learned
-            distortion is at most ``eps``, by bisection.
+            distortion is at most ``eps``, by bisection. If the points span fewer dimensions, a
+            warning says so and there are as many components as dimensions, which keep every
+            distance.
         eps: with "auto", the largest distortion to accept, above 0.
         max_iter: most descent steps for one k; the usual number if None.
         block_size: rows of the n×n matrices held at a time.
         random_state: None, a seed or a ``numpy.random.RandomState``.
+        n_jobs: threads on which to fit and score; None is 1 outside a joblib context and −1 all
+            cores. The last digits depend on it, but not on the caller's settings for threads.
+        verbose: whether to print a line of progress ten times for each k.
 
     Attributes:
         components_: A, ``[n_components_, n_features_in_]``, of the data's floating type.
+        mean_: m, the mean of the fitted rows, of the same type.
         n_components_, n_features_in_: k and d.
-        max_distortion_: over all pairs of distinct fitted points, computed in float64.
+        max_distortion_: of ``components_`` as stored, over all pairs of distinct fitted points, in
+            float64. The distances of the output of ``transform`` have this distortion up to the
+            rounding of that output: in float32 about 1e-7 of the points' distances from the mean.
         n_iter_: steps taken, at least 1.
 
     Reference: Tsikouras, Caramanis, Tzamos, NeurIPS 2024 (arXiv 2412.07242); Theorem 5.5.
@@ -52,6 +73,8 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         max_iter: Any = None,
         block_size: Any = BLOCK_SIZE,
         random_state: Any = None,
+        n_jobs: Any = None,
+        verbose: Any = False,
     ) -> None:
         # By scikit-learn's convention, fit checks the arguments and the constructor does not.
         self.n_components = n_components
@@ -59,50 +82,90 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.max_iter = max_iter
         self.block_size = block_size
         self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def fit(self, X: Matrix, y: Any = None) -> "LearnedProjection":  # noqa: N803
         """Learn A from the rows of X, finite and at least two of them different; y is ignored."""
         matrix = self._validated(X, fitting=True)
-        require_at_least("block_size", self.block_size, 1)
+        require_whole("block_size", self.block_size, 1)
         if self.max_iter is not None:
-            require_at_least("max_iter", self.max_iter, 1)
-        dense = matrix.toarray() if scipy.sparse.issparse(matrix) else matrix
-        distinct = distinct_points(torch.tensor(dense, dtype=torch.float64), "X")
+            require_whole("max_iter", self.max_iter, 1)
+        with computing_threads(self._threads()):
+            self._learn(matrix)
+        return self
+
+    def _learn(self, matrix: Matrix) -> None:
+        """Set the fitted attributes."""
+        distinct = distinct_rows(matrix, "X")
         if distinct.copies:
-            warnings.warn(
-                f"{distinct.copies} points equal earlier ones: they are left out", stacklevel=2
-            )
+            _warn(f"{distinct.copies} points equal earlier ones: they are left out")
+        space = embedding_space(distinct.rows)
         learn = partial(
             train_pairs,
-            distinct.points,
+            space.points,
             generator=torch.Generator().manual_seed(_seed(self.random_state)),
             block_size=self.block_size,
             max_steps=self.max_iter,
         )
+        if self.verbose:
+            learn = partial(_reported, learn, self.max_iter or MAX_PAIR_STEPS)
         if self.n_components == "auto":
-            largest = len(span(distinct.points).basis)
+            largest = len(span(space.points).basis)
             training = _smallest_embedding(learn, largest, require_positive("eps", self.eps))
         else:
-            training = learn(self._checked_components(matrix.shape[1]))
-        self.components_ = training.embedding.numpy().astype(matrix.dtype)
+            k = self._checked_components(matrix.shape[1])
+            training = learn(min(k, space.points.shape[1]))
+            if (rank := len(training.embedding)) < k:
+                _warn(
+                    f"n_components is {k}: the points span {rank} dimensions: it is set to {rank}"
+                )
+        self.components_ = space.lift(training.embedding).numpy().astype(matrix.dtype)
+        self.mean_ = _mean(matrix).astype(matrix.dtype)
         self.n_components_ = len(self.components_)
-        self.max_distortion_ = training.max_distortion
+        self.max_distortion_ = self._distortion(distinct.rows)
         self.n_iter_ = max(1, len(training.value))
-        return self
 
     def transform(self, X: Matrix) -> Float[np.ndarray, "points components"]:  # noqa: N803
-        """Ax for every row x of X, dense or sparse."""
+        """A(x − m) for every row x of X, dense or sparse, of X's floating type."""
         check_is_fitted(self)
         matrix = self._validated(X, fitting=False)
-        return np.asarray(matrix @ self.components_.T.astype(matrix.dtype))
+        if scipy.sparse.issparse(matrix):  # in float64, since Ax and Am may nearly cancel
+            components, mean = self.components_.astype(np.float64), self.mean_.astype(np.float64)
+            images = matrix @ components.T - components @ mean
+        else:  # the difference is exact enough even where m is far larger than it
+            images = (matrix - self.mean_.astype(matrix.dtype)) @ self.components_.T
+        return np.asarray(images, dtype=matrix.dtype)
 
     def inverse_transform(self, X: Matrix) -> Float[np.ndarray, "points dimension"]:  # noqa: N803
-        """A⁺z for every row z of X: the shortest of all points that A maps to z."""
+        """A⁺z + m for every row z of X: of all points with this image the nearest to the mean."""
         check_is_fitted(self)
         images = np.asarray(X)
         if images.ndim != 2 or images.shape[1] != self.n_components_:
             raise ValueError(f"X has shape {images.shape}: it needs {self.n_components_} columns")
-        return images @ np.linalg.pinv(self.components_).T.astype(self.components_.dtype)
+        return images @ np.linalg.pinv(self.components_).T + self.mean_
+
+    def score(self, X: Matrix, y: Any = None) -> float:  # noqa: N803
+        """Minus the largest distortion over all pairs of different rows of X; y is ignored.
+
+        Larger is better, so that ``GridSearchCV`` can choose parameters by it.
+        """
+        check_is_fitted(self)
+        matrix = self._validated(X, fitting=False)
+        require_at_least("the number of rows of X", matrix.shape[0], 2)
+        with computing_threads(self._threads()):
+            return -self._distortion(distinct_rows(matrix, "X").rows)
+
+    def _distortion(self, rows: Matrix) -> float:
+        components = torch.from_numpy(self.components_)
+        return exact_ratio_range(components, rows, self.block_size).distortion
+
+    def _threads(self) -> int:
+        """The number of threads, by scikit-learn's meaning of ``n_jobs``."""
+        n = self.n_jobs
+        if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n == 0):
+            raise ValueError(f"n_jobs is {n!r}: it must be None or a whole number other than 0")
+        return int(effective_n_jobs(n))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -137,6 +200,31 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             allowed = f'it must be "auto" or an integer from 1 to the {features} features'
             raise ValueError(f"n_components is {k!r}: {allowed}")
         return int(k)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=4)  # at the line that calls ``fit``
+
+
+def _mean(matrix: Matrix) -> Float[np.ndarray, " dimension"]:
+    """The mean of the rows in float64, by a product that can't overflow."""
+    n = matrix.shape[0]
+    return np.asarray(np.full(n, 1 / n) @ matrix)
+
+
+def _reported(
+    learn: Callable[..., PairTraining], max_steps: int, num_components: int, **options: Any
+) -> PairTraining:
+    """``learn(num_components, **options)`` with printed progress."""
+    every, head = math.ceil(max_steps / 10), f"[LearnedProjection] k = {num_components}"
+
+    def progress(step: int, value: float, weight_norm: float) -> None:
+        if step % every == 0:
+            print(f"{head}: step {step} of at most {max_steps}, objective {value:.4g}", flush=True)
+
+    training = learn(num_components, progress=progress, **options)
+    print(f"{head}: largest distortion {training.max_distortion:.4g}", flush=True)
+    return training
 
 
 def _smallest_embedding(

@@ -261,7 +261,7 @@ def _keep_distances(run: Run, config: Config, points: Tensor, generator: torch.G
     if found.exponent:
         run.say(f"warning: points over 2^{found.exponent}: on that no ratio depends")
     if found.copies:
-        run.say(f"warning: {found.copies} points equal earlier ones: their pairs are left out")
+        run.say(f"warning: {found.copies} points equal earlier ones: they are left out")
     k, points = config.num_components, found.points
     with run.descent("all pairs", config.steps or MAX_PAIR_STEPS) as progress:
         training = train_pairs(
@@ -274,6 +274,8 @@ def _keep_distances(run: Run, config: Config, points: Tensor, generator: torch.G
             progress=progress,
             checkpoints=run.checkpoints,
         )
+    if (rank := len(training.embedding)) < k:
+        run.say(f"warning: the points span {rank} dimensions: {rank} components keep all distances")
     random = random_pair_distortions(
         points, k, gaussian_matrix, generator, block_size=config.block_size
     )
@@ -303,12 +305,17 @@ def _keep_distances(run: Run, config: Config, points: Tensor, generator: torch.G
         guaranteed_distortion="over all pairs: at most the ε where the union bound falls below 1",
         rounding=ROUNDING,
     )
-    _draw_distances(run, training, points, random, generator)
+    _draw_distances(run, training, points, random, k, generator)
     run.write("embedding.npy", lambda path: np.save(path, training.embedding.numpy()))
 
 
 def _draw_distances(
-    run: Run, training: PairTraining, points: Tensor, random: np.ndarray, generator: torch.Generator
+    run: Run,
+    training: PairTraining,
+    points: Tensor,
+    random: np.ndarray,
+    num_components: int,
+    generator: torch.Generator,
 ) -> None:
     """Figures 6 and 7 for pairs, and all pairs before and after, or some of them if many."""
     n, embedding = len(points), training.embedding
@@ -317,7 +324,7 @@ def _draw_distances(
     else:
         i = torch.randint(n, (PLOTTED_PAIRS,), generator=generator)
         j = (i + torch.randint(1, n, (PLOTTED_PAIRS,), generator=generator)) % n
-    gaussian = gaussian_matrix(len(embedding), points.shape[1], generator)
+    gaussian = gaussian_matrix(num_components, points.shape[1], generator)
     chunks = list(zip(i.split(4096), j.split(4096), strict=True))
     squares, squares_before, squares_after = (
         torch.cat([(x[a] - x[b]).square().sum(dim=1) for a, b in chunks]).numpy()

@@ -12,7 +12,7 @@ from derandomization import DerandomizationObjective
 from derandomization.checks import require_at_least, require_between, require_positive
 from derandomization.expectations import standard_normal
 from JohnsonLindenstrauss.chi_square import tail
-from JohnsonLindenstrauss.pairs import Embedding, PairBlocks, Points, WorstPairs
+from JohnsonLindenstrauss.pairs import Embedding, PairBlocks, Points, WorstPairs, near_parts
 
 BATCH_SIZE = 20  # draws per step of the published code
 LEAST_VARIANCE = 1e-12  # (1e-6)²: the smallest σ at which the χ² tails were checked
@@ -261,18 +261,26 @@ def _add_blocks(total: _SoftmaxSum, images: Tensor, blocks: PairBlocks) -> Tenso
     """Add all pairs; returns the slope of the sum in the images."""
     # Σ c_ij |y_i − y_j|² has the gradient 2(D − C)y, with C symmetric and D its row sums.
     pulled, degree = torch.zeros_like(images), torch.zeros_like(images[:, 0])
-    for start, inverse, ratios in blocks.ratios(images):
+    of_near = torch.zeros_like(images)  # whose c_ij are so large that Dy − Cy would cancel
+    for (start, inverse, near), ratios in blocks.ratios(images):
         stop = start + len(inverse)
         shrink, slopes = total.add(ratios, triangle=len(inverse))
         slopes.mul_(inverse)
         if shrink != 1:
             pulled.mul_(shrink)
             degree.mul_(shrink)
+            of_near.mul_(shrink)
+        for i, j in near_parts(near, images.shape[1]):
+            differences = images[start + i] - images[start + j]
+            differences.mul_(slopes[i, j, None])
+            of_near.index_add_(0, start + i, differences)
+            of_near.index_add_(0, start + j, differences, alpha=-1)
+            slopes[i, j] = 0
         pulled[start:stop].addmm_(slopes, images[start:])
         pulled[start:].addmm_(slopes.T, images[start:stop])
         degree[start:stop] += slopes.sum(dim=1)
         degree[start:] += slopes.sum(dim=0)
-    return (degree[:, None] * images).sub_(pulled).mul_(2)
+    return (degree[:, None] * images).sub_(pulled).add_(of_near).mul_(2)
 
 
 def _add_listed_pairs(total: _SoftmaxSum, images: Tensor, pairs: WorstPairs) -> Tensor:

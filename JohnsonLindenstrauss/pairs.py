@@ -5,10 +5,12 @@ A pair's ratio is ‖A(x − y)‖²/‖x − y‖², and its distortion is |rat
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import scipy.sparse
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from derandomization.checks import require_at_least
@@ -22,8 +24,18 @@ KEPT_BYTES = 2**30
 # Squares of lengths from 2^-100 to 2^100 are far from both ends of float64.
 LARGEST_EXPONENT = 100
 NEARBY = 1e-6  # squared distance over squared norm below which ‖x‖² + ‖y‖² − 2x·y has lost digits
+# The same for a descent, which needs fewer digits: above them ratios are off by at most 1e-3
+# in float32 and 1e-5 in float64.
+CLOSEST_IN_FLOAT32 = 1e-3
+CLOSEST_IN_FLOAT64 = 1e-10
+UNRESOLVED = 1e-26  # the share below which even the difference of two rotated points is rounding
+NUMBERS_AT_ONCE = 2**22  # in the differences of near pairs: 32 MiB
+COPY_TOLERANCE = 4 * torch.finfo(torch.float64).eps  # coordinates of copies differ by so little
+COPY_DISTANCE = 1e-6  # of the spread: where an offset hides all else, differences of 1 ulp are data
 # With a largest coordinate of 1 this is a distance of 1e-140, whose inverse square is in range.
 CLOSEST_SQUARE = 1e-280
+
+ALL_EQUAL = "all points are equal: there is no distance to keep"
 
 
 class RatioRange(NamedTuple):
@@ -52,12 +64,16 @@ class DistinctPoints(NamedTuple):
     """Points for all of whose pairs ratios of squared distances can be computed."""
 
     points: Points  # divided by 2^exponent
-    copies: int  # points left out because they equal an earlier one
+    copies: int  # points left out because they equal an earlier one within 4 units of rounding
     exponent: int  # 0 unless squares would leave float64
 
 
 def distinct_points(points: Points, name: str) -> DistinctPoints:
-    """The points without exact copies, in float64, scaled if their squares would overflow.
+    """The points without copies, in float64, scaled if their squares would overflow.
+
+    A copy differs from an earlier point in no coordinate by more than 4 units of float64's
+    rounding, relative to that coordinate, and by at most 1e-6 of the points' spread. Two points of
+    which one was rounded to float32 are no copies.
 
     Raises ``ValueError``, which calls them ``name``, if all are equal or two are too close.
     """
@@ -66,8 +82,9 @@ def distinct_points(points: Points, name: str) -> DistinctPoints:
     first = torch.full((int(owner.max()) + 1,), len(scaled))
     first.scatter_reduce_(0, owner.cpu(), torch.arange(len(scaled)), "amin")
     distinct = scaled[first.sort().values.to(scaled.device)]
+    distinct = distinct[~_rounded_copies(distinct)]
     if len(distinct) < 2:
-        raise ValueError(f"{name}: all points are equal: there is no distance to keep")
+        raise ValueError(f"{name}: {ALL_EQUAL}")
     if not _are_apart(distinct):
         reason = "two points are too close together, beside the largest coordinate, for float64"
         raise ValueError(f"{name}: {reason}")
@@ -81,6 +98,33 @@ def rescaled(points: Points) -> tuple[Points, int]:
         return points, 0
     half = exponent // 2  # since 2^e itself may be out of range
     return points * 2.0**-half * 2.0 ** (half - exponent), exponent
+
+
+def _rounded_copies(points: Points) -> Bool[Tensor, " points"]:
+    """Whether each of these different points is within ``COPY_TOLERANCE`` of an earlier one."""
+    # Copies have nearly equal projections on any direction, so only neighbours there are compared.
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.rand(points.shape[1], generator=generator, dtype=torch.float64) + 0.5
+    direction = direction.to(points.device)
+    rounding = (points.shape[1] + 4) * torch.finfo(torch.float64).eps
+    tolerance = rounding * (points.abs() @ direction)
+    projections, order = (points @ direction).sort()
+    tolerance = tolerance[order]
+    copies = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    spread = (points - points.mean(dim=0)).square().sum(dim=1).mean()
+    for lag in range(1, len(points)):
+        gaps = projections[lag:] - projections[:-lag]
+        if not (gaps <= 2 * tolerance.max()).any():
+            break
+        close = (gaps <= tolerance[lag:] + tolerance[:-lag]).nonzero()[:, 0]
+        for part in close.split(max(1, NUMBERS_AT_ONCE // points.shape[1])):
+            i, j = order[part], order[part + lag]
+            x, y = points[i], points[j]
+            equal = (x - y).abs() <= COPY_TOLERANCE * torch.maximum(x.abs(), y.abs())
+            near = (x - y).square().sum(dim=1) <= COPY_DISTANCE**2 * spread
+            equal_rows = equal.all(dim=1) & near
+            copies[torch.maximum(i, j)[equal_rows]] = True
+    return copies
 
 
 def _are_apart(points: Tensor) -> bool:
@@ -100,14 +144,50 @@ def _are_apart(points: Tensor) -> bool:
 
 def squared_distances(rows: Tensor, columns: Tensor) -> Float[Tensor, "rows columns"]:
     """‖x − y‖² by one matrix product; where that cancels, from the differences themselves."""
-    row_norms, column_norms = rows.square().sum(dim=1), columns.square().sum(dim=1)
-    squares = torch.addmm(column_norms[None, :], rows, columns.T, alpha=-2)
-    squares.add_(row_norms[:, None])
-    near = (squares <= NEARBY * row_norms[:, None]).nonzero()
-    for part in near.split(2**16):
-        i, j = part.T
+    squares = squares_by_product(rows, columns)
+    for i, j in near_parts(_near(squares, _squared_norms(rows)), rows.shape[1]):
         squares[i, j] = (rows[i] - columns[j]).square().sum(dim=1)
     return squares
+
+
+def squares_by_product(rows: Any, columns: Any) -> Float[Tensor, "rows columns"]:
+    """‖x‖² + ‖y‖² − 2x·y of tensors or sparse matrices."""
+    norms = _squared_norms(columns)[None, :]
+    if scipy.sparse.issparse(rows):
+        squares = norms - 2 * torch.from_numpy((rows @ columns.T).toarray())
+    else:
+        squares = torch.addmm(norms, rows, columns.T, alpha=-2)
+    return squares.add_(_squared_norms(rows)[:, None])
+
+
+def _rows(points: Any, indices: Int[Tensor, " rows"]) -> Any:
+    """These rows of a tensor or a sparse matrix."""
+    return points[indices.numpy()] if scipy.sparse.issparse(points) else points[indices]
+
+
+def _squared_norms(points: Any) -> Float[Tensor, " points"]:
+    if scipy.sparse.issparse(points):
+        return torch.from_numpy(np.asarray(points.multiply(points).sum(axis=1)).ravel())
+    return points.square().sum(dim=1)
+
+
+def _product(points: Any, embedding: Embedding) -> Float[Tensor, "points components"]:
+    """Ax for each row x of a tensor or a sparse matrix."""
+    if scipy.sparse.issparse(points):
+        return torch.from_numpy(np.asarray(points @ embedding.numpy().T))
+    return points @ embedding.T
+
+
+def _near(squares: Tensor, row_norms: Tensor) -> Int[Tensor, "pairs 2"]:
+    """Row and column of the distances that the expanded square has lost digits of."""
+    return (squares <= NEARBY * row_norms[:, None]).nonzero()
+
+
+def near_parts(pairs: Int[Tensor, "pairs 2"], dimension: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows and columns of so many pairs at a time that their differences fit in the memory."""
+    for part in pairs.split(max(1, NUMBERS_AT_ONCE // dimension)):
+        if len(part):
+            yield part[:, 0], part[:, 1]
 
 
 class Span(NamedTuple):
@@ -125,8 +205,21 @@ def span(points: Points) -> Span:
     return Span(left[:, :rank] * values[:rank], right[:rank])
 
 
+class PairBlock(NamedTuple):
+    """The pairs i < j of some rows i and all columns j from the first of these rows on."""
+
+    start: int  # the first row
+    inverse: Float[Tensor, "rows columns"]  # 1/‖x_i − x_j‖²; 0 where j ≤ i, or unresolved
+    # Row and column of the pairs that are too near for products: only in float64 there are any.
+    near: Int[Tensor, "pairs 2"]
+
+
 class PairBlocks:
-    """1/‖x_i − x_j‖² for i < j, of distinct points in float64, in blocks of ``block_size`` rows."""
+    """1/‖x_i − x_j‖² for i < j, of distinct points in float64, in blocks of ``block_size`` rows.
+
+    A descent in float32 needs points as far apart as ``working_precision`` asks for. In float64
+    near pairs are computed from differences, of the points and of their images.
+    """
 
     def __init__(
         self, coordinates: Points, block_size: int = BLOCK_SIZE, dtype: torch.dtype = torch.float64
@@ -137,35 +230,62 @@ class PairBlocks:
         self._dtype = dtype
         size = self.num_pairs * torch.finfo(dtype).bits // 8
         self._starts = range(0, self.num_points, block_size)
-        self._kept: list[Tensor] | None = None
+        self._kept: list[PairBlock] | None = None
         if size <= KEPT_BYTES:
-            self._kept = [self._inverse(start) for start in self._starts]
+            self._kept = [self._block(start) for start in self._starts]
 
     @property
     def num_pairs(self) -> int:
         """n(n − 1)/2."""
         return self.num_points * (self.num_points - 1) // 2
 
-    def __iter__(self) -> Iterator[tuple[int, Float[Tensor, "rows columns"]]]:
-        """The first row i of each block and its 1/‖x_i − x_j‖², j from i on; 0 where j ≤ i."""
+    def __iter__(self) -> Iterator[PairBlock]:
         for number, start in enumerate(self._starts):
-            yield start, self._inverse(start) if self._kept is None else self._kept[number]
+            yield self._block(start) if self._kept is None else self._kept[number]
 
-    def _inverse(self, start: int) -> Float[Tensor, "rows columns"]:
+    def _block(self, start: int) -> PairBlock:
         rows = self._coordinates[start : start + self.block_size]
-        inverse = squared_distances(rows, self._coordinates[start:]).reciprocal_()
+        squares = squared_distances(rows, self._coordinates[start:])
+        inverse = squares.clamp_(min=torch.finfo(squares.dtype).tiny).reciprocal_()
         inverse[:, : len(rows)].triu_(1)
-        return inverse.to(self._dtype)
+        near = torch.zeros(0, 2, dtype=torch.int64, device=rows.device)
+        if self._dtype == torch.float64:
+            norms = rows.square().sum(dim=1)
+            near = (inverse * (CLOSEST_IN_FLOAT64 * norms[:, None]) > 1).nonzero()
+            i, j = near.T
+            resolved = inverse[i, j] * (UNRESOLVED * norms[i]) < 1
+            inverse[i, j] = torch.where(resolved, inverse[i, j], 0.0)
+        return PairBlock(start, inverse.to(self._dtype), near)
 
     def ratios(
         self, images: Float[Tensor, "points components"]
-    ) -> Iterator[tuple[int, Float[Tensor, "rows columns"], Float[Tensor, "rows columns"]]]:
-        """Each block with its ratios ‖y_i − y_j‖²/‖x_i − x_j‖² of the images y; 0 where j ≤ i."""
+    ) -> Iterator[tuple[PairBlock, Float[Tensor, "rows columns"]]]:
+        """Each block with its ratios ‖y_i − y_j‖²/‖x_i − x_j‖² of the images y.
+
+        0 where j ≤ i; 1 for pairs whose distance is rounding, so that they move nothing.
+        """
         norms = images.square().sum(dim=1)
-        for start, inverse in self:
+        for block in self:
+            start, inverse, near = block
             rows = slice(start, start + len(inverse))
             ratios = torch.addmm(norms[None, start:], images[rows], images[start:].T, alpha=-2)
-            yield start, inverse, ratios.add_(norms[rows, None]).mul_(inverse)
+            ratios.add_(norms[rows, None]).mul_(inverse)
+            for i, j in near_parts(near, images.shape[1]):
+                squares = (images[start + i] - images[start + j]).square().sum(dim=1)
+                ratios[i, j] = torch.where(inverse[i, j] > 0, squares * inverse[i, j], 1.0)
+            yield block, ratios
+
+
+def working_precision(coordinates: Points, block_size: int = BLOCK_SIZE) -> torch.dtype:
+    """float32 where it resolves the closest pair to three digits, else float64."""
+    single = coordinates.float()
+    closest = CLOSEST_IN_FLOAT32 * float(single.square().sum(dim=1).max())
+    for start in range(0, len(single), block_size):
+        squares = squares_by_product(single[start : start + block_size], single[start:])
+        squares[:, :block_size] += torch.full_like(squares[:, :block_size], math.inf).tril_()
+        if not float(squares.min()) > closest:  # nan if the squares leave float32
+            return torch.float64
+    return torch.float32
 
 
 class WorstPairs(NamedTuple):
@@ -184,7 +304,7 @@ def worst_pairs(
     """Pairs whose distortion is within ``margin`` of the largest: at most the ``limit`` worst."""
     low, high, worst = math.inf, 0.0, 0.0
     listed: list[tuple[Tensor, ...]] = []
-    for start, inverse, ratios in blocks.ratios(images):
+    for (start, inverse, _), ratios in blocks.ratios(images):
         rows = len(inverse)
         high = max(high, float(ratios.max()))
         ratios[:, :rows] += torch.ones_like(ratios[:, :rows]).tril_()  # 1 where no pair is
@@ -207,25 +327,36 @@ def ratio_range(images: Float[Tensor, "points components"], blocks: PairBlocks) 
 
 @torch.no_grad()
 def exact_ratio_range(
-    embedding: Embedding, points: Points, block_size: int = BLOCK_SIZE
+    embedding: Embedding, points: Points | Any, block_size: int = BLOCK_SIZE
 ) -> RatioRange:
-    """The range of ‖A(x − y)‖²/‖x − y‖² over all pairs of distinct points, in float64.
+    """The range of ‖A(x − y)‖²/‖x − y‖² over all pairs of different points, in float64.
 
-    Raises ``ValueError`` if there are none.
+    Where x and y are near, both are computed from x − y: rounding moves a ratio by about 1e-10 of
+    the largest one at most. ``points`` are a tensor or a scipy sparse matrix in float64, in range.
+
+    Raises ``ValueError`` if all points are equal.
     """
-    require_at_least("the number of points", len(points), 2)
+    require_at_least("the number of points", points.shape[0], 2)
     require_at_least("block_size", block_size, 1)
-    points, _ = rescaled(points.double())
-    points = points - points.mean(dim=0)
-    images = points @ embedding.double().T
+    embedding = embedding.double()
+    centred = points
+    if not scipy.sparse.issparse(points):
+        points, _ = rescaled(points.double())
+        centred = points - points.mean(dim=0)
+    images = _product(centred, embedding)
     low, high = math.inf, -math.inf
-    for start in range(0, len(points), block_size):
+    for start in range(0, points.shape[0], block_size):
         rows = slice(start, start + block_size)
-        distances = squared_distances(points[rows], points[start:])
-        ratios = squared_distances(images[rows], images[start:])[distances > 0]
-        ratios /= distances[distances > 0]
+        distances = squares_by_product(centred[rows], centred[start:])
+        images_apart = squares_by_product(images[rows], images[start:])
+        near = _near(distances, _squared_norms(centred[rows]))
+        for i, j in near_parts(near, points.shape[1]):
+            differences = _rows(points, start + i) - _rows(points, start + j)
+            distances[i, j] = _squared_norms(differences)
+            images_apart[i, j] = _product(differences, embedding).square().sum(dim=1)
+        ratios = images_apart[distances > 0] / distances[distances > 0]
         if len(ratios):
             low, high = min(low, float(ratios.min())), max(high, float(ratios.max()))
     if low > high:
-        raise ValueError("all points are equal: there is no distance to keep")
+        raise ValueError(ALL_EQUAL)
     return RatioRange(low, high)

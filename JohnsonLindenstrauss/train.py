@@ -19,6 +19,7 @@ from derandomization import Certificate, History, PerturbedGradientDescent, cert
 from derandomization.checks import require_between
 from derandomization.descent import Diverged, StepCallback
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
+from derandomization.laboratory.threads import computing_threads
 from JohnsonLindenstrauss.model import (
     ExceedanceProbability,
     ExpectedDistortion,
@@ -39,6 +40,7 @@ from JohnsonLindenstrauss.pairs import (
     exact_ratio_range,
     ratio_range,
     span,
+    working_precision,
     worst_pairs,
 )
 
@@ -120,7 +122,6 @@ PATIENCE, LEAST_GAIN = 10, 2e-3  # stop when so many rounds gained less than thi
 # that reaches 0.538, all pairs 0.377, and the sample alone 0.88.
 SAMPLE = 5_000
 LIMIT = 5_000_000  # numbers in the differences of a list of pairs, at least
-CLOSEST = 1e-3  # squared distance over squared norm that float32 resolves to three digits
 FLATTEST = 0.05  # coordinates with less than this share of the largest spread are not stretched
 
 
@@ -133,6 +134,7 @@ class Training:
     certificate: Certificate
 
 
+@computing_threads()
 def train(
     points: Points,
     num_components: int,
@@ -146,6 +148,7 @@ def train(
 ) -> Training:
     """Minimise the distortion of A = M + σZ over (M, σ), and certify the point where it ends.
 
+    On one thread, unless called within ``computing_threads(count)``.
     Starts at M = 0, σ² = 1/k, a saddle in M, which only the perturbation leaves. An argument
     outside its range, or points that are no unit vectors, raise ``ValueError``.
 
@@ -197,7 +200,9 @@ def plain_descent(points: Points, num_components: int) -> ExpectedDistortion:
 class PairTraining:
     """A learned embedding of all pairs and the record of its descent."""
 
-    embedding: Embedding  # A, scaled so that its extreme ratios balance about 1
+    embedding: (
+        Embedding  # A, with min(k, rank) rows, scaled so that its extreme ratios balance about 1
+    )
     ratios: RatioRange  # of all pairs, in float64
     value: Float[np.ndarray, " steps"]  # f before each step, of the pairs used in that step
     deviation: Float[np.ndarray, " steps"]  # σ before each step
@@ -211,6 +216,7 @@ class PairTraining:
         return self.ratios.distortion
 
 
+@computing_threads()
 def train_pairs(
     points: Points,
     num_components: int,
@@ -226,11 +232,13 @@ def train_pairs(
 ) -> PairTraining:
     """Minimise the largest distortion of all pairwise distances.
 
-    An argument outside its range, or points that are all equal, raise ``ValueError``.
+    An argument outside its range, or points that are all equal, raise ``ValueError``. On one
+    thread, unless called within ``computing_threads(count)``.
 
     Args:
         points: n in R^d; copies of a point are left out.
-        num_components: k, from 1 to d.
+        num_components: k, from 1 to d. The rank of the centred points is enough to keep every
+            distance: the embedding never has more rows.
         generator: of the perturbation and of the sample of points used first when n is large.
         block_size: rows of the n×n matrices held at a time.
         start: an embedding to start from, instead of M = 0 and σ² = 1/k.
@@ -245,7 +253,7 @@ def train_pairs(
     limit = MAX_PAIR_STEPS if max_steps is None else max_steps
     descent = StagedDescent(generator, limit, progress, checkpoints)
     if num_components >= inside.basis.shape[0]:
-        mean = torch.eye(num_components, inside.basis.shape[0], dtype=distinct.dtype)
+        mean = torch.eye(inside.basis.shape[0], dtype=distinct.dtype)
     else:
         mean = _learn_mean(inside, num_components, descent, block_size, start, target)
     seconds = time.perf_counter() - began
@@ -270,7 +278,7 @@ def _learn_mean(
     chosen = torch.arange(num_points)
     if num_points > SAMPLE:
         chosen = torch.randperm(num_points, generator=descent.generator)[:SAMPLE]
-    dtype = _precision(coordinates)
+    dtype = working_precision(coordinates, block_size)
     sampled = PairBlocks(coordinates[chosen], block_size, dtype)
     in_units = (coordinates / units).to(dtype)
     objective = PairDistortion(in_units[chosen], num_components, sampled, FIRST_STAGE[0])
@@ -323,13 +331,6 @@ def _coordinate_units(coordinates: Tensor) -> Float[Tensor, " rank"]:
     spread = coordinates.square().mean(dim=0).sqrt()
     units = spread.clamp(min=FLATTEST * float(spread.max()))
     return units * (coordinates / units).square().sum(dim=1).mean().sqrt()
-
-
-def _precision(coordinates: Tensor) -> torch.dtype:
-    """float32 where it resolves the closest pair to three digits, else float64."""
-    closest = min(1 / float(inverse.max()) for _, inverse in PairBlocks(coordinates[:SAMPLE]))
-    longest = float(coordinates.square().sum(dim=1).max())
-    return torch.float32 if closest > CLOSEST * longest else torch.float64
 
 
 @dataclass

@@ -1,14 +1,21 @@
 """Checks of arguments: each returns its value or raises ``ValueError`` saying what is allowed."""
 
 import math
+from numbers import Integral
+from typing import Any
 
 MAX_SEED = 2**63 - 1
 
 
-def require_positive(name: str, value: float) -> float:
-    """Return ``value`` if it is finite and above zero, else raise ``ValueError``."""
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {value}: it must be a finite number above 0")
+def require_positive(name: str, value: Any) -> float:
+    """Return ``value`` if it is a finite number above zero, else raise ``ValueError``."""
+    try:
+        valid = math.isfinite(value) and value > 0
+    except TypeError:
+        valid = False
+    if not valid:
+        shown = repr(value) if isinstance(value, str) else value
+        raise ValueError(f"{name} is {shown}: it must be a finite number above 0")
     return float(value)
 
 
@@ -24,3 +31,10 @@ def require_at_least(name: str, value: int, least: int) -> int:
     if value < least:
         raise ValueError(f"{name} is {value}: it must be at least {least}")
     return value
+
+
+def require_whole(name: str, value: Any, least: int) -> int:
+    """Return ``value`` if it is a whole number, at least ``least``, else raise ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"{name} is {value!r}: it must be a whole number, at least {least}")
+    return require_at_least(name, int(value), least)

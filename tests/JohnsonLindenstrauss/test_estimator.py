@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse
 import torch
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_estimator
 
 from JohnsonLindenstrauss.estimator import LearnedProjection
@@ -36,7 +37,8 @@ def test_dense_and_sparse_points_of_either_type(kind: type, dtype: type) -> None
     assert isinstance(images, np.ndarray)
     assert images.dtype == projection.components_.dtype == dtype
     assert images.shape == (40, 3)
-    np.testing.assert_allclose(images, POINTS @ projection.components_.T, rtol=1e-3, atol=1e-4)
+    centred = POINTS - POINTS.mean(axis=0)
+    np.testing.assert_allclose(images, centred @ projection.components_.T, rtol=1e-3, atol=1e-4)
 
 
 def test_the_distortion_is_that_of_all_pairs() -> None:
@@ -54,7 +56,8 @@ def test_the_inverse_is_the_pseudo_inverse() -> None:
     back = projection.inverse_transform(images)
     assert back.shape == POINTS.shape
     np.testing.assert_allclose(projection.transform(back), images, atol=1e-10)
-    np.testing.assert_allclose(back, images @ np.linalg.pinv(projection.components_).T)
+    shortest = images @ np.linalg.pinv(projection.components_).T
+    np.testing.assert_allclose(back, shortest + POINTS.mean(axis=0))
     with pytest.raises(ValueError, match="it needs 5 columns"):
         projection.inverse_transform(POINTS)
 
@@ -81,7 +84,8 @@ def test_auto_finds_far_fewer_components_than_the_random_bound() -> None:
 def test_parameters_go_in_and_out() -> None:
     projection = LearnedProjection(4, eps=0.3)
     known = {"n_components": 4, "eps": 0.3, "max_iter": None, "block_size": 256}
-    assert projection.get_params() == known | {"random_state": None}
+    defaults = {"random_state": None, "n_jobs": None, "verbose": False}
+    assert projection.get_params() == known | defaults
     assert projection.set_params(eps=0.2, n_components="auto") is projection
     assert (projection.eps, projection.n_components) == (0.2, "auto")
     with pytest.raises(ValueError, match="epsilon"):
@@ -99,6 +103,14 @@ def test_parameters_go_in_and_out() -> None:
         ({"n_components": "auto", "eps": 0.0}, "eps is 0"),
         ({"max_iter": 0}, "max_iter is 0"),
         ({"block_size": 0}, "block_size is 0"),
+        ({"block_size": 2.5}, "block_size is 2.5"),
+        ({"max_iter": "10"}, "max_iter is '10'"),
+        (
+            {"n_components": "auto", "eps": "0.1"},
+            "eps is '0.1': it must be a finite number above 0",
+        ),
+        ({"n_jobs": 0}, "n_jobs is 0"),
+        ({"n_jobs": "2"}, "n_jobs is '2'"),
         ({"random_state": -1}, "random_state is -1"),
     ],
 )
@@ -136,3 +148,60 @@ def test_only_the_estimator_imports_scikit_learn() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert ran.stdout == "False\n"
+
+
+@pytest.mark.parametrize("order", [slice(None, None, -1), (slice(None), slice(None, None, -1))])
+def test_points_with_negative_strides_and_read_only_ones_are_fitted(order: object) -> None:
+    reversed_points = POINTS[order]
+    reversed_points.flags.writeable = False
+    fortran = np.asfortranarray(POINTS[order])
+    found = [
+        LearnedProjection(3, max_iter=30, random_state=0).fit(x) for x in (reversed_points, fortran)
+    ]
+    np.testing.assert_array_equal(found[0].components_, found[1].components_)
+
+
+def test_components_beyond_the_rank_are_left_out_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="n_components is 10: the points span 4 dimensions"):
+        projection = LearnedProjection(10, random_state=0).fit(POINTS[:5])
+    assert projection.components_.shape == (projection.n_components_, 12) == (4, 12)
+    assert projection.max_distortion_ < 1e-12
+    assert list(projection.get_feature_names_out()) == [f"learnedprojection{i}" for i in range(4)]
+    assert projection.transform(POINTS).shape == (40, 4)
+
+
+def test_the_score_is_minus_the_largest_distortion() -> None:
+    projection = fitted()
+    assert projection.score(POINTS) == -projection.max_distortion_
+    new = np.random.default_rng(1).normal(size=(20, 12))
+    exact = exact_ratio_range(torch.tensor(projection.components_), torch.tensor(new)).distortion
+    assert projection.score(new) == pytest.approx(-exact, rel=1e-12)
+    with pytest.raises(ValueError, match="the number of rows of X is 1: it must be at least 2"):
+        projection.score(POINTS[:1])
+    with pytest.raises(ValueError, match="X: all points are equal"):
+        projection.score(np.ones((2, 12)))
+    projection.set_params(max_iter=20)
+    search = GridSearchCV(projection, {"n_components": [3, 12]}, cv=2, error_score="raise")
+    assert search.fit(POINTS).best_params_ == {"n_components": 12}
+
+
+def test_verbose_prints_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = fitted()
+    assert capsys.readouterr().out == ""
+    loud = fitted(verbose=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("[LearnedProjection] k = 5: step 30 of at most 300, objective ")
+    assert lines[-1] == (
+        f"[LearnedProjection] k = 5: largest distortion {loud.max_distortion_:.4g}"
+    )
+    np.testing.assert_array_equal(quiet.components_, loud.components_)
+
+
+def test_data_frames_go_in_and_out() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(POINTS, columns=[f"feature {i}" for i in range(12)])
+    projection = fitted().fit(frame).set_output(transform="pandas")
+    assert list(projection.feature_names_in_) == list(frame.columns)
+    images = projection.transform(frame)
+    assert list(images.columns) == list(projection.get_feature_names_out())
+    np.testing.assert_allclose(images.to_numpy(), projection.transform(POINTS), rtol=1e-12)

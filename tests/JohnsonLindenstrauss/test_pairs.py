@@ -64,7 +64,7 @@ def test_blocks_hold_the_inverse_distances_above_the_diagonal(
     assert blocks.num_pairs == 21
     for _ in range(2):
         seen = torch.zeros(7, 7, dtype=torch.float64)
-        for start, inverse in blocks:
+        for start, inverse, _ in blocks:
             assert len(inverse) <= 3
             seen[start : start + len(inverse), start:] = inverse
         expected = torch.cdist(points, points).square().reciprocal().triu(1)

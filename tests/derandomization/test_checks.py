@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derandomization.checks import require_at_least, require_between, require_positive
+from derandomization.checks import (
+    require_at_least,
+    require_between,
+    require_positive,
+    require_whole,
+)
 
 
 @given(st.floats(min_value=0, exclude_min=True, allow_infinity=False))
@@ -40,3 +45,16 @@ def test_at_least_accepts_the_least_and_more(least: int, excess: int) -> None:
 def test_at_least_refuses_less(least: int, lack: int) -> None:
     with pytest.raises(ValueError, match=rf"^n is {least - lack}: it must be at least {least}$"):
         require_at_least("n", least - lack, least)
+
+
+def test_what_is_no_number_is_named() -> None:
+    with pytest.raises(ValueError, match=r"rate is '0\.1': it must be a finite"):
+        require_positive("rate", "0.1")
+    with pytest.raises(ValueError, match="rate is None"):
+        require_positive("rate", None)
+    assert require_whole("steps", 3, 1) == 3
+    for value in ("3", 2.5, True, None):
+        with pytest.raises(ValueError, match=f"steps is {value!r}: it must be a whole number"):
+            require_whole("steps", value, 1)
+    with pytest.raises(ValueError, match="steps is 0: it must be at least 1"):
+        require_whole("steps", 0, 1)

@@ -1,0 +1,109 @@
+"""The rows of a data matrix as points to embed; sparse ones are not made dense where n < d."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from JohnsonLindenstrauss.pairs import (
+    ALL_EQUAL,
+    COPY_TOLERANCE,
+    Embedding,
+    Points,
+    distinct_points,
+    rescaled,
+    squares_by_product,
+)
+
+Matrix = Any  # an array or a scipy sparse matrix; these have no common type
+# Squared distance over squared norm that the Gram matrix resolves to eight digits.
+CLOSEST_IN_GRAM_MATRIX = 1e-8
+PAIRS_AT_ONCE = 10_000
+
+
+class DistinctRows(NamedTuple):
+    """The rows of a matrix without copies, in float64, scaled if their squares would overflow."""
+
+    rows: Points | Matrix  # a tensor, or a CSR matrix
+    copies: int  # rows left out because they equal an earlier one
+
+
+class EmbeddingSpace(NamedTuple):
+    """Points with the distances of some rows, and how to embed the rows as these points are."""
+
+    points: Points
+    lift: Callable[[Embedding], Embedding]  # from an embedding of the points to one of the rows
+
+
+def distinct_rows(matrix: Matrix, name: str) -> DistinctRows:
+    """The different rows of a finite matrix, dense or sparse.
+
+    They stay sparse if there are fewer rows than columns, unless two rows are so close that their
+    distance is lost in the Gram matrix. Raises ``ValueError``, which calls them ``name``, if all
+    are equal or two are too close for float64.
+    """
+    if scipy.sparse.issparse(matrix) and matrix.shape[0] < matrix.shape[1]:
+        rows = scipy.sparse.csr_array(matrix, dtype=np.float64, copy=True)
+        if rows.nnz:
+            rows.data = rescaled(torch.from_numpy(rows.data[None]))[0][0].numpy()
+        found = _without_copies(rows, name)
+        if found is not None:
+            return found
+    dense = matrix.toarray() if scipy.sparse.issparse(matrix) else matrix
+    # A copy, since torch accepts neither negative strides nor read-only arrays.
+    points = torch.from_numpy(np.array(dense, dtype=np.float64, order="C"))
+    distinct = distinct_points(points, name)
+    return DistinctRows(distinct.points, distinct.copies)
+
+
+def _without_copies(rows: Matrix, name: str) -> DistinctRows | None:
+    """The sparse rows without copies; None if the Gram matrix can't resolve all distances."""
+    norms = rows.multiply(rows).sum(axis=1)
+    closest = CLOSEST_IN_GRAM_MATRIX * torch.from_numpy(norms)
+    squares = squares_by_product(rows, rows)
+    close = (squares <= torch.maximum(closest[:, None], closest[None, :])).triu_(1).nonzero()
+    copies = np.zeros(rows.shape[0], dtype=bool)
+    for part in close.split(PAIRS_AT_ONCE):
+        if len(part):
+            i, j = part.T.numpy()
+            equal = _are_copies(rows[i], rows[j])
+            if not equal.all():
+                return None
+            copies[j] = True
+    if copies.sum() > len(copies) - 2:
+        raise ValueError(f"{name}: {ALL_EQUAL}")
+    return DistinctRows(rows[~copies], int(copies.sum()))
+
+
+def _are_copies(first: Matrix, second: Matrix) -> Bool[np.ndarray, " pairs"]:
+    """Whether the rows of the two sparse matrices agree within ``COPY_TOLERANCE``, row by row."""
+    allowed = COPY_TOLERANCE * abs(first).maximum(abs(second))
+    return np.asarray((abs(first - second) > allowed).sum(axis=1) == 0).ravel()
+
+
+def embedding_space(rows: Points | Matrix) -> EmbeddingSpace:
+    """Points to fit an embedding to: dense rows themselves, of sparse ones the coordinates.
+
+    With the centred Gram matrix XXᵀ = UΛUᵀ of n sparse rows X, the coordinates are UΛ^½ in the
+    orthonormal basis Λ^{-½}UᵀX of their span, which is never formed: it is as large as the dense
+    matrix.
+    """
+    if isinstance(rows, Tensor):
+        return EmbeddingSpace(rows, lambda embedding: embedding)
+    gram = torch.from_numpy((rows @ rows.T).toarray())
+    means = gram.mean(dim=0)
+    gram += means.mean() - means[None, :] - means[:, None]
+    values, vectors = torch.linalg.eigh(gram)
+    kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
+    values, vectors = values[kept].flip(0), vectors[:, kept].flip(1)
+
+    def lift(embedding: Embedding) -> Tensor:
+        weights = (embedding / values.sqrt()) @ vectors.T
+        weights -= weights.mean(dim=1, keepdim=True)  # the mean of the rows times their sum
+        return torch.from_numpy(np.ascontiguousarray((rows.T @ weights.numpy().T).T))
+
+    return EmbeddingSpace(vectors * values.sqrt(), lift)

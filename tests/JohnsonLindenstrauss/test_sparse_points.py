@@ -1,0 +1,76 @@
+"""Sparse points with more features than points, against the same points made dense."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+
+from JohnsonLindenstrauss.estimator import LearnedProjection
+from JohnsonLindenstrauss.pairs import exact_ratio_range
+from JohnsonLindenstrauss.sparse_points import distinct_rows, embedding_space
+
+WIDE = scipy.sparse.random_array((40, 300), density=0.05, rng=np.random.default_rng(0)).tocsr()
+
+
+def test_the_space_has_the_distances_and_lifts_embeddings() -> None:
+    rows = distinct_rows(WIDE, "X").rows
+    assert scipy.sparse.issparse(rows)
+    space = embedding_space(rows)
+    dense = torch.from_numpy(WIDE.toarray())
+    assert space.points.shape == (40, 39)
+    torch.testing.assert_close(torch.cdist(space.points, space.points), torch.cdist(dense, dense))
+    embedding = torch.randn(3, 39, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    lifted = space.lift(embedding)
+    centred = dense - dense.mean(dim=0)
+    torch.testing.assert_close(centred @ lifted.T, space.points @ embedding.T)
+    # Nothing outside the span of the centred points: the lifted rows are combinations of these.
+    back = torch.linalg.lstsq(centred.T, lifted.T, driver="gelsd").solution
+    torch.testing.assert_close(centred.T @ back, lifted.T)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [(np.float64, 1e-300), (np.float64, 1e300), (np.float32, 1.0)]
+)
+def test_sparse_points_are_embedded_as_dense_ones(dtype: type, scale: float) -> None:
+    points = (WIDE * scale).astype(dtype)
+    projection = LearnedProjection(8, max_iter=400, random_state=0).fit(points)
+    dense = LearnedProjection(8, max_iter=400, random_state=0).fit(points.toarray())
+    assert projection.max_distortion_ == pytest.approx(dense.max_distortion_, rel=0.15)
+    components = torch.from_numpy(projection.components_).double()
+    exact = exact_ratio_range(components, torch.from_numpy(points.toarray())).distortion
+    assert projection.max_distortion_ == pytest.approx(exact, rel=1e-9)
+    assert -projection.score(points) == pytest.approx(exact, rel=1e-12)
+    np.testing.assert_allclose(projection.mean_, dense.mean_, rtol=1e-6)
+    images = projection.transform(points)
+    assert images.dtype == dtype
+    tolerance = 1e-5 * np.abs(images).max() if dtype == np.float32 else 1e-12 * scale
+    np.testing.assert_allclose(images, projection.transform(points.toarray()), atol=tolerance)
+
+
+def test_copies_are_left_out_and_near_rows_are_made_dense() -> None:
+    rounded = WIDE[:3] * (1 + 2.0**-52)
+    both = scipy.sparse.vstack([WIDE, WIDE[[5]], rounded]).tocsr()
+    found = distinct_rows(both, "X")
+    assert found.copies == 4
+    assert scipy.sparse.issparse(found.rows)
+    np.testing.assert_array_equal(found.rows.toarray(), WIDE.toarray())
+    near = WIDE[[0]].copy()
+    near.data[0] *= 1 + 1e-9
+    with_near = scipy.sparse.vstack([WIDE, near]).tocsr()
+    assert isinstance(distinct_rows(with_near, "X").rows, torch.Tensor)
+    projection = LearnedProjection(20, max_iter=600, random_state=0).fit(with_near)
+    assert projection.max_distortion_ < 0.5
+    for empty in (scipy.sparse.csr_array((3, 9)), WIDE[[2, 2]], WIDE[[2]] * 0):
+        with pytest.raises(ValueError, match="X: all points are equal"):
+            distinct_rows(empty, "X")
+
+
+def test_no_dense_copy_is_made() -> None:
+    points = scipy.sparse.random_array((200, 200_000), density=1e-4, rng=np.random.default_rng(0))
+    tracemalloc.start()
+    LearnedProjection(5, max_iter=2, random_state=0).fit(points).transform(points)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * 5 * 200_000 * 8  # five copies of the components; a dense copy is 320 MB
