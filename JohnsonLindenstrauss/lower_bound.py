@@ -18,7 +18,7 @@ from JohnsonLindenstrauss.pairs import Points, distinct_points, span, squared_di
 MAX_POINTS = 2_000  # with more points, those of a sample: what holds for some pairs holds for all
 MAX_PAIR_POINTS = 300  # points of largest weight whose pairs get multipliers: a step takes 40 ms
 PAIR_STEPS, WEIGHT_RATE, PAIR_RATE, SHIFT_RATE = 120, 0.1, 0.05, 0.02
-POINT_STEPS, LEAST_STEPS, POINT_RATE = 1_000, 5, 0.3
+MAX_STEPS, LEAST_STEPS, POINT_RATE = 1_000, 5, 0.3
 PATIENCE, LEAST_GAIN = 40, 1e-3
 WORK = 4e9  # operations of all steps on the weights of points: about two seconds
 EXACT = 1e-12  # a distortion that is rounding alone
@@ -37,7 +37,11 @@ class BoundWeights:
 
 
 def distortion_lower_bound(
-    points: Points, num_components: int, *, generator: torch.Generator | None = None
+    points: Points,
+    num_components: int,
+    *,
+    max_steps: int | None = None,
+    generator: torch.Generator | None = None,
 ) -> float:
     """A number that the largest distortion of no map of these points into R^k can be below.
 
@@ -69,23 +73,30 @@ def distortion_lower_bound(
     Args:
         points: n in R^d; copies of a point are left out.
         num_components: k, at least 1.
+        max_steps: the most steps of each of the two ascents; the usual number if None.
         generator: of the sample of points when there are many; seed 0 if None.
 
     Raises:
-        ValueError: k is below 1, or all points are equal.
+        ValueError: k or ``max_steps`` is below 1, or all points are equal.
     """
+    steps = MAX_STEPS if max_steps is None else require_at_least("max_steps", max_steps, 1)
     k = require_at_least("num_components", num_components, 1)
     kept = _kept_points(points, generator)
-    bound, weights = _bound_from_points(kept, k)
+    bound, weights = _bound_from_points(kept, k, steps)
     if bound == 0:
         return 0.0
     heaviest = weights.topk(min(len(weights), MAX_PAIR_POINTS)).indices
-    pairs = _ascend_pair_weights(_unit_coordinates(kept[heaviest]), k, weights[heaviest])
+    pairs = _ascend_pair_weights(_unit_coordinates(kept[heaviest]), k, weights[heaviest], steps)
     return max(bound, evaluate_bound(kept[heaviest], k, pairs))
 
 
 def smallest_possible_components(
-    points: Points, eps: float, largest: int, *, generator: torch.Generator | None = None
+    points: Points,
+    eps: float,
+    largest: int,
+    *,
+    max_steps: int | None = None,
+    generator: torch.Generator | None = None,
 ) -> int:
     """The smallest k, at most ``largest``, that the lower bound does not exclude for ``eps``.
 
@@ -94,15 +105,16 @@ def smallest_possible_components(
     alone and then steps with the whole bound, needs no bound that falls with k.
     """
     require_at_least("largest", largest, 1)
+    steps = MAX_STEPS if max_steps is None else require_at_least("max_steps", max_steps, 1)
     kept = _kept_points(points, generator)
     excluded, possible = 0, largest
     while possible - excluded > 1:
         k = (excluded + possible) // 2
-        if _bound_from_points(kept, k)[0] > eps:
+        if _bound_from_points(kept, k, steps)[0] > eps:
             excluded = k
         else:
             possible = k
-    while possible < largest and distortion_lower_bound(kept, possible) > eps:
+    while possible < largest and distortion_lower_bound(kept, possible, max_steps=steps) > eps:
         possible += 1
     return possible
 
@@ -163,12 +175,14 @@ def _kept_points(
     return distinct[torch.randperm(len(distinct), generator=generator)[:MAX_POINTS]]
 
 
-def _bound_from_points(points: Points, k: int) -> tuple[float, Float[Tensor, " points"]]:
+def _bound_from_points(
+    points: Points, k: int, max_steps: int
+) -> tuple[float, Float[Tensor, " points"]]:
     """The bound without multipliers, and its weights s; 0 where the points fit into R^k."""
     coordinates = _unit_coordinates(points)
     if k >= coordinates.shape[1]:
         return 0.0, points.new_ones(len(points))
-    weights = _ascend_point_weights(coordinates, k)
+    weights = _ascend_point_weights(coordinates, k, max_steps)
     return evaluate_bound(points, k, _no_pairs(weights)), weights
 
 
@@ -265,7 +279,7 @@ class _Spectrum(torch.autograd.Function):
 
 
 def _ascend_point_weights(
-    coordinates: Float[Tensor, "points rank"], k: int
+    coordinates: Float[Tensor, "points rank"], k: int, max_steps: int
 ) -> Float[Tensor, " points"]:
     """s that makes the bound without multipliers large, from the covariance: O(nr² + n²) a step."""
     n, rank = coordinates.shape
@@ -279,15 +293,17 @@ def _ascend_point_weights(
         tail = _Spectrum.apply(covariance, covariance.trace(), k)
         return 4 * tail / (s @ (squares @ s))
 
-    steps = min(
-        POINT_STEPS, max(LEAST_STEPS, int(WORK / (4 * n * rank**2 + 10 * rank**3 + 4 * n**2)))
-    )
+    affordable = int(WORK / (4 * n * rank**2 + 10 * rank**3 + 4 * n**2))
+    steps = min(max_steps, max(LEAST_STEPS, affordable))
     (best,) = _ascend(squared_bound, [(logits, POINT_RATE)], steps)
     return torch.softmax(best, dim=0)
 
 
 def _ascend_pair_weights(
-    coordinates: Float[Tensor, "points rank"], k: int, weights: Float[Tensor, " points"]
+    coordinates: Float[Tensor, "points rank"],
+    k: int,
+    weights: Float[Tensor, " points"],
+    max_steps: int,
 ) -> BoundWeights:
     """All weights improved together, from those of the points: O(n³) a step."""
     distances = squared_distances(coordinates, coordinates).clamp_(min=0).fill_diagonal_(0)
@@ -306,5 +322,5 @@ def _ascend_pair_weights(
         return (root - parts.linear) / parts.quadratic
 
     rates = [(logits, WEIGHT_RATE), (pairs, PAIR_RATE * unit), (shifts, SHIFT_RATE * unit)]
-    found = _ascend(bound, rates, PAIR_STEPS)
+    found = _ascend(bound, rates, min(max_steps, PAIR_STEPS))
     return BoundWeights(torch.softmax(found[0], dim=0), (found[1] + found[1].T) / 2, found[2])

@@ -21,6 +21,7 @@ from JohnsonLindenstrauss.baselines import (
     rademacher_matrix,
     random_pair_distortions,
 )
+from JohnsonLindenstrauss.lower_bound import distortion_lower_bound
 from JohnsonLindenstrauss.model import cube_points
 from JohnsonLindenstrauss.pairs import exact_ratio_range
 from JohnsonLindenstrauss.studies import Setting
@@ -39,6 +40,7 @@ COLUMNS = {
     "rademacher": "sparse Rademacher, mean",
     "pca": "PCA",
     "pca_rescaled": "PCA, rescaled",
+    "lower_bound": "lower bound for every map",
 }
 TABLE_COLUMNS = COLUMNS | {"pca_held_out": "PCA rescaled, new points"}
 
@@ -99,6 +101,7 @@ def measure_embeddings(setting: Setting, seed: int) -> dict[str, float]:
         "learned_held_out": exact_ratio_range(training.embedding, new).distortion,
         "pca": pca.distortion,
         "pca_rescaled": pca.balanced_distortion,
+        "lower_bound": distortion_lower_bound(points, k, max_steps=setting.steps),
         "pca_held_out": exact_ratio_range(pca.balancing_factor * components, new).distortion,
         "seconds": training.seconds,
     }

@@ -22,7 +22,7 @@ from JohnsonLindenstrauss.train import train_pairs
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough steps for small points, since every bound is proven whatever the weights are."""
-    monkeypatch.setattr(module, "POINT_STEPS", 80)
+    monkeypatch.setattr(module, "MAX_STEPS", 80)
     monkeypatch.setattr(module, "PAIR_STEPS", 60)
 
 
