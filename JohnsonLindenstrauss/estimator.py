@@ -23,6 +23,11 @@ from derandomization.checks import (
 )
 from derandomization.laboratory.threads import computing_threads
 from JohnsonLindenstrauss.baselines import add_random_complement
+from JohnsonLindenstrauss.lower_bound import (
+    distortion_lower_bound,
+    proven_ratio,
+    smallest_possible_components,
+)
 from JohnsonLindenstrauss.pairs import BLOCK_SIZE, exact_ratio_range, span
 from JohnsonLindenstrauss.sparse_points import Matrix, distinct_rows, embedding_space
 from JohnsonLindenstrauss.train import (
@@ -52,7 +57,8 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             warning says so and there are as many components as dimensions, which keep every
             distance.
         eps: with "auto", the largest distortion to accept, above 0.
-        max_iter: most descent steps for one k; the usual number if None.
+        max_iter: most descent steps for one k, and most steps of each ascent of its lower bound;
+            the usual numbers if None.
         block_size: rows of the n×n matrices held at a time.
         objective: "largest", the largest distortion of the fitted pairs, or "mean_square", the mean
             of its square over them. With more points than features the second distorts new pairs
@@ -76,6 +82,11 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         max_distortion_: of ``components_`` as stored, over all pairs of distinct fitted points, in
             float64. The distances of the output of ``transform`` have this distortion up to the
             rounding of that output: in float32 about 1e-7 of the points' distances from the mean.
+        lower_bound_: no map of these points into ``n_components_`` dimensions, linear or not, has a
+            smaller largest distortion: see ``distortion_lower_bound``.
+        proven_ratio_: ``lower_bound_/max_distortion_``; 1 if the distortion is rounding.
+        smallest_possible_components_: with "auto", the smallest number of components that the lower
+            bound does not exclude for ``eps``.
         n_iter_: steps taken, at least 1.
 
     Reference: Tsikouras, Caramanis, Tzamos, NeurIPS 2024 (arXiv 2412.07242); Theorem 5.5.
@@ -154,6 +165,13 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.mean_ = _mean(matrix).astype(matrix.dtype)
         self.n_components_ = len(self.components_)
         self.max_distortion_ = self._distortion(distinct.rows)
+        steps = {"max_steps": self.max_iter}
+        self.lower_bound_ = distortion_lower_bound(space.points, self.n_components_, **steps)
+        self.proven_ratio_ = proven_ratio(self.lower_bound_, self.max_distortion_)
+        if self.n_components == "auto":
+            self.smallest_possible_components_ = smallest_possible_components(
+                space.points, self.eps, self.n_components_, **steps
+            )
         self.n_iter_ = max(1, len(training.value))
 
     def transform(self, X: Matrix) -> Float[np.ndarray, "points components"]:  # noqa: N803

@@ -44,6 +44,7 @@ def pair_distortion_figure(
     distortion: Float[np.ndarray, " rounds"],
     random: Float[np.ndarray, " draws"],
     pca: float,
+    lower_bound: float,
 ) -> Figure:
     """Figure 6 for pairs: the largest distortion at the steps where all pairs were evaluated.
 
@@ -53,6 +54,8 @@ def pair_distortion_figure(
     _draw_baseline(axes, random, ORANGE, "Gaussian draws")
     axes.axhline(pca, color=GREEN, label=f"PCA, rescaled, {pca:.2f}")
     axes.plot(steps, distortion, ".-", color=BLUE, label="M, rescaled")
+    text = f"lower bound for every map, {lower_bound:.2f}"
+    axes.axhline(lower_bound, color=GREY, linestyle=":", label=text)
     axes.set_ylim(bottom=0)
     y, title = "largest distortion of all pairs", "One learned embedding of all pairwise distances"
     label(axes, x="step", y=y, title=title, legend=False)

@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_estimator
 
 from JohnsonLindenstrauss.estimator import LearnedProjection
+from JohnsonLindenstrauss.lower_bound import distortion_lower_bound
 from JohnsonLindenstrauss.model import cube_points
 from JohnsonLindenstrauss.pairs import exact_ratio_range
 
@@ -112,6 +113,11 @@ def test_auto_finds_far_fewer_components_than_the_random_bound() -> None:
     projection = LearnedProjection(eps=0.2, max_iter=1_000, random_state=0).fit(points)
     assert projection.max_distortion_ <= 0.2
     assert projection.n_components_ < 25  # rank 39; min_dim(40, 0.2) is 851
+    assert projection.lower_bound_ < projection.max_distortion_
+    assert projection.proven_ratio_ == projection.lower_bound_ / projection.max_distortion_
+    possible = projection.smallest_possible_components_
+    assert 5 < possible < projection.n_components_
+    assert distortion_lower_bound(torch.from_numpy(points), possible) <= 0.2
     fewer = LearnedProjection(projection.n_components_ - 5, max_iter=1_000, random_state=0)
     assert fewer.fit(points).max_distortion_ > 0.2
     assert LearnedProjection(eps=5.0, max_iter=50, random_state=0).fit(POINTS).n_components_ == 1

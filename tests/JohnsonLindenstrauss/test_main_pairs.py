@@ -24,6 +24,8 @@ FIELDS = {
     "random_draws",
     "pca",
     "pca_rescaled",
+    "lower_bound",
+    "proven_ratio",
     "guaranteed_distortion",
     "sigma",
     "relative_random_weights",
@@ -57,7 +59,9 @@ def test_every_documented_field_and_figure_is_written(folder: Path) -> None:
     assert results["random_draws"] == 1000
     assert results["max_distortion"] < results["random_min"] < results["random_mean"]
     assert results["max_distortion"] < results["pca_rescaled"] <= results["pca"]
-    assert [claim["id"] for claim in record["claims"]] == ["F6", "F6", "T5.5", "F7"]
+    assert 0 < results["lower_bound"] < results["max_distortion"]
+    assert results["proven_ratio"] == results["lower_bound"] / results["max_distortion"]
+    assert [claim["id"] for claim in record["claims"]] == ["F6", "F6", "T5.5", "F7", "F6"]
     assert all(claim["holds"] is True for claim in record["claims"])
 
 

@@ -56,6 +56,7 @@ def test_a_study_writes_its_numbers_claims_and_figure(
     else:
         needed = record["results"]["needed_components"]
         assert needed["0.5"]["learned"] == 6
+        assert 1 <= needed["0.5"]["numax"] <= needed["0.1"]["numax"] <= 19
         assert needed["0.5"]["min_dim"] == johnson_lindenstrauss_min_dim(20, eps=0.5)
         assert rows[-1]["measured"]["learned"]["values"] == [None, None]
 
