@@ -5,7 +5,7 @@ Every bound below is proven: the weights may be any numbers, good ones only make
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -202,14 +202,16 @@ def evaluate_bound(points: Points, num_components: int, weights: BoundWeights) -
     # these two do. LAPACK's eigenvalues are exact for a matrix within rounding of the given one.
     moved = rounding * (1 + len(points) ** 0.5) * parts.size
     eigenvalues = torch.linalg.eigvalsh(parts.gram + parts.multipliers / 2).flip(0)
-    tail = max(0.0, float(_tail(eigenvalues, parts.gram.trace(), k)) ** 0.5 - moved) ** 2
-    norm = float(parts.multipliers.norm()) + rounding * parts.size
-    quadratic, linear = (float(x) * (1 + rounding) for x in (parts.quadratic, parts.linear))
-    constant = 4 * tail - norm**2 - float(parts.shift_cost) * (1 + rounding)
-    if not (constant > 0 and quadratic > 0):
-        return 0.0
-    root = linear + math.sqrt(linear**2 + quadratic * constant)
-    return min(1.0, constant / root * (1 - rounding))
+    tail = (_tail(eigenvalues, parts.gram.trace(), k).sqrt() - moved).clamp(min=0).square()
+    norm = parts.multipliers.norm() + rounding * parts.size
+    at_most = replace(
+        parts,
+        quadratic=parts.quadratic * (1 + rounding),
+        linear=parts.linear * (1 + rounding),
+        shift_cost=parts.shift_cost * (1 + rounding),
+    )
+    bound = float(at_most.least_distortion(tail, norm)) * (1 - rounding)
+    return min(1.0, bound) if bound > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,13 @@ class _Inequality:
     linear: Float[Tensor, ""]  # Σ |u_ij| D_ij
     shift_cost: Float[Tensor, ""]  # 2 Σ s_i t_i²
     size: float  # a bound on the norms of all matrices from which G and U are computed
+
+    def least_distortion(self, tail: Tensor, norm: Tensor) -> Float[Tensor, ""]:
+        """The δ at which the inequality is an equation, given the tail of G + U/2 and ‖U‖."""
+        constant = 4 * tail - norm.square() - self.shift_cost
+        # Above 0, where the square root has no gradient; this form does not cancel.
+        squared = (self.linear.square() + self.quadratic * constant).clamp(min=1e-300)
+        return constant / (squared.sqrt() + self.linear)
 
 
 def _inequality(distances: Float[Tensor, "points points"], weights: BoundWeights) -> _Inequality:
@@ -317,9 +326,7 @@ def _ascend_pair_weights(
         found = BoundWeights(torch.softmax(logits, dim=0), (pairs + pairs.T) / 2, shifts)
         parts = _inequality(distances, found)
         tail = _Spectrum.apply(parts.gram + parts.multipliers / 2, parts.gram.trace(), k)
-        constant = 4 * tail - parts.multipliers.square().sum() - parts.shift_cost
-        root = (parts.linear.square() + parts.quadratic * constant).clamp(min=0).sqrt()
-        return (root - parts.linear) / parts.quadratic
+        return parts.least_distortion(tail, parts.multipliers.norm())
 
     rates = [(logits, WEIGHT_RATE), (pairs, PAIR_RATE * unit), (shifts, SHIFT_RATE * unit)]
     found = _ascend(bound, rates, min(max_steps, PAIR_STEPS))

@@ -103,6 +103,33 @@ def test_on_a_line_the_bound_is_below_the_best_arbitrary_images(seed: int) -> No
     assert 0.3 * best < bound <= best
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_inequality_is_an_equation_with_the_shifts_of_some_images(seed: int) -> None:
+    """Σ s_i s_j z² + 2 Σ u z = 4 (‖Δ‖² + (tr Δ)² + ⟨U, Δ⟩) − 2 Σ s t², term by term."""
+    points, _, weights, generator = drawn(seed)
+    distances, n = squares(points), len(points)
+    images = torch.randn(n, 2, generator=generator, dtype=torch.float64)
+    change = distances - squares(images)
+    s = weights.points / weights.points.sum()
+    centring = torch.eye(n, dtype=torch.float64) - s
+    gram_change = centring @ change @ centring.T / -2
+    unit = s @ distances @ s
+    weights = BoundWeights(weights.points, weights.pairs, gram_change.diagonal() / unit)
+    parts = module._inequality(distances, weights)
+    scaled = s.sqrt()[:, None] * gram_change * s.sqrt()
+    multipliers = s[:, None] * distances * weights.pairs * s
+    left = s @ change.square() @ s + 2 * (multipliers * change).sum()
+    squared = scaled.square().sum() + scaled.trace() ** 2
+    right = 4 * (squared + (parts.multipliers * scaled).sum()) - parts.shift_cost
+    assert float(left) == pytest.approx(float(right), rel=1e-9)
+    assert float(parts.linear) == pytest.approx(float((multipliers.abs() * distances).sum()))
+    torch.testing.assert_close(parts.gram.trace(), unit / 2)
+    tail, norm = 10 * squared + parts.shift_cost, torch.tensor(0.5) * squared.sqrt()
+    delta = parts.least_distortion(tail, norm)
+    least = float(parts.quadratic * delta**2 + 2 * parts.linear * delta)
+    assert least == pytest.approx(float(4 * tail - norm**2 - parts.shift_cost), rel=1e-9)
+
+
 @pytest.mark.parametrize(("n", "k"), [(4, 2), (6, 4)])
 def test_the_regular_simplex_one_dimension_lower(n: int, k: int) -> None:
     """n points in R^(n−2): 1/(n − 1) with uniform weights; the square attains 1/3 at n = 4."""
