@@ -59,7 +59,7 @@ CLAIMS = ExperimentClaims(
         "exact": Command(("F6", "T5.5", "F7", "L3.1", "FOSP"), seconds=7),
         "sampled": Command(("F6", "T5.5", "F7", "L3.1", "FOSP"), seconds=18),
         "guarantee": Command(("T5.5", "F7"), seconds=200),
-        "baselines": Command(("F6",), seconds=200),
+        "baselines": Command(("F6",), seconds=500),
         "new-points": Command(("NEW",), seconds=180),
     },
     questions={

@@ -117,10 +117,10 @@ class _Writer(PillowWriter):
         self._frames.append(frame)  # type: ignore[attr-defined]
 
 
-COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, "black")
+COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, "black", "#56B4E9")
 MAX_NAMES = 4  # names that fit side by side without rotation
 MAX_TICKS = 8  # positions that each get a tick
-MARKERS = ("o", "s", "^", "D", "v", "P", "x")
+MARKERS = ("o", "s", "^", "D", "v", "P", "x", "*")
 DASHES = ("--", ":")
 
 
