@@ -31,6 +31,7 @@ from JohnsonLindenstrauss.lower_bound import (
 from JohnsonLindenstrauss.pairs import BLOCK_SIZE, exact_ratio_range, span
 from JohnsonLindenstrauss.sparse_points import Matrix, distinct_rows, embedding_space
 from JohnsonLindenstrauss.train import (
+    MAX_MEAN_SQUARE_STEPS,
     MAX_PAIR_STEPS,
     PairTraining,
     train_mean_square,
@@ -86,7 +87,7 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             smaller largest distortion: see ``distortion_lower_bound``.
         proven_ratio_: ``lower_bound_/max_distortion_``; 1 if the distortion is rounding.
         smallest_possible_components_: with "auto", the smallest number of components that the lower
-            bound does not exclude for ``eps``.
+            bound does not exclude for ``eps``; else None.
         n_iter_: steps taken, at least 1.
 
     Reference: Tsikouras, Caramanis, Tzamos, NeurIPS 2024 (arXiv 2412.07242); Theorem 5.5.
@@ -145,7 +146,8 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             max_steps=self.max_iter,
         )
         if self.verbose:
-            learn = partial(_reported, learn, self.max_iter or MAX_PAIR_STEPS)
+            usual = MAX_PAIR_STEPS if self.objective == "largest" else MAX_MEAN_SQUARE_STEPS
+            learn = partial(_reported, learn, self.max_iter or usual)
         if self.n_components == "auto":
             largest = len(span(space.points).basis)
             training = _smallest_embedding(learn, largest, require_positive("eps", self.eps))
@@ -166,11 +168,15 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.n_components_ = len(self.components_)
         self.max_distortion_ = self._distortion(distinct.rows)
         steps = {"max_steps": self.max_iter}
-        self.lower_bound_ = distortion_lower_bound(space.points, self.n_components_, **steps)
-        self.proven_ratio_ = proven_ratio(self.lower_bound_, self.max_distortion_)
+        bound = distortion_lower_bound(space.points, self.n_components_, **steps)
+        self.lower_bound_ = max(0.0, bound - space.error)
+        self.proven_ratio_ = proven_ratio(
+            self.lower_bound_, self.max_distortion_, self.components_.dtype
+        )
+        self.smallest_possible_components_ = None
         if self.n_components == "auto":
             self.smallest_possible_components_ = smallest_possible_components(
-                space.points, self.eps, self.n_components_, **steps
+                space.points, self.eps + space.error, self.n_components_, **steps
             )
         self.n_iter_ = max(1, len(training.value))
 

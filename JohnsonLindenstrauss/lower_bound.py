@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from derandomization.checks import require_at_least
+from derandomization.laboratory.threads import computing_threads
 from JohnsonLindenstrauss.pairs import Points, distinct_points, span, squared_distances
 
 MAX_POINTS = 2_000  # with more points, those of a sample: what holds for some pairs holds for all
@@ -36,6 +38,7 @@ class BoundWeights:
     shifts: Float[Tensor, " points"]  # t less its s-mean, in units of Σ s_i s_j D_ij
 
 
+@computing_threads()
 def distortion_lower_bound(
     points: Points,
     num_components: int,
@@ -82,7 +85,7 @@ def distortion_lower_bound(
     steps = MAX_STEPS if max_steps is None else require_at_least("max_steps", max_steps, 1)
     k = require_at_least("num_components", num_components, 1)
     kept = _kept_points(points, generator)
-    bound, weights = _bound_from_points(kept, k, steps)
+    bound, weights = _bound_from_points(kept, _unit_coordinates(kept), k, steps)
     if bound == 0:
         return 0.0
     heaviest = weights.topk(min(len(weights), MAX_PAIR_POINTS)).indices
@@ -90,6 +93,7 @@ def distortion_lower_bound(
     return max(bound, evaluate_bound(kept[heaviest], k, pairs))
 
 
+@computing_threads()
 def smallest_possible_components(
     points: Points,
     eps: float,
@@ -107,10 +111,11 @@ def smallest_possible_components(
     require_at_least("largest", largest, 1)
     steps = MAX_STEPS if max_steps is None else require_at_least("max_steps", max_steps, 1)
     kept = _kept_points(points, generator)
+    coordinates = _unit_coordinates(kept)
     excluded, possible = 0, largest
     while possible - excluded > 1:
         k = (excluded + possible) // 2
-        if _bound_from_points(kept, k, steps)[0] > eps:
+        if _bound_from_points(kept, coordinates, k, steps)[0] > eps:
             excluded = k
         else:
             possible = k
@@ -119,9 +124,13 @@ def smallest_possible_components(
     return possible
 
 
-def proven_ratio(lower_bound: float, distortion: float) -> float:
-    """How much of a map's distortion is unavoidable: bound/distortion; 1 if both are rounding."""
-    return 1.0 if distortion <= EXACT else lower_bound / distortion
+def proven_ratio(lower_bound: float, distortion: float, dtype: Any = np.float64) -> float:
+    """How much of a map's distortion is unavoidable: bound/distortion; 1 if both are rounding.
+
+    ``dtype`` is the floating type in which the map is stored.
+    """
+    rounding = max(EXACT, 32 * float(np.finfo(dtype).eps))
+    return 1.0 if distortion <= rounding else lower_bound / distortion
 
 
 def _no_pairs(weights: Float[Tensor, " points"]) -> BoundWeights:
@@ -176,10 +185,9 @@ def _kept_points(
 
 
 def _bound_from_points(
-    points: Points, k: int, max_steps: int
+    points: Points, coordinates: Float[Tensor, "points rank"], k: int, max_steps: int
 ) -> tuple[float, Float[Tensor, " points"]]:
     """The bound without multipliers, and its weights s; 0 where the points fit into R^k."""
-    coordinates = _unit_coordinates(points)
     if k >= coordinates.shape[1]:
         return 0.0, points.new_ones(len(points))
     weights = _ascend_point_weights(coordinates, k, max_steps)

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from derandomization.checks import require_between
+from derandomization.laboratory.threads import computing_threads
 from JohnsonLindenstrauss.pairs import Embedding, Points, distinct_points, span, squared_distances
 
 MAX_POINTS = 400
@@ -31,6 +32,7 @@ class NuMax(NamedTuple):
         return len(self.embedding)
 
 
+@computing_threads()
 def numax(points: Points, eps: float) -> NuMax:
     """Minimise tr P over P ⪰ 0 with |vᵀPv − 1| ≤ ε for the unit differences v of all pairs.
 

@@ -36,6 +36,7 @@ class EmbeddingSpace(NamedTuple):
     """Points with the distances of some rows, and how to embed the rows as these points are."""
 
     points: Points
+    error: float  # the largest distortions of the rows and of the points differ by at most this
     lift: Callable[[Embedding], Embedding]  # from an embedding of the points to one of the rows
     lower: Callable[[Embedding], Embedding]  # its transpose
 
@@ -100,8 +101,9 @@ def embedding_space(rows: Points | Matrix) -> EmbeddingSpace:
     matrix.
     """
     if isinstance(rows, Tensor):
-        return EmbeddingSpace(rows, lambda embedding: embedding, lambda embedding: embedding)
+        return EmbeddingSpace(rows, 0.0, lambda embedding: embedding, lambda embedding: embedding)
     gram = torch.from_numpy((rows @ rows.T).toarray())
+    squares = gram.diagonal()[:, None] + gram.diagonal() - 2 * gram
     means = gram.mean(dim=0)
     gram += means.mean() - means[None, :] - means[:, None]
     values, vectors = torch.linalg.eigh(gram)
@@ -118,4 +120,22 @@ def embedding_space(rows: Points | Matrix) -> EmbeddingSpace:
         images -= images.mean(dim=1, keepdim=True)
         return images @ vectors / values.sqrt()
 
-    return EmbeddingSpace(vectors * values.sqrt(), lift, lower)
+    points = vectors * values.sqrt()
+    error = _distortion_error(squares, points, int(np.diff(rows.indptr).max()))
+    return EmbeddingSpace(points, error, lift, lower)
+
+
+def _distortion_error(squares: Float[Tensor, "rows rows"], points: Points, entries: int) -> float:
+    """How much a largest distortion of the points may differ from that of the rows.
+
+    With η the largest relative difference of their squared distances, it is at most 2η/(1 − η) for
+    a distortion of at most 1. ``squares``, from a Gram matrix of rows with so many ``entries``, has
+    itself the rounding of as many products.
+    """
+    i, j = torch.triu_indices(len(points), len(points), 1)
+    between = squares_by_product(points, points)[i, j]
+    norms = points.square().sum(dim=1)
+    rounding = (entries + len(points) + 4) * torch.finfo(points.dtype).eps
+    differences = (between - squares[i, j]).abs() + rounding * 2 * (norms[i] + norms[j])
+    share = float((differences / squares[i, j]).max())
+    return 2 * share / (1 - share) if share < 1 else 1.0

@@ -260,8 +260,10 @@ def train_pairs(
         mean = _learn_mean(inside, num_components, descent, block_size, start, target)
     seconds = time.perf_counter() - began
     embedding = mean.to(inside.basis) @ inside.basis
-    embedding *= exact_ratio_range(embedding, distinct, block_size).balancing_factor
-    ratios = exact_ratio_range(embedding, distinct, block_size)
+    found = exact_ratio_range(embedding, distinct, block_size)
+    factor = found.balancing_factor
+    embedding *= factor
+    ratios = RatioRange(factor**2 * found.low, factor**2 * found.high)
     basis = inside.basis.to(points.device)
     return PairTraining(embedding.to(points.device), basis, ratios, *descent.record(), seconds)
 
@@ -274,6 +276,7 @@ def train_mean_square(
     generator: torch.Generator,
     block_size: int = BLOCK_SIZE,
     max_steps: int | None = None,
+    progress: StepCallback | None = None,
 ) -> PairTraining:
     """Minimise the mean of (‖A(x − y)‖²/‖x − y‖² − 1)² over all pairs, by L-BFGS.
 
@@ -284,7 +287,7 @@ def train_mean_square(
     require_between("num_components", num_components, 1, points.shape[1])
     distinct = distinct_points(points, "points").points
     began, inside = time.perf_counter(), span(distinct)
-    values: list[float] = []
+    values: list[float] = []  # one for each step
     num_rows = min(num_components, len(inside.basis))
     mean = torch.eye(num_rows, len(inside.basis), dtype=distinct.dtype)
     if num_components < len(inside.basis):
@@ -294,7 +297,7 @@ def train_mean_square(
         normal = standard_normal(*mean.shape, generator=generator, like=mean)
         start = mean + PERTURBATION_RADIUS / mean.numel() ** 0.5 * normal
         limit = MAX_MEAN_SQUARE_STEPS if max_steps is None else max_steps
-        mean, values = _minimise_mean_square(coordinates, blocks, start, limit)
+        mean, values = _minimise_mean_square(coordinates, blocks, start, limit, progress)
     seconds = time.perf_counter() - began
     embedding = mean @ inside.basis
     return PairTraining(
@@ -310,7 +313,11 @@ def train_mean_square(
 
 
 def _minimise_mean_square(
-    coordinates: Tensor, blocks: PairBlocks, start: Tensor, max_steps: int
+    coordinates: Tensor,
+    blocks: PairBlocks,
+    start: Tensor,
+    max_steps: int,
+    progress: StepCallback | None,
 ) -> tuple[Float[Tensor, "components rank"], list[float]]:
     """The M where L-BFGS ends, and the objective before each step."""
     from scipy import optimize  # imported here because it takes 0.1 s, which --help does not need
@@ -321,12 +328,18 @@ def _minimise_mean_square(
         return value, (slope.T @ coordinates).numpy().ravel()
 
     values = [objective(start.numpy().ravel())[0]]
+
+    def after_step(intermediate_result: optimize.OptimizeResult) -> None:
+        if progress:
+            progress(len(values) - 1, values[-1], 0.0)  # nothing is random, so ‖W‖ is 0
+        values.append(float(intermediate_result.fun))
+
     found = optimize.minimize(
         objective,
         start.numpy().ravel(),
         jac=True,
         method="L-BFGS-B",
-        callback=lambda intermediate_result: values.append(float(intermediate_result.fun)),
+        callback=after_step,
         options={"maxiter": max_steps, "gtol": 1e-7},
     )
     return torch.from_numpy(found.x).view_as(start), values[:-1]

@@ -252,3 +252,38 @@ def test_data_frames_go_in_and_out() -> None:
     images = projection.transform(frame)
     assert list(images.columns) == list(projection.get_feature_names_out())
     np.testing.assert_allclose(images.to_numpy(), projection.transform(POINTS), rtol=1e-12)
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("complement", ["random", "zero"])
+@pytest.mark.parametrize(
+    ("objective", "n_components"), [("largest", 2), ("largest", "auto"), ("mean_square", 2)]
+)
+def test_all_options_go_together(
+    objective: str,
+    n_components: object,
+    complement: str,
+    verbose: bool,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    options = {"objective": objective, "complement": complement, "verbose": verbose}
+    points = POINTS[:10]  # fewer than dimensions, so that there is a complement
+    projection = LearnedProjection(n_components, eps=0.5, max_iter=4, random_state=0, **options)
+    images = projection.fit_transform(points)
+    assert images.shape == (10, projection.n_components_)
+    assert 0 <= projection.lower_bound_ <= projection.max_distortion_
+    assert ("step 0 of at most 4" in capsys.readouterr().out) == verbose
+
+
+def test_the_smallest_possible_number_belongs_to_the_last_fit() -> None:
+    projection = LearnedProjection(eps=0.5, max_iter=4, random_state=0).fit(POINTS)
+    assert projection.smallest_possible_components_ >= 1
+    projection.set_params(n_components=2).fit(POINTS)
+    assert projection.smallest_possible_components_ is None
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_map_that_keeps_every_distance_is_proven_best_in_either_type(dtype: type) -> None:
+    projection = LearnedProjection(12, random_state=0).fit(POINTS.astype(dtype))
+    assert projection.max_distortion_ < 1e-5
+    assert projection.proven_ratio_ == 1

@@ -8,6 +8,7 @@ import scipy.sparse
 import torch
 
 from JohnsonLindenstrauss.estimator import LearnedProjection
+from JohnsonLindenstrauss.lower_bound import distortion_lower_bound
 from JohnsonLindenstrauss.pairs import exact_ratio_range
 from JohnsonLindenstrauss.sparse_points import distinct_rows, embedding_space
 
@@ -91,3 +92,23 @@ def test_sparse_points_have_a_random_complement_too() -> None:
     lengths = np.square(outside).sum(axis=1) / np.square(new - new @ inside.T @ inside).sum(axis=1)
     assert 0.8 < lengths.mean() < 1.2
     assert np.abs((new - new @ inside.T @ inside) @ fits[0].components_.T).max() < 1e-12
+
+
+@pytest.mark.parametrize("apart", [1.0, 3e-4])
+def test_the_error_of_the_coordinates_is_charged_to_the_bound(apart: float) -> None:
+    dense = WIDE.toarray()
+    dense[1] = dense[0]
+    dense[1, 5] += apart * np.linalg.norm(dense[0])
+    space = embedding_space(distinct_rows(scipy.sparse.csr_array(dense), "X").rows)
+
+    def squares(points: np.ndarray) -> np.ndarray:
+        first, second = np.triu_indices(len(points), 1)
+        wide = points.astype(np.longdouble)
+        return np.square(wide[first] - wide[second]).sum(axis=1)
+
+    share = float(np.abs(squares(space.points.numpy()) / squares(dense) - 1).max())
+    assert 2 * share / (1 - share) <= space.error < 1e-4
+    rows = scipy.sparse.csr_array(dense)
+    projection = LearnedProjection(3, max_iter=4, random_state=0).fit(rows)
+    uncharged = distortion_lower_bound(space.points, 3, max_steps=4)
+    assert projection.lower_bound_ == pytest.approx(uncharged - space.error, abs=1e-15)

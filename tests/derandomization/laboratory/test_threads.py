@@ -1,6 +1,6 @@
 """One thread unless told, and the caller's settings afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from derandomization.laboratory.threads import computing_threads
+from JohnsonLindenstrauss import lower_bound, numax
 from JohnsonLindenstrauss.estimator import LearnedProjection
 from JohnsonLindenstrauss.model import cube_points
 from JohnsonLindenstrauss.train import train
@@ -77,3 +78,21 @@ def test_a_descent_on_lengths_is_one_thread_s() -> None:
     )
     assert set(seen) == {1}
     assert threads() == {2}
+
+
+def test_bounds_and_numax_compute_on_one_thread_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    for module in (lower_bound, numax):
+        inner = module.distinct_points
+
+        def noted(*arguments: object, inner: Callable = inner) -> object:
+            seen.append(threads())
+            return inner(*arguments)
+
+        monkeypatch.setattr(module, "distinct_points", noted)
+    points = cube_points(8, 5, torch.Generator().manual_seed(0))
+    lower_bound.distortion_lower_bound(points, 2, max_steps=2)
+    lower_bound.smallest_possible_components(points, 0.5, 4, max_steps=2)
+    numax.numax(points, 0.5)
+    assert len(seen) >= 3
+    assert all(each == {1} for each in seen)
