@@ -74,7 +74,7 @@ class ExpectedCut(DerandomizationObjective):
         """r_ij = v_i·v_j/(s_i s_j)."""
         i, j = self.ends
         deviation = self.deviation()
-        products = _InnerProducts.apply(self.vectors, self.vectors, self.ends)
+        products = InnerProducts.apply(self.vectors, self.vectors, self.ends)
         return products / (deviation[i] * deviation[j])
 
     def random_weights(self) -> Float[Tensor, "vertices rank"]:
@@ -273,7 +273,7 @@ class _BivariateNormalCDF(torch.autograd.Function):
         return gradient * partial(a, b), gradient * partial(b, a), gradient * joint
 
 
-class _InnerProducts(torch.autograd.Function):
+class InnerProducts(torch.autograd.Function):
     """x_i·y_j for every edge (i, j).
 
     In blocks, since all x_i and y_j at once may not fit into memory, or by one dense product.
@@ -291,13 +291,13 @@ class _InnerProducts(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         x, y, ends = ctx.saved_tensors
         return (
-            _NeighbourSums.apply(gradient, y, ends),
-            _NeighbourSums.apply(gradient, x, ends.flip(0)),
+            NeighbourSums.apply(gradient, y, ends),
+            NeighbourSums.apply(gradient, x, ends.flip(0)),
             None,
         )
 
 
-class _NeighbourSums(torch.autograd.Function):
+class NeighbourSums(torch.autograd.Function):
     """Σ c_e y_j over the edges e = (i, j) of every vertex i."""
 
     @staticmethod
@@ -315,8 +315,8 @@ class _NeighbourSums(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         coefficients, y, ends = ctx.saved_tensors
         return (
-            _InnerProducts.apply(gradient, y, ends),
-            _NeighbourSums.apply(coefficients, gradient, ends.flip(0)),
+            InnerProducts.apply(gradient, y, ends),
+            NeighbourSums.apply(coefficients, gradient, ends.flip(0)),
             None,
         )
 

@@ -6,21 +6,20 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from MAXCUT.expected_cut import ExpectedCut, is_dense
+from MAXCUT.expected_cut import ExpectedCut, InnerProducts, NeighbourSums, is_dense
 from MAXCUT.graph import Graph, csr_tensor
 
 # Gauss–Legendre rules by the largest correlation that each is used for: their error is below 1e-12
-# up to 0.2 and 1e-8 at 0.9. Correlations shrink with V, and only the value needs quadrature. Below
-# the smallest of them three terms of a power series are enough, with an error below 1e-11.
-SERIES = 0.004
+# up to 0.2 and 1e-8 at 0.9. Correlations shrink with V, and only the value needs quadrature.
 RULES = {
     limit: tuple(torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(count))
-    for limit, count in ((0.02, 2), (0.2, 4), (math.inf, 8))
+    for limit, count in ((0.2, 4), (math.inf, 8))
 }
-BLOCK = 2**14  # pairs whose quadrature fits into the cache
+SERIES = 0.004  # the correlation up to which three terms of a power series are exact to 1e-11
+BLOCK = 2**14  # edges whose quadrature fits into the cache
 # Much smaller exponents underflow once V has vanished, which makes exp forty times as slow.
 SMALLEST_EXPONENT = -60.0
 PEAK = 1 / math.sqrt(2 * math.pi)  # φ(0)
@@ -37,7 +36,6 @@ class FusedKernel(nn.Module):
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.dense = is_dense(graph.num_vertices, len(graph.weights))
-        self.ends = nn.Buffer(torch.from_numpy(graph.ends.T.copy()))
         if not self.dense:
             # Matrices of the edges' numbers, from 1: for each entry, the edge that it belongs to.
             numbers = np.arange(1, len(graph.weights) + 1)
@@ -49,20 +47,25 @@ class FusedKernel(nn.Module):
     def forward(self, cut: ExpectedCut) -> Float[Tensor, ""]:
         return _ValueAndGradient.apply(cut.vectors, cut.mean, cut, self)
 
-    def inner_products(self, rows: Float[Tensor, "vertices rank"]) -> Float[Tensor, " edges"]:
+    def inner_products(
+        self, rows: Float[Tensor, "vertices rank"], ends: Int[Tensor, "2 edges"]
+    ) -> Float[Tensor, " edges"]:
         """x_i·x_j for every edge (i, j)."""
         if self.dense:
-            return (rows @ rows.T)[tuple(self.ends)]
+            return InnerProducts.apply(rows, rows, ends)
         products = torch.sparse.sampled_addmm(self.zeros, rows, rows.T).values()
         return torch.empty_like(products).index_copy_(0, self.upper.values() - 1, products)
 
     def neighbour_sum(
-        self, coefficients: Float[Tensor, " edges"], rows: Float[Tensor, "vertices rank"]
+        self,
+        coefficients: Float[Tensor, " edges"],
+        rows: Float[Tensor, "vertices rank"],
+        ends: Int[Tensor, "2 edges"],
     ) -> Float[Tensor, "vertices rank"]:
         """Σ_j c_ij x_j for every vertex i."""
         if self.dense:
-            matrix = rows.new_zeros((len(rows),) * 2).index_put_(tuple(self.ends), coefficients)
-            return torch.addmm(matrix @ rows, matrix.T, rows)
+            below = NeighbourSums.apply(coefficients, rows, ends.flip(0))
+            return NeighbourSums.apply(coefficients, rows, ends).add_(below)
         starts, columns = self.symmetric.crow_indices(), self.symmetric.col_indices()
         entries = coefficients.index_select(0, self.symmetric.values() - 1)
         size = self.symmetric.shape
@@ -80,7 +83,7 @@ class _ValueAndGradient(torch.autograd.Function):
     ) -> Tensor:
         inverse = torch.rsqrt(vectors.square().sum(dim=1).add_(cut.noise.square()))
         level, units = mean * inverse, vectors * inverse[:, None]
-        by_correlation = kernel.inner_products(units)  # r_ij, replaced block by block
+        by_correlation = kernel.inner_products(units, cut.ends)  # r_ij, replaced block by block
         by_level, value = torch.zeros_like(mean), mean.new_zeros(())
         blocks = (by_correlation.split(BLOCK), cut.weights.split(BLOCK), cut.ends.split(BLOCK, 1))
         for correlation, weights, (i, j) in zip(*blocks, strict=True):
@@ -90,7 +93,7 @@ class _ValueAndGradient(torch.autograd.Function):
             by_level.index_add_(0, i, by_first).index_add_(0, j, by_second)
             correlation.copy_(derivative)
         # P depends on v_i through a_i = μ_i/s_i and u_i = v_i/s_i, and ds_i/dv_i = u_i.
-        pull = kernel.neighbour_sum(by_correlation, units)
+        pull = kernel.neighbour_sum(by_correlation, units, cut.ends)
         inward = torch.linalg.vecdot(pull, units).add_(by_level * level)
         by_vectors = (pull - inward[:, None] * units).mul_(inverse[:, None])
         ctx.save_for_backward(by_vectors, by_level * inverse)

@@ -63,7 +63,7 @@ EXACT = DescentSettings(
 # λ = 0.004 reaches 0.9937 of the best known cuts, and λ = 0.01 0.9927 in half the steps. From
 # μ = 0, V first shrinks to rank one: a third of the steps pass near that saddle, where only a sign
 # common to all vertices is random. A hyperplane's signs choose it at once: on 51 Biq Mac instances
-# 515 steps instead of 781, with cuts as good (0.9971 and 0.9964 of the best known).
+# 527 steps instead of 781, with cuts as good (0.9969 and 0.9964 of the best known).
 EXACT_LARGE = replace(
     EXACT,
     max_steps=4_050,
@@ -186,10 +186,10 @@ def derandomize(
     """Descend from V and μ near 0 until V vanishes, and round what is left (Theorem 5.2).
 
     The descent starts at μ = 0 or, on large graphs, at μ_i = ±ε t_i with the signs of a
-    hyperplane's cut. The signs of μ are fixed by conditional
-    expectations, so that their cut is worth at least ``guaranteed``. That cut, with single vertices
-    moved as long as this gains, is combined with a hyperplane's cut that reaches the hyperplanes'
-    mean, with those of other hyperplanes, polished too, the initial cuts and the empty cut.
+    hyperplane's cut. The signs of μ are fixed by conditional expectations, so that their cut is
+    worth at least ``guaranteed``. That cut, with single vertices moved as long as this gains, is
+    combined with a hyperplane's cut that reaches the hyperplanes' mean, with those of other
+    hyperplanes, polished too, the initial cuts and the empty cut.
 
     A restart is a call of ``search`` from that cut and V; ``parallel_calls`` shares the restarts.
     The cuts they find are combined too. If the result is better, a second descent starts there.

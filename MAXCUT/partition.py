@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 
 from derandomization import Certificate
-from derandomization.checks import MAX_SEED, require_at_least, require_between
+from derandomization.checks import MAX_SEED, require_between, require_whole
 from MAXCUT.graph import Graph, GraphLike, Signs, as_graph
 from MAXCUT.limits import CutProgress, Limits, StopReason
 from MAXCUT.optimizer import DerandomizedCut, derandomize
@@ -124,9 +124,10 @@ def derandomized_cut(
     if not (callback is None or callable(callback)):
         raise ValueError(f"callback is {callback!r}: it must be a function of a CutProgress")
     limits = Limits(time_limit, target, callback)
-    restarts, num_cuts = _count("restarts", restarts, 0), _count("num_cuts", num_cuts, 1)
+    restarts = require_whole("restarts", restarts, 0)
+    num_cuts = require_whole("num_cuts", num_cuts, 1)
     require_between("num_cuts", num_cuts, 1, MAX_CUTS)
-    workers = _count("workers", workers, 1)
+    workers = require_whole("workers", workers, 1)
     seed = _seed(seed)
     canonical = as_graph(graph, weight)
     canonical.require_cuttable()
@@ -225,12 +226,6 @@ def signs_of(graph: Graph, sides: object) -> Signs:
         if not isinstance(side, Integral | bool | np.bool_) or side not in (0, 1):
             raise ValueError(f"initial_cut: the side of {label!r} is {side!r}: it must be 0 or 1")
     return np.where(np.array(listed, dtype=float) == 1, -1.0, 1.0)
-
-
-def _count(name: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ValueError(f"{name} is {value!r}: it must be a whole number, at least {least}")
-    return require_at_least(name, int(value), least)
 
 
 def _seed(seed: object) -> int:

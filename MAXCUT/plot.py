@@ -16,6 +16,7 @@ from derandomization.laboratory.figures import (
     ORANGE,
     PURPLE,
     RED,
+    SKY,
     SMALLEST_NORM,
     Panel,
     draw_norm,
@@ -29,7 +30,7 @@ from MAXCUT.graph import Graph, Signs
 
 MAX_DRAWN_VERTICES = 200  # larger graphs are illegible
 MAX_NORM_LINES = 100
-LEVEL_COLOURS = (GREEN, PURPLE, ORANGE, RED, GREY, "#56B4E9")
+LEVEL_COLOURS = (GREEN, PURPLE, ORANGE, RED, GREY, SKY)
 
 
 def cut_value_figure(

@@ -20,7 +20,7 @@ from derandomization.laboratory.trace import NormTrace
 
 # Okabe–Ito: distinguishable with colour blindness and in grey.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
-RED, PURPLE, GREY = "#D55E00", "#CC79A7", "#666666"
+RED, PURPLE, GREY, SKY = "#D55E00", "#CC79A7", "#666666", "#56B4E9"
 RESOLUTION, LEAST_WIDTH = 160, 1_600  # of a saved figure: pixels per inch, pixels
 # A log axis needs positive numbers; next to 1, float64 does not resolve smaller ones.
 SMALLEST_NORM = 1e-16
@@ -117,7 +117,7 @@ class _Writer(PillowWriter):
         self._frames.append(frame)  # type: ignore[attr-defined]
 
 
-COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, "black", "#56B4E9")
+COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, "black", SKY)
 MAX_NAMES = 4  # names that fit side by side without rotation
 MAX_TICKS = 8  # positions that each get a tick
 MARKERS = ("o", "s", "^", "D", "v", "P", "x", "*")
