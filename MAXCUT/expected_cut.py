@@ -2,7 +2,7 @@
 
 import copy
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from derandomization import DerandomizationObjective
 from derandomization.checks import require_at_least, require_positive
 from derandomization.expectations import standard_normal
+from MAXCUT.crossing import second_derivatives
+from MAXCUT.cut_derivatives import ExpectedCutHessian, expected_cut
+from MAXCUT.edge_products import EdgeProducts
 from MAXCUT.graph import Graph, Signs, Vectors
 
 SMALLEST_SCALE = 1e-12  # of a vertex: K, which is in proportion to 1/scale, stays finite
-DENSE = 6  # times the edges: beyond the squared vertices, dense products take less time
-BLOCK = 2**14  # edges that are computed together
-_QUADRATURE = np.polynomial.legendre.leggauss(20)  # nodes and weights
 
 
 class ExpectedCut(DerandomizationObjective):
@@ -30,9 +30,9 @@ class ExpectedCut(DerandomizationObjective):
     factor c = n/Σ|w| gives λ the same effect on every graph. The scales t_i are 1 by default. ε t_i
     is relative to ‖v_i‖: multiplying v_i, μ_i and t_i by one number leaves E[cut] as it is.
 
-    The attribute ``evaluation`` computes E[cut] and can be replaced at any time. None, the default,
-    is the closed form, which autograd can differentiate twice. ``FusedKernel`` is faster and can be
-    differentiated once; ``ScoreFunction`` estimates from samples.
+    E[cut] and its gradient are computed together, in one pass over the edges; second derivatives
+    are ``bias_hessian`` and ``hessian_product``. ``evaluation`` replaces the exact E[cut]:
+    ``ScoreFunction`` estimates it from samples.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ExpectedCut(DerandomizationObjective):
         self.evaluation: nn.Module | None = None
         scales = np.ones(graph.num_vertices) if vertex_scales is None else vertex_scales
         self.noise = nn.Buffer(torch.from_numpy(self.smoothing * scales))  # ε t_i
-        self.ends = nn.Buffer(torch.from_numpy(graph.ends.T.copy()))
+        self.products = EdgeProducts(graph)
         self.weights = nn.Buffer(torch.from_numpy(graph.weights.copy()))
 
     def expected_value(self) -> Float[Tensor, ""]:
@@ -63,19 +63,16 @@ class ExpectedCut(DerandomizationObjective):
         """E[cut] = Σ w_ij Pr(i and j on different sides), in the units of the weights."""
         if self.evaluation is not None:
             return self.evaluation(self)
-        level = self.mean / self.deviation()
-        return self.weights @ crossing_probabilities(level, self.correlation(), self.ends)
+        return expected_cut(self.vectors, self.mean, self.noise, self.weights, self.products)
+
+    @property
+    def ends(self) -> Int[Tensor, "2 edges"]:
+        """The vertices i and j of every edge."""
+        return self.products.ends
 
     def deviation(self) -> Float[Tensor, " vertices"]:
         """s_i = √(‖v_i‖² + (ε t_i)²), the standard deviation of each vertex's random part."""
         return torch.sqrt(self.vectors.square().sum(dim=1) + self.noise.square())
-
-    def correlation(self) -> Float[Tensor, " edges"]:
-        """r_ij = v_i·v_j/(s_i s_j)."""
-        i, j = self.ends
-        deviation = self.deviation()
-        products = InnerProducts.apply(self.vectors, self.vectors, self.ends)
-        return products / (deviation[i] * deviation[j])
 
     def random_weights(self) -> Float[Tensor, "vertices rank"]:
         return self.vectors
@@ -116,29 +113,39 @@ class ExpectedCut(DerandomizationObjective):
 
     @torch.no_grad()
     def bias_hessian(self) -> LinearOperator:
-        """∂²f/∂μ², as sparse as the graph: a product costs O(edges).
-
-        ∂²P/∂a_i∂a_j = −2φ₂(a_i, a_j; r) and ∂²P/∂a_i² = −a_i ∂P/∂a_i + 2r φ₂ with a_i = μ_i/s_i.
-        """
-        (i, j), r, deviation = self.ends, self.correlation(), self.deviation()
-        level = self.mean / deviation
-        a, b, complement = level[i], level[j], torch.sqrt(1 - r.square())
-        joint = _density(a) * _density((b - r * a) / complement) / complement  # φ₂(a, b; r)
+        """∂²f/∂μ², as sparse as the graph: a product costs O(edges)."""
+        (i, j), inverse = self.ends, 1 / self.deviation()
+        level, units = self.mean * inverse, self.vectors * inverse[:, None]
+        correlation = self.products.inner(units, units)
+        by_first, by_second, _, across, _, _ = second_derivatives(level[i], level[j], correlation)
         weights = -self.scale * self.weights
-
-        def second_derivative(x: Tensor, y: Tensor) -> Tensor:
-            slope = _density(x) * (1 - 2 * torch.special.ndtr((y - r * x) / complement))
-            return weights * (2 * r * joint - x * slope)
-
         diagonal = torch.zeros_like(level)
-        diagonal.index_add_(0, i, second_derivative(a, b))
-        diagonal.index_add_(0, j, second_derivative(b, a))
-        across = -2 * weights * joint / (deviation[i] * deviation[j])
+        diagonal.index_add_(0, i, weights * by_first).index_add_(0, j, weights * by_second)
+        across.mul_(weights).mul_(inverse[i]).mul_(inverse[j])
         half = scipy.sparse.coo_array(
-            (across.cpu().numpy(), tuple(self.ends.cpu().numpy())), shape=(len(level),) * 2
+            (across.cpu().numpy(), tuple(self.ends.cpu().numpy())), shape=(len(diagonal),) * 2
         )
-        own = scipy.sparse.diags_array((diagonal / deviation.square()).cpu().numpy())
+        own = scipy.sparse.diags_array((diagonal * inverse.square()).cpu().numpy())
         return aslinearoperator((half + half.T + own).tocsr())
+
+    def hessian_product(self) -> Callable[[Tensor], Tensor] | None:
+        """A function that multiplies ∇²f by a vector over (V, μ), flat in this order.
+
+        A product costs O(edges · rank) time and O(vertices · rank + edges) memory.
+        """
+        if self.evaluation is not None:
+            return None
+        product = ExpectedCutHessian(
+            self.vectors.detach(), self.mean.detach(), self.noise, self.weights, self.products
+        )
+
+        def of_objective(vector: Tensor) -> Tensor:
+            curved = -self.scale * product(vector)
+            size = self.vectors.numel()
+            curved[:size].add_(vector[:size], alpha=2 * self.regularization)
+            return curved
+
+        return of_objective
 
     @torch.no_grad()
     def hessian_lipschitz(self) -> float:
@@ -215,116 +222,3 @@ class ScoreFunction(nn.Module):
     def draw(self, size: int, like: Tensor) -> Float[Tensor, "samples size"]:
         """Standard normal numbers of the type and on the device of ``like``."""
         return standard_normal(self.num_samples, size, generator=self.generator, like=like)
-
-
-def crossing_probabilities(
-    level: Float[Tensor, " vertices"],
-    correlation: Float[Tensor, " edges"],
-    ends: Int[Tensor, "2 edges"],
-) -> Float[Tensor, " edges"]:
-    """Pr(i, j on different sides) = Φ(a_i) + Φ(a_j) − 2Φ₂(a_i, a_j; r_ij) for every edge.
-
-    ``level`` holds a_i, the mean of each vertex's random number over its standard deviation.
-    """
-    i, j = ends
-    both = bivariate_normal_cdf(level[i], level[j], correlation)
-    side = torch.special.ndtr(level)
-    return side[i] + side[j] - 2 * both
-
-
-def bivariate_normal_cdf(
-    a: Float[Tensor, "*shape"], b: Float[Tensor, "*shape"], correlation: Float[Tensor, "*shape"]
-) -> Float[Tensor, "*shape"]:
-    """Φ₂(a, b; r) = Pr(x ≤ a, y ≤ b) for standard normal x, y with correlation r, |r| < 1.
-
-    Φ(a)Φ(b) + (1/2π) ∫₀^{asin r} exp(−(a² + b² − 2ab sin t)/(2cos² t)) dt by 20 Gauss–Legendre
-    nodes; the error is below 1e-9 for |r| ≤ 0.99. It can be differentiated any number of times.
-    """
-    return _BivariateNormalCDF.apply(a, b, correlation)
-
-
-class _BivariateNormalCDF(torch.autograd.Function):
-    """Φ₂(a, b; r): its value needs quadrature, its derivatives have closed forms."""
-
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, correlation: Tensor) -> Tensor:
-        ctx.save_for_backward(a, b, correlation)
-        nodes, weights = (torch.as_tensor(x, dtype=a.dtype, device=a.device) for x in _QUADRATURE)
-        blocks = (each.reshape(-1).split(BLOCK) for each in (a, b, correlation))
-        integrals = []
-        for x, y, r in zip(*blocks, strict=True):  # in blocks, so that the nodes fit into memory
-            half_angle = torch.asin(r)[:, None] / 2
-            angle = half_angle * (1 + nodes)
-            square, product = (x.square() + y.square())[:, None], (x * y)[:, None]
-            exponent = (square / 2 - product * torch.sin(angle)) / torch.cos(angle).square()
-            integrals.append((torch.exp(-exponent) @ weights) * half_angle[:, 0])
-        integral = torch.cat(integrals).reshape(a.shape)
-        return torch.special.ndtr(a) * torch.special.ndtr(b) + integral / (2 * math.pi)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        a, b, correlation = ctx.saved_tensors
-        complement = torch.sqrt(1 - correlation.square())
-
-        def partial(x: Tensor, y: Tensor) -> Tensor:
-            return _density(x) * torch.special.ndtr((y - correlation * x) / complement)
-
-        joint = _density(a) * _density((b - correlation * a) / complement) / complement
-        return gradient * partial(a, b), gradient * partial(b, a), gradient * joint
-
-
-class InnerProducts(torch.autograd.Function):
-    """x_i·y_j for every edge (i, j).
-
-    In blocks, since all x_i and y_j at once may not fit into memory, or by one dense product.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, ends: Tensor) -> Tensor:
-        ctx.save_for_backward(x, y, ends)
-        if is_dense(len(x), ends.shape[1]):
-            return (x @ y.T)[tuple(ends)]
-        blocks = ends.split(BLOCK, dim=1)
-        return torch.cat([torch.linalg.vecdot(x[i], y[j]) for i, j in blocks])
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        x, y, ends = ctx.saved_tensors
-        return (
-            NeighbourSums.apply(gradient, y, ends),
-            NeighbourSums.apply(gradient, x, ends.flip(0)),
-            None,
-        )
-
-
-class NeighbourSums(torch.autograd.Function):
-    """Σ c_e y_j over the edges e = (i, j) of every vertex i."""
-
-    @staticmethod
-    def forward(ctx: Any, coefficients: Tensor, y: Tensor, ends: Tensor) -> Tensor:
-        ctx.save_for_backward(coefficients, y, ends)
-        if is_dense(len(y), ends.shape[1]):
-            return y.new_zeros((len(y),) * 2).index_put_(tuple(ends), coefficients) @ y
-        sums = torch.zeros_like(y)
-        blocks = zip(coefficients.split(BLOCK), ends.split(BLOCK, dim=1), strict=True)
-        for each, (i, j) in blocks:
-            sums.index_add_(0, i, each[:, None] * y[j])
-        return sums
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        coefficients, y, ends = ctx.saved_tensors
-        return (
-            InnerProducts.apply(gradient, y, ends),
-            NeighbourSums.apply(coefficients, gradient, ends.flip(0)),
-            None,
-        )
-
-
-def is_dense(num_vertices: int, num_edges: int) -> bool:
-    """Whether operations on all pairs of vertices take less time than on the edges alone."""
-    return DENSE * num_edges >= num_vertices**2
-
-
-def _density(x: Tensor) -> Tensor:
-    return torch.exp(-x.square() / 2) / math.sqrt(2 * math.pi)

@@ -10,9 +10,7 @@ from typing import TypeAlias
 import networkx as nx
 import numpy as np
 import scipy.sparse
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from derandomization.files.arrays import MAX_VERTICES, SparseMatrix, sparse_entries
 from derandomization.files.edges import (
@@ -276,15 +274,6 @@ def read_graph(
         return graph
 
     return read_graph_file(path, build, weight=weight, format=format)
-
-
-def csr_tensor(matrix: scipy.sparse.csr_array) -> Tensor:
-    """The matrix as a sparse tensor of the same type."""
-    indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
-    starts, columns, values = map(torch.from_numpy, (*indices, matrix.data))
-    size = matrix.shape
-    with warnings.catch_warnings(action="ignore"):  # torch warns that its sparse tensors are new
-        return torch.sparse_csr_tensor(starts, columns, values, size, check_invariants=False)
 
 
 def _require_edges(labels: tuple[Hashable, ...], ends: np.ndarray, weights: np.ndarray) -> None:

@@ -23,7 +23,6 @@ from MAXCUT.expected_cut import (
     conditional_rounding,
     degree_scales,
 )
-from MAXCUT.fused_kernel import FusedKernel
 from MAXCUT.graph import Graph, Signs, Vectors
 from MAXCUT.limits import Limits
 from MAXCUT.sdp import SdpSolution, good_hyperplane
@@ -211,9 +210,7 @@ def derandomize(
     ).to(device)
     if estimator == "exact":
         settings = stable_settings(settings, objective)
-        evaluation: nn.Module = FusedKernel(graph).to(device)
-    else:
-        evaluation = ScoreFunction(NUM_SAMPLES, generator)
+    evaluation = None if estimator == "exact" else ScoreFunction(NUM_SAMPLES, generator)
     draws = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     hyperplane = good_hyperplane(graph, solution.vectors, draws)
     levels = settings.initial_level * torch.from_numpy(hyperplane).to(objective.mean)
@@ -275,7 +272,7 @@ def derandomize(
 def _descend(
     graph: Graph,
     objective: ExpectedCut,
-    evaluation: nn.Module,
+    evaluation: nn.Module | None,
     settings: DescentSettings,
     generator: torch.Generator,
     limits: Limits,
@@ -316,9 +313,9 @@ def _descend(
         snapshot_steps=range(0, settings.max_steps, max(1, settings.max_steps // snapshots)),
         progress=on_step,
         checkpoints=checkpoints,
-        verify=False,  # the kernel can be differentiated once; ``certify`` follows
+        verify=False,  # ``certify`` follows
     )
-    objective.evaluation = None  # what follows needs the closed form and two derivatives
+    objective.evaluation = None
     return history, seen
 
 

@@ -3,6 +3,7 @@
 Simulated bifurcation gives 16 cuts at a time, and parts of different cuts are combined.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from MAXCUT.graph import Graph, Signs, Vectors, csr_tensor
+from MAXCUT.graph import Graph, Signs, Vectors
 
 # Each family of cuts has its own rounds: one family alone ends in one basin, on grids above all.
 NUM_ROUNDS, NUM_CUTS, NUM_STEPS = 4, 16, 400
@@ -179,7 +180,7 @@ class Oscillators:
         norm = _spectral_norm((roots @ adjacency @ roots).tocsr())  # that of C·A, but symmetric
         push = (scipy.sparse.diags_array(scales) @ adjacency).tocsr().astype(np.float32)
         dense = push.nnz >= DENSE * graph.num_vertices**2
-        self.push = torch.from_numpy(push.toarray()) if dense else _narrow(push)  # C·A
+        self.push = torch.from_numpy(push.toarray()) if dense else _sparse_tensor(push)  # C·A
         self.step = RELATIVE_STEP / (1 + norm) ** 0.5
 
     def cuts(
@@ -220,11 +221,13 @@ class Oscillators:
         return np.where(x.numpy().T >= 0, 1.0, -1.0)
 
 
-def _narrow(matrix: scipy.sparse.csr_array) -> Tensor:
-    """A sparse tensor whose indices are 32 bits wide, which each product would convert to."""
-    wide = csr_tensor(matrix)
-    indices = wide.crow_indices().int(), wide.col_indices().int()
-    return torch.sparse_csr_tensor(*indices, wide.values(), wide.shape, check_invariants=False)
+def _sparse_tensor(matrix: scipy.sparse.csr_array) -> Tensor:
+    """The matrix as a tensor with indices of 32 bits, to which products would convert others."""
+    starts, columns = (each.astype(np.int32) for each in (matrix.indptr, matrix.indices))
+    starts, columns, entries = map(torch.from_numpy, (starts, columns, matrix.data))
+    size = matrix.shape
+    with warnings.catch_warnings(action="ignore"):  # torch warns that its sparse form is new
+        return torch.sparse_csr_tensor(starts, columns, entries, size, check_invariants=False)
 
 
 def _spectral_norm(matrix: scipy.sparse.csr_array) -> float:

@@ -16,7 +16,6 @@ from derandomization.hessian import Hessian
 from derandomization.laboratory.figures import Panel
 from JohnsonLindenstrauss.model import ExpectedDistortion, cube_points
 from MAXCUT.expected_cut import ExpectedCut
-from MAXCUT.fused_kernel import FusedKernel
 from MAXCUT.graph import Graph
 from MAXCUT.utilities import random_graph
 from NeuralNetworks.model import Student, Teacher, complete_basis
@@ -51,9 +50,7 @@ def risk(width: int, seed: int = 0) -> PopulationRisk:
 def _cut() -> ExpectedCut:
     graph = Graph.from_networkx(random_graph(15, 0.6, seed=42))
     vectors = np.random.default_rng(0).standard_normal((15, 3))
-    objective = ExpectedCut(graph, vectors, smoothing=0.1, regularization=0.005)
-    objective.evaluation = FusedKernel(graph)
-    return objective
+    return ExpectedCut(graph, vectors, smoothing=0.1, regularization=0.005)
 
 
 def _distortion() -> ExpectedDistortion:

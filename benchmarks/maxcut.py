@@ -18,7 +18,6 @@ from benchmarks.report import Effort, Report, Row, growth_panel
 from derandomization import DerandomizationObjective, descend
 from derandomization.laboratory.figures import Panel
 from MAXCUT.expected_cut import ExpectedCut, ScoreFunction
-from MAXCUT.fused_kernel import FusedKernel
 from MAXCUT.graph import Graph
 from MAXCUT.optimizer import (
     NUM_SAMPLES,
@@ -71,7 +70,6 @@ def time_descent_step(num_edges: int, seed: int) -> float:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     graph = Graph.from_networkx(drawn)
     objective = ExpectedCut(graph, vectors, smoothing=0.05, regularization=0.01)
-    objective.evaluation = FusedKernel(graph)
     optimizer = torch.optim.SGD(objective.parameters(), lr=0.3, momentum=0.9)
     descend(objective, optimizer, max_steps=2)  # allocates all memory
     started = time.process_time()
@@ -108,8 +106,7 @@ def _exact(graph: Graph, vectors: np.ndarray) -> Problem:
     """The descent of ``MAXCUT/main.py``, with the step that the curvature allows."""
     settings = settings_for(graph, "exact")
     objective = _objective(graph, vectors, settings)
-    settings = stable_settings(settings, objective)  # the curvature needs two derivatives
-    objective.evaluation = FusedKernel(graph)
+    settings = stable_settings(settings, objective)
     return objective, descent_optimizer(objective, settings, _generator())
 
 

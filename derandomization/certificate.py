@@ -159,7 +159,8 @@ def _stein_bounds(objective: DerandomizationObjective, seed: int) -> Bounds:
     weights = _Image("random_weights", objective, objective.random_weights, trainable)
     bias = _Image("bias", objective, lambda: _flat(objective.bias()), trainable)
     matrix = weights.value.detach()
-    gradient = weights.push(Hessian(objective, weights.parameters).gradient.detach())
+    slopes = torch.autograd.grad(objective(), weights.parameters, materialize_grads=True)
+    gradient = weights.push(parameters_to_vector(slope.contiguous() for slope in slopes))
     operator = objective.bias_hessian()
     if operator is None:
         hessian = Hessian(objective, bias.parameters)

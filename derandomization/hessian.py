@@ -9,23 +9,32 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
 from derandomization.eigenvalues import Eigenvalue, smallest_eigenvalue
+from derandomization.objective import DerandomizationObjective
 
 
 class Hessian:
     """Products of ∇²f, in chosen tensors, with vectors; each costs about two gradients.
 
-    ``function`` computes f from ``variables``; products and vectors are flat.
+    ``function`` computes f from ``variables``; products and vectors are flat. An objective's own
+    ``hessian_product`` is used where the variables are all its parameters.
     """
 
     def __init__(self, function: Callable[[], Tensor], variables: Iterable[Tensor]) -> None:
         self._variables = list(variables)
+        self._known: Callable[[Tensor], Tensor] | None = None
+        if isinstance(function, DerandomizationObjective):
+            everything = [id(p) for p in function.parameters()]
+            if everything == [id(p) for p in self._variables]:
+                self._known = function.hessian_product()
         gradients = torch.autograd.grad(
-            function(), self._variables, create_graph=True, materialize_grads=True
+            function(), self._variables, create_graph=self._known is None, materialize_grads=True
         )
         self.gradient = parameters_to_vector(g.contiguous() for g in gradients)
 
     def product(self, vector: Tensor) -> Tensor:
         """∇²f · vector."""
+        if self._known:
+            return self._known(vector)
         if not self.gradient.requires_grad:  # f is linear in these tensors
             return torch.zeros_like(vector)
         # Not as autograd's third argument, whose first use in a process imports sympy: 0.5 s.

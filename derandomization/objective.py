@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -58,6 +58,13 @@ class DerandomizationObjective(nn.Module, ABC):
 
     def bias_hessian_times_weights(self) -> Tensor | None:
         """(∂²f/∂b²) W, projected on the image of the parameters; None where W has a row per b."""
+        return None
+
+    def hessian_product(self) -> Callable[[Tensor], Tensor] | None:
+        """Multiplies vectors by ∇²f at the current point; None where autograd has to.
+
+        Vectors and products are flat over ``parameters()``.
+        """
         return None
 
     def forward(self) -> Float[Tensor, ""]:

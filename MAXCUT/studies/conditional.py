@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy.special import ndtri
 
-from MAXCUT.expected_cut import crossing_probabilities
+from MAXCUT.crossing import crossing_probability
 from MAXCUT.graph import Graph, Signs, Vectors
 
 NUM_CANDIDATES = 33  # values of a coordinate, at quantiles of N(0, 1)
@@ -42,7 +42,7 @@ def _expected_cut(graph: Graph, rest: Vectors, mean: np.ndarray) -> float:
     level = torch.from_numpy((mean / length).clip(-40, 40))
     correlation = (rest[i] * rest[j]).sum(axis=1) / (length[i] * length[j])
     correlation = torch.from_numpy(correlation.clip(-LARGEST_CORRELATION, LARGEST_CORRELATION))
-    crossing = crossing_probabilities(level, correlation, torch.from_numpy(graph.ends.T.copy()))
+    crossing = crossing_probability(level[i], level[j], correlation)
     return float(graph.weights @ crossing.numpy())
 
 

@@ -6,22 +6,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import multivariate_normal
-from torch.autograd import gradcheck, gradgradcheck
 
 from derandomization import descend, stein_bounds
 from derandomization.hessian import Hessian
 from MAXCUT.expected_cut import (
     ExpectedCut,
     ScoreFunction,
-    bivariate_normal_cdf,
     conditional_rounding,
 )
 from MAXCUT.graph import Graph
 from MAXCUT.sdp import hyperplane_expectation
-
-finite = st.floats(-4, 4, allow_nan=False)
-correlations = st.floats(-0.99, 0.99, allow_nan=False)
+from tests.MAXCUT.reference import ByAutograd
 
 
 def small_graph() -> Graph:
@@ -37,30 +32,6 @@ def objective_at_random(seed: int, smoothing: float = 0.3) -> ExpectedCut:
     with torch.no_grad():
         objective.mean.copy_(torch.from_numpy(rng.standard_normal(4)))
     return objective
-
-
-@settings(max_examples=100, deadline=None)
-@given(a=finite, b=finite, r=correlations)
-def test_bivariate_cdf_equals_scipys(a: float, b: float, r: float) -> None:
-    ours = bivariate_normal_cdf(*(torch.tensor(x, dtype=torch.float64) for x in (a, b, r)))
-    scipys = multivariate_normal(cov=[[1, r], [r, 1]]).cdf([a, b])
-    assert float(ours) == pytest.approx(scipys, abs=1e-7)
-
-
-def test_bivariate_cdf_at_the_origin_is_sheppards_formula() -> None:
-    r = torch.linspace(-0.999, 0.999, 101, dtype=torch.float64)
-    zero = torch.zeros_like(r)
-    expected = 0.25 + torch.asin(r) / (2 * math.pi)
-    torch.testing.assert_close(bivariate_normal_cdf(zero, zero, r), expected, atol=1e-14, rtol=0)
-
-
-def test_bivariate_cdf_has_the_derivatives_of_its_value() -> None:
-    generator = torch.Generator().manual_seed(0)
-    a, b = (2 * torch.randn(6, generator=generator, dtype=torch.float64) for _ in range(2))
-    r = 1.8 * torch.rand(6, generator=generator, dtype=torch.float64) - 0.9
-    inputs = tuple(x.requires_grad_() for x in (a, b, r))
-    assert gradcheck(bivariate_normal_cdf, inputs)
-    assert gradgradcheck(bivariate_normal_cdf, inputs)
 
 
 def test_expected_cut_equals_brute_force_sampling() -> None:
@@ -105,7 +76,7 @@ def test_mean_is_stationary_at_zero_a_saddle() -> None:
 def test_steins_identity_ties_the_gradient_to_the_hessian(seed: int, smoothing: float) -> None:
     objective = objective_at_random(seed, smoothing)
     objective().backward()
-    hessian = Hessian(objective, [objective.mean])
+    hessian = Hessian(ByAutograd(objective), [objective.mean])
     dense = torch.stack([hessian.product(e) for e in torch.eye(4, dtype=torch.float64)])
     identity = (dense + 2 * 0.02 * torch.eye(4, dtype=torch.float64)) @ objective.vectors
     torch.testing.assert_close(objective.vectors.grad, identity.detach(), atol=1e-9, rtol=1e-9)
@@ -191,17 +162,6 @@ def test_a_graph_without_weight_is_refused() -> None:
     empty = Graph(3, np.empty((0, 2), dtype=np.int64), np.empty(0))
     with pytest.raises(ValueError, match="number of edges is 0: it must be at least 1"):
         ExpectedCut(empty, np.eye(3), smoothing=0.1, regularization=0.1)
-
-
-@pytest.mark.parametrize("shrunk", [1.0, 0.1, 1e-6])
-def test_the_hessian_in_the_mean_is_that_of_autograd(shrunk: float) -> None:
-    objective = objective_at_random(3)
-    objective.vectors.data.mul_(shrunk)
-    known = objective.bias_hessian() @ np.eye(4)
-    product = Hessian(objective, [objective.bias()]).product
-    expected = torch.stack([product(row) for row in torch.eye(4, dtype=torch.float64)])
-    assert np.abs(known).max() > 0.1
-    assert known == pytest.approx(expected.numpy(), abs=1e-10)
 
 
 def test_rounding_by_conditional_expectations_never_loses_where_signs_do(

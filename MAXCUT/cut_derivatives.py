@@ -1,0 +1,139 @@
+"""The expected cut of correlated Gaussian signs, with its gradient and products of its Hessian.
+
+Vertex i has the sign of v_i·z + μ_i + noise of deviation n_i. Let s_i = √(‖v_i‖² + n_i²),
+a_i = μ_i/s_i, u_i = v_i/s_i and r_ij = u_i·u_j. Then E[cut] = Σ w_ij P(a_i, a_j, r_ij), and
+∂E/∂μ_i = A_i/s_i and ∂E/∂v_i = (p_i − (p_i·u_i + A_i a_i) u_i)/s_i with A_i = Σ_j w_ij ∂P/∂a_i and
+p_i = Σ_j w_ij ∂P/∂r_ij u_j.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from MAXCUT.crossing import dependence, first_derivatives, second_derivatives
+from MAXCUT.edge_products import EdgeProducts
+
+BLOCK = 2**14  # edges whose quadrature fits into the cache
+
+
+def expected_cut(
+    vectors: Float[Tensor, "vertices rank"],
+    mean: Float[Tensor, " vertices"],
+    noise: Float[Tensor, " vertices"],
+    weights: Float[Tensor, " edges"],
+    products: EdgeProducts,
+) -> Float[Tensor, ""]:
+    """E[cut], which can be differentiated once by V and μ.
+
+    The gradient is computed together with the value, since they share what an edge needs. Both take
+    O(edges · (rank + quadrature nodes)) time and O(edges + vertices · rank) memory.
+    """
+    return _CutAndGradient.apply(vectors, mean, noise, weights, products)
+
+
+class _CutAndGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        vectors: Tensor,
+        mean: Tensor,
+        noise: Tensor,
+        weights: Tensor,
+        products: EdgeProducts,
+    ) -> Tensor:
+        inverse = torch.rsqrt(vectors.square().sum(dim=1).add_(noise.square()))
+        level, units = mean * inverse, vectors * inverse[:, None]
+        positive = torch.special.ndtr(level)  # the probability of a positive sign
+        by_correlation = products.inner(units, units)  # r_ij, replaced block by block
+        by_level, value = torch.zeros_like(mean), mean.new_zeros(())
+        blocks = (by_correlation.split(BLOCK), weights.split(BLOCK), products.ends.split(BLOCK, 1))
+        for correlation, weight, (i, j) in zip(*blocks, strict=True):
+            a, b = level.index_select(0, i), level.index_select(0, j)
+            first, second = positive.index_select(0, i), positive.index_select(0, j)
+            both = first * second + dependence(a, b, correlation)
+            value += weight @ (first + second - 2 * both)
+            by_first, by_second, derivative = first_derivatives(a, b, correlation)
+            by_level.index_add_(0, i, by_first.mul_(weight))
+            by_level.index_add_(0, j, by_second.mul_(weight))
+            correlation.copy_(derivative.mul_(weight))
+        pull = products.neighbour_sum(by_correlation, units)
+        inward = torch.linalg.vecdot(pull, units).add_(by_level * level)
+        by_vectors = (pull - inward[:, None] * units).mul_(inverse[:, None])
+        ctx.save_for_backward(by_vectors, by_level * inverse)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        if torch.is_grad_enabled():  # another derivative was asked for: it would be taken as 0
+            raise ValueError("E[cut] can be differentiated once: see ExpectedCut.hessian_product")
+        by_vectors, by_mean = ctx.saved_tensors
+        return gradient * by_vectors, gradient * by_mean, None, None, None
+
+
+class ExpectedCutHessian:
+    """Products of E[cut]'s Hessian in (V, μ), flat in this order, at one point.
+
+    A product is the derivative of the gradient along a vector: what it needs of every edge is
+    computed once. It takes O(edges · rank) time.
+    """
+
+    def __init__(
+        self,
+        vectors: Float[Tensor, "vertices rank"],
+        mean: Float[Tensor, " vertices"],
+        noise: Float[Tensor, " vertices"],
+        weights: Float[Tensor, " edges"],
+        products: EdgeProducts,
+    ) -> None:
+        self.products = products
+        self.inverse = torch.rsqrt(vectors.square().sum(dim=1).add_(noise.square()))
+        self.level, self.units = mean * self.inverse, vectors * self.inverse[:, None]
+        i, j = products.ends
+        correlation = products.inner(self.units, self.units)
+        edges = self.level[i], self.level[j], correlation
+        first, second, joint = (weights * each for each in first_derivatives(*edges))
+        self.second = [weights * each for each in second_derivatives(*edges)]
+        self.by_correlation = joint
+        self.by_level = torch.zeros_like(mean).index_add_(0, i, first).index_add_(0, j, second)
+        self.pull = products.neighbour_sum(joint, self.units)
+        self.inward = torch.linalg.vecdot(self.pull, self.units).add_(self.by_level * self.level)
+
+    def __call__(self, vector: Float[Tensor, " parameters"]) -> Float[Tensor, " parameters"]:
+        """∂²E[cut] · vector."""
+        units, level, inverse = self.units, self.level, self.inverse
+        along_vectors = vector[: units.numel()].view_as(units)
+        # d of each name is its derivative along the vector, in the order in which they depend.
+        d_deviation = torch.linalg.vecdot(units, along_vectors)
+        d_units = (along_vectors - d_deviation[:, None] * units).mul_(inverse[:, None])
+        d_level = (vector[units.numel() :] - d_deviation * level).mul_(inverse)
+        d_inverse = -inverse.square() * d_deviation
+        d_by_level, d_by_correlation = self._along(d_level, d_units)
+        d_pull = self.products.neighbour_sum(d_by_correlation, units)
+        d_pull += self.products.neighbour_sum(self.by_correlation, d_units)
+        d_inward = torch.linalg.vecdot(d_pull, units) + torch.linalg.vecdot(self.pull, d_units)
+        d_inward += d_by_level * level + self.by_level * d_level
+        by_mean = d_by_level * inverse + self.by_level * d_inverse
+        by_vectors = d_pull.sub_(d_inward[:, None] * units).sub_(self.inward[:, None] * d_units)
+        by_vectors.mul_(inverse[:, None])
+        by_vectors += (self.pull - self.inward[:, None] * units).mul_(d_inverse[:, None])
+        return torch.cat([by_vectors.reshape(-1), by_mean])
+
+    def _along(
+        self, d_level: Float[Tensor, " vertices"], d_units: Float[Tensor, "vertices rank"]
+    ) -> tuple[Float[Tensor, " vertices"], Float[Tensor, " edges"]]:
+        """The derivatives of A_i and of w_ij ∂P/∂r_ij."""
+        i, j = self.products.ends
+        first_first, second_second, both_r, first_second, first_r, second_r = self.second
+        d_correlation = self.products.inner(d_units, self.units)
+        d_correlation += self.products.inner(self.units, d_units)
+        d_first, d_second = d_level.index_select(0, i), d_level.index_select(0, j)
+        by_level = torch.zeros_like(d_level)
+        by_level.index_add_(
+            0, i, first_first * d_first + first_second * d_second + first_r * d_correlation
+        )
+        by_level.index_add_(
+            0, j, first_second * d_first + second_second * d_second + second_r * d_correlation
+        )
+        return by_level, first_r * d_first + second_r * d_second + both_r * d_correlation

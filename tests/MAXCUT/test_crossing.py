@@ -1,0 +1,77 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import multivariate_normal
+from torch import Tensor
+from torch.autograd.functional import hessian
+
+import MAXCUT.crossing
+from MAXCUT.crossing import (
+    DECIDED,
+    SERIES,
+    crossing_probability,
+    first_derivatives,
+    second_derivatives,
+)
+from tests.MAXCUT.reference import crossing
+
+finite = st.floats(-4, 4, allow_nan=False)
+correlations = st.floats(-0.99, 0.99, allow_nan=False)
+
+
+def drawn(count: int, largest: float) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    a, b = 2 * torch.randn(2, count, generator=generator, dtype=torch.float64)
+    return a, b, largest * torch.linspace(-1, 1, count, dtype=torch.float64)
+
+
+@settings(max_examples=100, deadline=None)
+@given(a=finite, b=finite, r=correlations)
+def test_the_probability_is_that_of_scipys_normal_distribution(
+    a: float, b: float, r: float
+) -> None:
+    ours = crossing_probability(*(torch.tensor([x], dtype=torch.float64) for x in (a, b, r)))
+    joint = multivariate_normal(cov=[[1, r], [r, 1]]).cdf([a, b])
+    alone = torch.special.ndtr(torch.tensor([a, b], dtype=torch.float64)).sum()
+    assert float(ours) == pytest.approx(float(alone) - 2 * joint, abs=1e-7)
+
+
+def test_without_levels_it_is_sheppards_formula() -> None:
+    r = torch.linspace(-0.999, 0.999, 101, dtype=torch.float64)
+    zero = torch.zeros_like(r)
+    expected = torch.arccos(r) / math.pi
+    torch.testing.assert_close(crossing_probability(zero, zero, r), expected, atol=1e-13, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("largest", "error"), [(SERIES, 1e-11), (0.2, 1e-12), (0.9, 1e-7), (0.99, 2e-9)]
+)
+def test_every_rule_is_as_exact_as_it_says(largest: float, error: float) -> None:
+    edges = drawn(500, largest)
+    found = crossing_probability(*edges)
+    torch.testing.assert_close(found, crossing(*edges), rtol=0, atol=error)
+
+
+def test_edges_with_a_decided_end_need_no_quadrature(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, r = drawn(500, 0.95)
+    a = a.sign() * DECIDED * (1.001 + a.abs())
+    found = crossing_probability(a, b, r)
+    torch.testing.assert_close(found, crossing(a, b, r), rtol=0, atol=1e-14)
+    monkeypatch.setattr(MAXCUT.crossing, "DECIDED", math.inf)
+    torch.testing.assert_close(found, crossing_probability(a, b, r), rtol=0, atol=1e-14)
+
+
+def test_the_derivatives_are_those_of_the_probability() -> None:
+    rows = torch.stack(drawn(30, 0.9), dim=1)
+    first = torch.stack(first_derivatives(*rows.T), dim=1)
+    second = torch.stack(second_derivatives(*rows.T), dim=1)
+    for row, slopes, curvatures in zip(rows, first, second, strict=True):
+        point = row.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(crossing(*point), point)
+        torch.testing.assert_close(slopes, gradient, rtol=1e-7, atol=1e-9)
+        known = hessian(lambda x: crossing(*x), row)
+        pairs = [known[at] for at in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))]
+        torch.testing.assert_close(curvatures, torch.stack(pairs), rtol=1e-6, atol=1e-7)

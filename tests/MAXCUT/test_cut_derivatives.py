@@ -1,0 +1,94 @@
+"""Value, gradient and Hessian of the expected cut are those of plain torch operations."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from derandomization import certify
+from derandomization.hessian import Hessian
+from MAXCUT.expected_cut import ExpectedCut
+from MAXCUT.graph import Graph
+from tests.MAXCUT.reference import ByAutograd
+
+Build = Callable[..., Graph]
+AtRandom = Callable[[float], ExpectedCut]
+
+
+@pytest.fixture(params=["sparse", "dense"])
+def at_random(
+    request: pytest.FixtureRequest, signed_graph: Build, monkeypatch: pytest.MonkeyPatch
+) -> AtRandom:
+    """A point with ‖v_i‖ about ``size`` and μ_i about 0.3; vertex 0 is isolated."""
+    monkeypatch.setattr("MAXCUT.edge_products.DENSE", 1_000 if request.param == "dense" else 0)
+
+    def build(size: float) -> ExpectedCut:
+        graph = signed_graph(12, seed=3)
+        kept = (graph.ends > 0).all(axis=1)
+        graph = Graph(12, graph.ends[kept], graph.weights[kept])
+        rng = np.random.default_rng(4)
+        vectors = size * rng.standard_normal((12, 3)) / 3**0.5
+        scales = rng.uniform(0.5, 2, 12)
+        objective = ExpectedCut(
+            graph, vectors, smoothing=0.1, regularization=0.02, vertex_scales=scales
+        )
+        assert objective.products.dense == (request.param == "dense")
+        with torch.no_grad():
+            objective.mean.copy_(torch.from_numpy(0.3 * rng.standard_normal(12)))
+        return objective
+
+    return build
+
+
+@pytest.mark.parametrize("size", [1.0, 0.1, 1e-4])
+def test_value_and_gradient(size: float, at_random: AtRandom) -> None:
+    objective = at_random(size)
+    reference = ByAutograd(objective)
+    parameters = list(objective.parameters())
+    assert float(objective().detach()) == pytest.approx(float(reference().detach()), rel=1e-7)
+    found = torch.autograd.grad(3 * objective(), parameters)
+    expected = torch.autograd.grad(3 * reference(), parameters)
+    for ours, its in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, its, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1.0, 0.1, 1e-4])
+def test_the_hessian(size: float, at_random: AtRandom) -> None:
+    objective = at_random(size)
+    parameters = [objective.vectors, objective.mean]
+    product = objective.hessian_product()
+    assert product is not None
+    rows = torch.eye(sum(p.numel() for p in parameters), dtype=torch.float64)
+    found = torch.stack([product(row) for row in rows])
+    reference = Hessian(ByAutograd(objective), parameters)
+    expected = torch.stack([reference.product(row) for row in rows])
+    assert float(expected.norm()) > 1
+    assert float((found - expected).norm()) <= 1e-8 * float(expected.norm())
+    known = objective.bias_hessian() @ np.eye(12)
+    assert known == pytest.approx(expected[-12:, -12:].numpy(), abs=1e-8)
+
+
+def test_a_certificate_uses_it_and_is_that_of_autograd(at_random: AtRandom) -> None:
+    objective = at_random(0.1)
+    found, expected = certify(objective), certify(ByAutograd(objective))
+    for name in ("gradient_norm", "min_curvature", "weight_norm", "bias_curvature"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-6)
+
+
+def test_a_second_derivative_by_autograd_is_refused(at_random: AtRandom) -> None:
+    objective = at_random(0.1)
+    with pytest.raises(ValueError, match="differentiated once"):
+        Hessian(objective, [objective.mean])
+
+
+def test_levels_that_underflow_leave_value_and_gradient_finite(at_random: AtRandom) -> None:
+    objective = at_random(1e-6)
+    with torch.no_grad():
+        objective.mean.mul_(1e3)
+    objective().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in objective.parameters())
+    cut = Graph(12, objective.ends.T.numpy(), objective.weights.numpy())
+    assert float(objective.expected_cut().detach()) == pytest.approx(
+        float(cut.cut_value(objective.signs())), rel=1e-5
+    )
