@@ -22,7 +22,7 @@ from NeuralNetworks.model import LowRankStudent, orthogonal_part
 from NeuralNetworks.risk import Dataset
 from NeuralNetworks.subspace import (
     DECAYS,
-    Choice,
+    FULL_DECAYS,
     Settings,
     choose,
     fit_subspace,
@@ -82,7 +82,8 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             ``X @ components_.T``, in the units of X.
         mean_: of the fitted rows.
         n_components_, n_features_in_: k and d.
-        regularization_: λ.
+        regularization_: λ of the network of all inputs, which the certificate is about.
+        reduced_regularization_: λ of the network of k directions, which predicts.
         validation_score_: R² or accuracy of predictions for rows that were held out.
         validation_losses_: with ``n_components=None``, the mean held-out loss of each k tried.
         eigenvalues_: of E[∇ŷ∇ŷᵀ], largest first, for a network of all standardised inputs: after
@@ -106,10 +107,10 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         *,
         task: Any = "auto",
         loss: Any = "squared",
-        hidden_units: Any = 40,
+        hidden_units: Any = 20,
         regularization: Any = "auto",
-        max_iter: Any = 60,
-        num_starts: Any = 2,
+        max_iter: Any = 40,
+        num_starts: Any = 1,
         descent_steps: Any = 200,
         random_state: Any = None,
     ) -> None:
@@ -143,7 +144,8 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         choice = choose(data, k, settings)
         network = fit_subspace(data, choice.num_components, choice.decay, settings)
         self._set_subspace(network, data.inputs, inputs.std(axis=0), matrix.dtype)
-        self.regularization_ = choice.decay
+        self.regularization_ = choice.full_decay
+        self.reduced_regularization_ = choice.decay
         self.validation_losses_ = choice.losses_by_components
         held_out = self._decoded(choice.held_out)
         self.validation_score_ = self._metric(labels[choice.rows.numpy()], held_out)
@@ -256,9 +258,9 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _settings(self, loss: Loss, outputs: int) -> Settings:
         """The settings of the search, with the arguments checked."""
-        decays = DECAYS
+        decays, full_decays = DECAYS, FULL_DECAYS
         if not isinstance(self.regularization, str):
-            decays = (require_positive("regularization", self.regularization),)
+            decays = full_decays = (require_positive("regularization", self.regularization),)
         elif self.regularization != "auto":
             raise ValueError(
                 f'regularization is {self.regularization!r}: it must be "auto" or a number above 0'
@@ -269,6 +271,7 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             outputs=outputs,
             hidden_units=require_whole("hidden_units", self.hidden_units, 1),
             decays=decays,
+            full_decays=full_decays,
             max_iter=require_whole("max_iter", self.max_iter, 1),
             num_starts=require_whole("num_starts", self.num_starts, 1),
             generator=torch.Generator().manual_seed(_seed(self.random_state)),
@@ -279,7 +282,7 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if k is None:
             return None
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= features:
-            allowed = f"it must be None or a whole number from 1 to the {features} features"
+            allowed = f"it must be None or a whole number from 1 to n_features = {features}"
             raise ValueError(f"n_components is {k!r}: {allowed}")
         return int(k)
 
