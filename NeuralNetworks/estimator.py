@@ -37,6 +37,7 @@ Task = Literal["regression", "classification"]
 TASKS = ("auto", "regression", "classification")
 REGRESSION_LOSSES = ("squared", "log-cosh")
 MOST_INTEGER_CLASSES = 20  # with task="auto", integers with more values are numbers to predict
+NORMAL_QUARTILE = 0.6745  # the median absolute deviation of N(0, 1)
 SMALLEST_VARIANCE = 1e-10  # of a direction, as a share of the largest: below it is rounding
 
 
@@ -237,6 +238,11 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             except (TypeError, ValueError):
                 raise ValueError("y is not numeric: task must then be classification") from None
             self._label_mean, self._label_scale = numbers.mean(), numbers.std() or 1.0
+            if self.loss == "log-cosh":  # outliers must not set the scale on which it is linear
+                middle = np.median(numbers)
+                deviation = np.median(np.abs(numbers - middle)) / NORMAL_QUARTILE
+                if deviation > 0:
+                    self._label_mean, self._label_scale = middle, deviation
             centred = torch.from_numpy((numbers - self._label_mean) / self._label_scale)
             return centred, LOSSES[self.loss], 1
         check_classification_targets(labels)
@@ -258,7 +264,8 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _settings(self, loss: Loss, outputs: int) -> Settings:
         """The settings of the search, with the arguments checked."""
-        decays, full_decays = DECAYS, FULL_DECAYS
+        decays: tuple[float, ...] = DECAYS
+        full_decays: tuple[float, ...] = FULL_DECAYS
         if not isinstance(self.regularization, str):
             decays = full_decays = (require_positive("regularization", self.regularization),)
         elif self.regularization != "auto":

@@ -149,10 +149,12 @@ def restrict(network: Network, inputs: Tensor, num_components: int) -> LowRankSt
     """The network reduced to the leading eigenvectors of E[∇ŷ∇ŷᵀ]."""
     product = gradient_outer_product(network, inputs)
     leading = torch.linalg.eigh(product).eigenvectors.flip(1)[:, :num_components].T
-    low = isinstance(network, LowRankStudent)
-    student = copy.deepcopy(network.student if low else network)
+    if isinstance(network, LowRankStudent):
+        student, frame = copy.deepcopy(network.student), leading @ network.frame
+    else:
+        student, frame = copy.deepcopy(network), leading
     student.weight = nn.Parameter(student.weight.detach() @ leading.T)
-    return LowRankStudent(student, leading @ network.frame if low else leading)
+    return LowRankStudent(student, frame)
 
 
 def lift(network: LowRankStudent) -> Student:
