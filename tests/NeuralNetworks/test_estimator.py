@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from NeuralNetworks import PrincipalSubspace
 
-QUICK = {"hidden_units": 5, "max_iter": 8, "regularization": 1e-3, "descent_steps": 1}
+QUICK = {"hidden_units": 5, "max_iter": 4, "regularization": 1e-3, "descent_steps": 1}
 
 
 @parametrize_with_checks([PrincipalSubspace(2, task="classification", **QUICK)])
