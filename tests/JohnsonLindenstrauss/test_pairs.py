@@ -59,14 +59,16 @@ def test_blocks_hold_the_inverse_distances_above_the_diagonal(
     kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "KEPT_BYTES", kept)
+    monkeypatch.setattr(module, "MOST_COLUMNS", 4)
     points = gaussian(7, 3)
     blocks = PairBlocks(points, 3)
     assert blocks.num_pairs == 21
     for _ in range(2):
         seen = torch.zeros(7, 7, dtype=torch.float64)
-        for start, inverse, _ in blocks:
-            assert len(inverse) <= 3
-            seen[start : start + len(inverse), start:] = inverse
+        for start, column, inverse, _ in blocks:
+            rows, columns = inverse.shape
+            assert rows <= 3 and columns <= 4
+            seen[start : start + rows, column : column + columns] = inverse
         expected = torch.cdist(points, points).square().reciprocal().triu(1)
         torch.testing.assert_close(seen, expected, rtol=1e-12, atol=0)
 
