@@ -19,7 +19,9 @@ Points = Float[Tensor, "points dimension"]
 Embedding = Float[Tensor, "components dimension"]
 
 BLOCK_SIZE = 256  # rows of the n×n matrices at a time
-MOST_COLUMNS = 2_048  # of a block: 2 MiB of float32 stay in the cache, wider ones take twice as long
+MOST_COLUMNS = (
+    2_048  # of a block: 2 MiB of float32 stay in the cache, wider ones take twice as long
+)
 # Half of n² inverse distances in float32 are kept up to n = 23 000; else each pass recomputes them.
 KEPT_BYTES = 2**30
 # Squares of lengths from 2^-100 to 2^100 are far from both ends of float64.
@@ -224,7 +226,7 @@ def span(points: Points) -> Span:
 
 
 class PairBlock(NamedTuple):
-    """The pairs i < j of some rows i and columns j; on the diagonal both start at the same point."""
+    """The pairs i < j of some rows i and columns j, which on the diagonal start at one point."""
 
     start: int  # the first row
     column: int  # the first column
@@ -285,7 +287,8 @@ class PairBlocks:
     ) -> Iterator[tuple[PairBlock, Float[Tensor, "rows columns"]]]:
         """Each block with its ratios ‖y_i − y_j‖²/‖x_i − x_j‖² of the images y.
 
-        0 in entries that are no pairs i < j; 1 for pairs whose distance is rounding, so that they move nothing.
+        0 in entries that are no pairs i < j; 1 for pairs whose distance is rounding, so that they
+        move nothing.
         """
         norms = images.square().sum(dim=1)
         for block in self:
@@ -322,29 +325,59 @@ class WorstPairs(NamedTuple):
     inverse: Float[Tensor, " pairs"]  # 1/‖x_i − x_j‖²
     ratios: RatioRange  # over all pairs, listed or not
 
+    def joined(self, others: "WorstPairs") -> "WorstPairs":
+        """These pairs and those of the others that are not among them."""
+        columns = int(torch.maximum(self.second.max(), others.second.max())) + 1
+        codes = self.first * columns + self.second
+        new = torch.isin(others.first * columns + others.second, codes, invert=True)
+        return WorstPairs(
+            torch.cat([self.first, others.first[new]]),
+            torch.cat([self.second, others.second[new]]),
+            torch.cat([self.inverse, others.inverse[new]]),
+            self.ratios,
+        )
+
 
 @torch.no_grad()
 def worst_pairs(
     images: Float[Tensor, "points components"], blocks: PairBlocks, margin: float, limit: int
 ) -> WorstPairs:
-    """Pairs whose distortion is within ``margin`` of the largest: at most the ``limit`` worst."""
-    low, high, worst = math.inf, 0.0, 0.0
+    """Pairs whose distortion is within ``margin`` of the largest: at most the ``limit`` worst.
+
+    Pairs with a distortion of 0 are not listed.
+    """
+    low, high, worst, least = math.inf, 0.0, 0.0, torch.finfo(torch.float32).tiny
     listed: list[tuple[Tensor, ...]] = []
+    count = 0
     for (start, column, inverse, _), ratios in blocks.ratios(images):
-        high = max(high, float(ratios.max()))
+        highest = ratios.amax(dim=1)
         if start == column:
             square = ratios[:, : len(ratios)]
             square += torch.ones_like(square).tril_()  # 1 where no pair is
-        low = min(low, float(ratios.min()))
+        lowest = ratios.amin(dim=1)
+        low, high = min(low, float(lowest.min())), max(high, float(highest.max()))
         worst = max(worst, 1 - low, high - 1)
-        distortion = ratios.sub_(1).abs_()
-        i, j = _at_most(-distortion, distortion.new_full((len(ratios),), margin - worst)).T
-        listed.append((i + start, j + column, inverse[i, j], distortion[i, j]))
-    first, second, inverses, distortions = (torch.cat(each) for each in zip(*listed, strict=True))
-    kept = (distortions > worst - margin).nonzero()[:, 0]
+        smallest = max(worst - margin, least)
+        rows = (torch.maximum(1 - lowest, highest - 1) >= smallest).nonzero()[:, 0]
+        distortion = (ratios[rows] - 1).abs_()
+        at, j = (distortion >= smallest).nonzero().T
+        i = rows[at]
+        listed.append((distortion[at, j], i + start, j + column, inverse[i, j]))
+        count += len(i)
+        if count > 2 * limit + ratios.numel():  # so that few pairs are held at a time
+            listed = [_worst_listed(listed, max(worst - margin, least), limit)]
+            count, least = len(listed[0][0]), float(listed[0][0].min())
+    _, first, second, inverses = _worst_listed(listed, max(worst - margin, least), limit)
+    return WorstPairs(first, second, inverses, RatioRange(low, high))
+
+
+def _worst_listed(listed: list[tuple[Tensor, ...]], least: float, limit: int) -> tuple[Tensor, ...]:
+    """Of tensors by pair, distortions first, the ``limit`` worst pairs at or above ``least``."""
+    distortions, *others = (torch.cat(each) for each in zip(*listed, strict=True))
+    kept = (distortions >= least).nonzero()[:, 0]
     if len(kept) > limit:
         kept = kept[distortions[kept].topk(limit).indices]
-    return WorstPairs(first[kept], second[kept], inverses[kept], RatioRange(low, high))
+    return (distortions[kept], *(each[kept] for each in others))
 
 
 def ratio_range(images: Float[Tensor, "points components"], blocks: PairBlocks) -> RatioRange:
