@@ -166,7 +166,10 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.components_ = embedding.numpy().astype(matrix.dtype)
         self.mean_ = _mean(matrix).astype(matrix.dtype)
         self.n_components_ = len(self.components_)
-        self.max_distortion_ = self._distortion(distinct.rows)
+        if torch.equal(torch.from_numpy(self.components_), training.embedding):
+            self.max_distortion_ = training.max_distortion
+        else:  # rounded to float32, lifted from coordinates of sparse rows, or with a complement
+            self.max_distortion_ = self._distortion(distinct.rows)
         steps = {"max_steps": self.max_iter}
         bound = distortion_lower_bound(space.points, self.n_components_, **steps)
         self.lower_bound_ = max(0.0, bound - space.error)

@@ -289,24 +289,25 @@ def _add_blocks(total: _SoftmaxSum | _SquareSum, images: Tensor, blocks: PairBlo
     # Σ c_ij |y_i − y_j|² has the gradient 2(D − C)y, with C symmetric and D its row sums.
     pulled, degree = torch.zeros_like(images), torch.zeros_like(images[:, 0])
     of_near = torch.zeros_like(images)  # whose c_ij are so large that Dy − Cy would cancel
-    for (start, inverse, near), ratios in blocks.ratios(images):
-        stop = start + len(inverse)
-        shrink, slopes = total.add(ratios, triangle=len(inverse))
+    for (start, column, inverse, near), ratios in blocks.ratios(images):
+        rows = slice(start, start + inverse.shape[0])
+        columns = slice(column, column + inverse.shape[1])
+        shrink, slopes = total.add(ratios, triangle=len(inverse) if start == column else 0)
         slopes.mul_(inverse)
         if shrink != 1:
             pulled.mul_(shrink)
             degree.mul_(shrink)
             of_near.mul_(shrink)
         for i, j in near_parts(near, images.shape[1]):
-            differences = images[start + i] - images[start + j]
+            differences = images[start + i] - images[column + j]
             differences.mul_(slopes[i, j, None])
             of_near.index_add_(0, start + i, differences)
-            of_near.index_add_(0, start + j, differences, alpha=-1)
+            of_near.index_add_(0, column + j, differences, alpha=-1)
             slopes[i, j] = 0
-        pulled[start:stop].addmm_(slopes, images[start:])
-        pulled[start:].addmm_(slopes.T, images[start:stop])
-        degree[start:stop] += slopes.sum(dim=1)
-        degree[start:] += slopes.sum(dim=0)
+        pulled[rows].addmm_(slopes, images[columns])
+        pulled[columns].addmm_(slopes.T, images[rows])
+        degree[rows] += slopes.sum(dim=1)
+        degree[columns] += slopes.sum(dim=0)
     return (degree[:, None] * images).sub_(pulled).add_(of_near).mul_(2)
 
 

@@ -18,7 +18,10 @@ from derandomization.checks import require_at_least
 Points = Float[Tensor, "points dimension"]
 Embedding = Float[Tensor, "components dimension"]
 
-BLOCK_SIZE = 256  # rows of the n×n matrices at a time: with 2 000 points a block fits the cache
+BLOCK_SIZE = 256  # rows of the n×n matrices at a time
+MOST_COLUMNS = (
+    2_048  # of a block: 2 MiB of float32 stay in the cache, wider ones take twice as long
+)
 # Half of n² inverse distances in float32 are kept up to n = 23 000; else each pass recomputes them.
 KEPT_BYTES = 2**30
 # Squares of lengths from 2^-100 to 2^100 are far from both ends of float64.
@@ -180,7 +183,24 @@ def _product(points: Any, embedding: Embedding) -> Float[Tensor, "points compone
 
 def _near(squares: Tensor, row_norms: Tensor) -> Int[Tensor, "pairs 2"]:
     """Row and column of the distances that the expanded square has lost digits of."""
-    return (squares <= NEARBY * row_norms[:, None]).nonzero()
+    return _at_most(squares, NEARBY * row_norms)
+
+
+def _at_most(matrix: Tensor, limits: Float[Tensor, " rows"]) -> Int[Tensor, "entries 2"]:
+    """Row and column of the entries at most the limit of their row; quick where there are none."""
+    rows = (matrix.amin(dim=1) <= limits).nonzero()[:, 0]
+    entries = (matrix[rows] <= limits[rows, None]).nonzero()
+    entries[:, 0] = rows[entries[:, 0]]
+    return entries
+
+
+def _tiles(num_points: int, block_size: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of blocks that cover all pairs i < j; square ones lie on the diagonal."""
+    for start in range(0, num_points, block_size):
+        stop = min(start + block_size, num_points)
+        for column in range(start, num_points, max(block_size, MOST_COLUMNS)):
+            last = min(column + max(block_size, MOST_COLUMNS), num_points)
+            yield slice(start, stop), slice(column, last)
 
 
 def near_parts(pairs: Int[Tensor, "pairs 2"], dimension: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -206,9 +226,10 @@ def span(points: Points) -> Span:
 
 
 class PairBlock(NamedTuple):
-    """The pairs i < j of some rows i and all columns j from the first of these rows on."""
+    """The pairs i < j of some rows i and columns j, which on the diagonal start at one point."""
 
     start: int  # the first row
+    column: int  # the first column
     inverse: Float[Tensor, "rows columns"]  # 1/‖x_i − x_j‖²; 0 where j ≤ i, or unresolved
     # Row and column of the pairs that are too near for products: only in float64 there are any.
     near: Int[Tensor, "pairs 2"]
@@ -217,8 +238,9 @@ class PairBlock(NamedTuple):
 class PairBlocks:
     """1/‖x_i − x_j‖² for i < j, of distinct points in float64, in blocks of ``block_size`` rows.
 
-    A descent in float32 needs points as far apart as ``working_precision`` asks for. In float64
-    near pairs are computed from differences, of the points and of their images.
+    A descent in float32 needs points as far apart as ``working_precision`` asks for; blocks too
+    many to be kept are then computed in float32 at each pass. In float64 near pairs are computed
+    from differences, of the points and of their images.
     """
 
     def __init__(
@@ -226,13 +248,11 @@ class PairBlocks:
     ) -> None:
         self.block_size = require_at_least("block_size", block_size, 1)
         self.num_points = require_at_least("the number of distinct points", len(coordinates), 2)
-        self._coordinates = coordinates
         self._dtype = dtype
         size = self.num_pairs * torch.finfo(dtype).bits // 8
-        self._starts = range(0, self.num_points, block_size)
-        self._kept: list[PairBlock] | None = None
-        if size <= KEPT_BYTES:
-            self._kept = [self._block(start) for start in self._starts]
+        keeps = size <= KEPT_BYTES
+        self._coordinates = coordinates if keeps else coordinates.to(dtype)
+        self._kept = list(self._blocks()) if keeps else None
 
     @property
     def num_pairs(self) -> int:
@@ -240,38 +260,45 @@ class PairBlocks:
         return self.num_points * (self.num_points - 1) // 2
 
     def __iter__(self) -> Iterator[PairBlock]:
-        for number, start in enumerate(self._starts):
-            yield self._block(start) if self._kept is None else self._kept[number]
+        yield from self._blocks() if self._kept is None else self._kept
 
-    def _block(self, start: int) -> PairBlock:
-        rows = self._coordinates[start : start + self.block_size]
-        squares = squared_distances(rows, self._coordinates[start:])
+    def _blocks(self) -> Iterator[PairBlock]:
+        for rows, columns in _tiles(self.num_points, self.block_size):
+            yield self._block(rows, columns)
+
+    def _block(self, rows: slice, columns: slice) -> PairBlock:
+        points = self._coordinates[rows]
+        squares = squared_distances(points, self._coordinates[columns])
+        near = torch.zeros(0, 2, dtype=torch.int64, device=points.device)
+        if rows.start == columns.start:  # the lower triangle and the diagonal are no pairs
+            square = squares[:, : len(points)]
+            square += torch.full_like(square, math.inf).tril_()
         inverse = squares.clamp_(min=torch.finfo(squares.dtype).tiny).reciprocal_()
-        inverse[:, : len(rows)].triu_(1)
-        near = torch.zeros(0, 2, dtype=torch.int64, device=rows.device)
         if self._dtype == torch.float64:
-            norms = rows.square().sum(dim=1)
-            near = (inverse * (CLOSEST_IN_FLOAT64 * norms[:, None]) > 1).nonzero()
+            norms = points.square().sum(dim=1)
+            near = _at_most(-inverse, -1 / (CLOSEST_IN_FLOAT64 * norms))
             i, j = near.T
             resolved = inverse[i, j] * (UNRESOLVED * norms[i]) < 1
             inverse[i, j] = torch.where(resolved, inverse[i, j], 0.0)
-        return PairBlock(start, inverse.to(self._dtype), near)
+        return PairBlock(rows.start, columns.start, inverse.to(self._dtype), near)
 
     def ratios(
         self, images: Float[Tensor, "points components"]
     ) -> Iterator[tuple[PairBlock, Float[Tensor, "rows columns"]]]:
         """Each block with its ratios ‖y_i − y_j‖²/‖x_i − x_j‖² of the images y.
 
-        0 where j ≤ i; 1 for pairs whose distance is rounding, so that they move nothing.
+        0 in entries that are no pairs i < j; 1 for pairs whose distance is rounding, so that they
+        move nothing.
         """
         norms = images.square().sum(dim=1)
         for block in self:
-            start, inverse, near = block
-            rows = slice(start, start + len(inverse))
-            ratios = torch.addmm(norms[None, start:], images[rows], images[start:].T, alpha=-2)
+            start, column, inverse, near = block
+            rows = slice(start, start + inverse.shape[0])
+            columns = slice(column, column + inverse.shape[1])
+            ratios = torch.addmm(norms[None, columns], images[rows], images[columns].T, alpha=-2)
             ratios.add_(norms[rows, None]).mul_(inverse)
             for i, j in near_parts(near, images.shape[1]):
-                squares = (images[start + i] - images[start + j]).square().sum(dim=1)
+                squares = (images[start + i] - images[column + j]).square().sum(dim=1)
                 ratios[i, j] = torch.where(inverse[i, j] > 0, squares * inverse[i, j], 1.0)
             yield block, ratios
 
@@ -280,9 +307,11 @@ def working_precision(coordinates: Points, block_size: int = BLOCK_SIZE) -> torc
     """float32 where it resolves the closest pair to three digits, else float64."""
     single = coordinates.float()
     closest = CLOSEST_IN_FLOAT32 * float(single.square().sum(dim=1).max())
-    for start in range(0, len(single), block_size):
-        squares = squares_by_product(single[start : start + block_size], single[start:])
-        squares[:, :block_size] += torch.full_like(squares[:, :block_size], math.inf).tril_()
+    for rows, columns in _tiles(len(single), block_size):
+        squares = squares_by_product(single[rows], single[columns])
+        if rows.start == columns.start:
+            square = squares[:, : len(squares)]
+            square += torch.full_like(square, math.inf).tril_()
         if not float(squares.min()) > closest:  # nan if the squares leave float32
             return torch.float64
     return torch.float32
@@ -296,28 +325,59 @@ class WorstPairs(NamedTuple):
     inverse: Float[Tensor, " pairs"]  # 1/‖x_i − x_j‖²
     ratios: RatioRange  # over all pairs, listed or not
 
+    def joined(self, others: "WorstPairs") -> "WorstPairs":
+        """These pairs and those of the others that are not among them."""
+        columns = int(torch.maximum(self.second.max(), others.second.max())) + 1
+        codes = self.first * columns + self.second
+        new = torch.isin(others.first * columns + others.second, codes, invert=True)
+        return WorstPairs(
+            torch.cat([self.first, others.first[new]]),
+            torch.cat([self.second, others.second[new]]),
+            torch.cat([self.inverse, others.inverse[new]]),
+            self.ratios,
+        )
+
 
 @torch.no_grad()
 def worst_pairs(
     images: Float[Tensor, "points components"], blocks: PairBlocks, margin: float, limit: int
 ) -> WorstPairs:
-    """Pairs whose distortion is within ``margin`` of the largest: at most the ``limit`` worst."""
-    low, high, worst = math.inf, 0.0, 0.0
+    """Pairs whose distortion is within ``margin`` of the largest: at most the ``limit`` worst.
+
+    Pairs with a distortion of 0 are not listed.
+    """
+    low, high, worst, least = math.inf, 0.0, 0.0, torch.finfo(torch.float32).tiny
     listed: list[tuple[Tensor, ...]] = []
-    for (start, inverse, _), ratios in blocks.ratios(images):
-        rows = len(inverse)
-        high = max(high, float(ratios.max()))
-        ratios[:, :rows] += torch.ones_like(ratios[:, :rows]).tril_()  # 1 where no pair is
-        low = min(low, float(ratios.min()))
-        distortion = ratios.sub_(1).abs_()
+    count = 0
+    for (start, column, inverse, _), ratios in blocks.ratios(images):
+        highest = ratios.amax(dim=1)
+        if start == column:
+            square = ratios[:, : len(ratios)]
+            square += torch.ones_like(square).tril_()  # 1 where no pair is
+        lowest = ratios.amin(dim=1)
+        low, high = min(low, float(lowest.min())), max(high, float(highest.max()))
         worst = max(worst, 1 - low, high - 1)
-        i, j = (distortion > worst - margin).nonzero().T
-        listed.append((i + start, j + start, inverse[i, j], distortion[i, j]))
-    first, second, inverses, distortions = (torch.cat(each) for each in zip(*listed, strict=True))
-    kept = (distortions > worst - margin).nonzero()[:, 0]
+        smallest = max(worst - margin, least)
+        rows = (torch.maximum(1 - lowest, highest - 1) >= smallest).nonzero()[:, 0]
+        distortion = (ratios[rows] - 1).abs_()
+        at, j = (distortion >= smallest).nonzero().T
+        i = rows[at]
+        listed.append((distortion[at, j], i + start, j + column, inverse[i, j]))
+        count += len(i)
+        if count > 2 * limit + ratios.numel():  # so that few pairs are held at a time
+            listed = [_worst_listed(listed, max(worst - margin, least), limit)]
+            count, least = len(listed[0][0]), float(listed[0][0].min())
+    _, first, second, inverses = _worst_listed(listed, max(worst - margin, least), limit)
+    return WorstPairs(first, second, inverses, RatioRange(low, high))
+
+
+def _worst_listed(listed: list[tuple[Tensor, ...]], least: float, limit: int) -> tuple[Tensor, ...]:
+    """Of tensors by pair, distortions first, the ``limit`` worst pairs at or above ``least``."""
+    distortions, *others = (torch.cat(each) for each in zip(*listed, strict=True))
+    kept = (distortions >= least).nonzero()[:, 0]
     if len(kept) > limit:
         kept = kept[distortions[kept].topk(limit).indices]
-    return WorstPairs(first[kept], second[kept], inverses[kept], RatioRange(low, high))
+    return (distortions[kept], *(each[kept] for each in others))
 
 
 def ratio_range(images: Float[Tensor, "points components"], blocks: PairBlocks) -> RatioRange:
@@ -345,17 +405,18 @@ def exact_ratio_range(
         centred = points - points.mean(dim=0)
     images = _product(centred, embedding)
     low, high = math.inf, -math.inf
-    for start in range(0, points.shape[0], block_size):
-        rows = slice(start, start + block_size)
-        distances = squares_by_product(centred[rows], centred[start:])
-        images_apart = squares_by_product(images[rows], images[start:])
+    for rows, columns in _tiles(points.shape[0], block_size):
+        distances = squares_by_product(centred[rows], centred[columns])
+        images_apart = squares_by_product(images[rows], images[columns])
         near = _near(distances, _squared_norms(centred[rows]))
         for i, j in near_parts(near, points.shape[1]):
-            differences = _rows(points, start + i) - _rows(points, start + j)
+            differences = _rows(points, rows.start + i) - _rows(points, columns.start + j)
             distances[i, j] = _squared_norms(differences)
             images_apart[i, j] = _product(differences, embedding).square().sum(dim=1)
-        ratios = images_apart[distances > 0] / distances[distances > 0]
-        if len(ratios):
+        ratios = images_apart.div_(distances)
+        if float(distances.min()) <= 0:  # rows that are equal, such as one and itself
+            ratios = ratios[distances > 0]
+        if ratios.numel():
             low, high = min(low, float(ratios.min())), max(high, float(ratios.max()))
     if low > high:
         raise ValueError(ALL_EQUAL)

@@ -12,17 +12,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.random_projection import johnson_lindenstrauss_min_dim
 
 from JohnsonLindenstrauss.estimator import LearnedProjection
+from JohnsonLindenstrauss.lower_bound import distortion_lower_bound
 from JohnsonLindenstrauss.model import cube_points
+from JohnsonLindenstrauss.studies.point_sets import draw_halves
 from reproduction.publish import put_between, write_record
 from reproduction.report import markdown_table
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "docs" / "runs"
 MARKS = ("<!-- from docs/runs -->", "<!-- end -->")
+BOUND_MARKS = ("<!-- bounds from docs/runs -->", "<!-- end of bounds -->")
 RESTARTS = 8
 AUTO_EPS = 0.1
 # The points by run: what the table calls them, and the number of components.
@@ -31,6 +34,8 @@ POINTS = {
     "digits": ("scikit-learn's digits, 1 797 × 64", 20),
     "gaussian": ("Gaussian, 1 000 × 1 000", 100),
 }
+# The points by name, of which bounds are proven, and the number of components.
+BOUND_POINTS = {"figure 6": 30, "text": 60, "breast cancer": 5, "digits": 20}
 
 
 def write_inputs(folder: Path) -> None:
@@ -78,8 +83,11 @@ def main(gset: Path, only: Sequence[str]) -> None:
             _keep(name, json.loads((folder / name / "results.json").read_text(encoding="utf-8")))
     if not only or "auto" in only:
         _keep("auto", _fewest_components())
+    if not only or "bounds" in only:
+        _keep("bounds", _bounds())
     put_between(ROOT / "MAXCUT" / "README.md", MARKS, graphs_table(best_known(gset)))
     put_between(ROOT / "JohnsonLindenstrauss" / "README.md", MARKS, points_table())
+    put_between(ROOT / "JohnsonLindenstrauss" / "README.md", BOUND_MARKS, bounds_table())
 
 
 def _fewest_components() -> dict[str, Any]:
@@ -94,6 +102,32 @@ def _fewest_components() -> dict[str, Any]:
         "min_dim": int(johnson_lindenstrauss_min_dim(len(points), eps=AUTO_EPS)),
     }
     return {"results": found, "wall_seconds": seconds}
+
+
+def _bounds() -> dict[str, Any]:
+    """Fit ``LearnedProjection`` to each of ``BOUND_POINTS``, and time its lower bound alone."""
+    cancer = load_breast_cancer().data
+    points = {
+        "figure 6": cube_points(100, 500, torch.Generator().manual_seed(0)).numpy(),
+        "text": draw_halves("text", 300, seed=0).fitted.numpy(),
+        "breast cancer": (cancer - cancer.mean(axis=0)) / cancer.std(axis=0),
+        "digits": load_digits().data,
+    }
+    started, found = time.perf_counter(), {}
+    for name, k in BOUND_POINTS.items():
+        projection = LearnedProjection(k, random_state=0).fit(points[name])
+        before = time.process_time()
+        distortion_lower_bound(torch.from_numpy(points[name]), k)
+        found[name] = {
+            "num_points": len(points[name]),
+            "dimension": points[name].shape[1],
+            "num_components": k,
+            "lower_bound": projection.lower_bound_,
+            "max_distortion": projection.max_distortion_,
+            "proven_ratio": projection.proven_ratio_,
+            "bound_seconds": time.process_time() - before,
+        }
+    return {"results": found, "wall_seconds": time.perf_counter() - started}
 
 
 def _keep(name: str, record: Mapping[str, Any]) -> None:
@@ -147,6 +181,26 @@ def points_table() -> str:
         quantities = ("random_mean", "pca_rescaled", "max_distortion")
         numbers = [f"{found[each]:.3f}" for each in quantities]
         rows.append([words, str(k), *numbers, f"{found['seconds']:.1f}"])
+    return "\n".join(markdown_table(heads, rows))
+
+
+def bounds_table() -> str:
+    """Write one row per set of points: its lower bound beside the distortion of the learned map."""
+    heads = ["points", "k", "lower bound", "learned", "proven ratio"]
+    heads.append("processor seconds of the bound")
+    words = {
+        "figure 6": "figure 6's",
+        "text": "TF-IDF of generated text",
+        "breast cancer": "breast cancer, standardised",
+        "digits": "digits",
+    }
+    rows = []
+    for name, k in BOUND_POINTS.items():
+        found = results("bounds")[name]
+        size = f"{found['num_points']:,} × {found['dimension']:,}".replace(",", " ")
+        numbers = [f"{found[each]:.4f}" for each in ("lower_bound", "max_distortion")]
+        numbers += [f"{found['proven_ratio']:.2f}", f"{found['bound_seconds']:.1f}"]
+        rows.append([f"{words[name]}, {size}", str(k), *numbers])
     return "\n".join(markdown_table(heads, rows))
 
 

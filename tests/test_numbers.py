@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.tables import BOUND_MARKS, best_known, bounds_table, graphs_table, points_table
 from benchmarks.tables import MARKS as TABLE_MARKS
-from benchmarks.tables import best_known, graphs_table, points_table
 from JohnsonLindenstrauss.studies.new_points import WIDE
 from reproduction.publish import MARKS, figures_in, readme_table
 from reproduction.report import markdown, read_report
@@ -133,6 +133,10 @@ def test_the_readmes_results_are_the_reports() -> None:
 
 def test_the_points_table_is_what_its_records_say() -> None:
     assert between(ROOT / "JohnsonLindenstrauss/README.md", TABLE_MARKS) == points_table()
+
+
+def test_the_bounds_table_is_what_its_records_say() -> None:
+    assert between(ROOT / "JohnsonLindenstrauss/README.md", BOUND_MARKS) == bounds_table()
 
 
 @pytest.mark.skipif(not GSET.is_dir(), reason="the best known cuts are not there")

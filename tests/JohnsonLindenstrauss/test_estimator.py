@@ -52,6 +52,33 @@ def test_the_distortion_is_that_of_all_pairs() -> None:
     assert 1 <= projection.n_iter_ <= 300
 
 
+@pytest.mark.parametrize(
+    ("points", "complement", "checks"),
+    [
+        (POINTS, "random", 0),  # spans the space, so that nothing is added
+        (POINTS.astype(np.float32), "random", 1),
+        (POINTS[:8], "random", 1),
+        (POINTS[:8], "zero", 0),
+        (scipy.sparse.csr_array(POINTS[:8]), "zero", 1),
+    ],
+)
+def test_only_a_matrix_that_changed_since_its_training_is_checked_again(
+    points: object, complement: str, checks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    check = LearnedProjection._distortion
+
+    def counted(self: LearnedProjection, rows: object) -> float:
+        seen.append(rows)
+        return check(self, rows)
+
+    monkeypatch.setattr(LearnedProjection, "_distortion", counted)
+    options = {"complement": complement, "max_iter": 20, "random_state": 0}
+    projection = LearnedProjection(3, **options).fit(points)
+    assert len(seen) == checks
+    assert projection.max_distortion_ == pytest.approx(-projection.score(points), rel=1e-9)
+
+
 def test_the_inverse_is_the_pseudo_inverse() -> None:
     projection = fitted()
     images = projection.transform(POINTS)

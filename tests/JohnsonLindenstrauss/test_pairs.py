@@ -1,6 +1,7 @@
 """Blocks of pairs against loops over pairs."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from JohnsonLindenstrauss import pairs as module
+from JohnsonLindenstrauss.model import mean_square_distortion
 from JohnsonLindenstrauss.pairs import (
     PairBlocks,
     RatioRange,
@@ -59,14 +61,17 @@ def test_blocks_hold_the_inverse_distances_above_the_diagonal(
     kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "KEPT_BYTES", kept)
+    monkeypatch.setattr(module, "MOST_COLUMNS", 4)
     points = gaussian(7, 3)
     blocks = PairBlocks(points, 3)
     assert blocks.num_pairs == 21
     for _ in range(2):
         seen = torch.zeros(7, 7, dtype=torch.float64)
-        for start, inverse, _ in blocks:
-            assert len(inverse) <= 3
-            seen[start : start + len(inverse), start:] = inverse
+        for start, column, inverse, _ in blocks:
+            rows, columns = inverse.shape
+            assert rows <= 3
+            assert columns <= 4
+            seen[start : start + rows, column : column + columns] = inverse
         expected = torch.cdist(points, points).square().reciprocal().triu(1)
         torch.testing.assert_close(seen, expected, rtol=1e-12, atol=0)
 
@@ -136,3 +141,65 @@ def test_the_span_reproduces_the_centred_points() -> None:
     assert inside.coordinates.shape == (6, 5)
     torch.testing.assert_close(inside.basis @ inside.basis.T, torch.eye(5, dtype=torch.float64))
     torch.testing.assert_close(inside.coordinates @ inside.basis, points - points.mean(dim=0))
+
+
+@pytest.mark.parametrize("limit", [5, 1000])
+def test_narrow_blocks_change_no_result(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    points, embedding = gaussian(30, 5), gaussian(2, 5, seed=1) / 2
+    points[29] = points[0] + 1e-9  # in another block of columns than the diagonal's
+    images = points @ embedding.T
+    found = []
+    for columns in (100, 4):
+        monkeypatch.setattr(module, "MOST_COLUMNS", columns)
+        blocks = PairBlocks(points, 3)
+        pairs = worst_pairs(images, blocks, math.inf, limit)
+        order = (pairs.first * 30 + pairs.second).argsort()
+        found.append(
+            {
+                "blocks": torch.tensor(float(len(list(blocks)))),
+                "exact": torch.tensor(exact_ratio_range(embedding, points, 3)),
+                "range": torch.tensor(ratio_range(images, blocks)),
+                "pairs": torch.stack([pairs.first[order], pairs.second[order]]),
+                "inverse": pairs.inverse[order],
+                "slope": mean_square_distortion(images, blocks)[1],
+            }
+        )
+    wide, narrow = found
+    assert float(wide.pop("blocks")) == 10 < float(narrow.pop("blocks"))
+    for name, expected in wide.items():
+        torch.testing.assert_close(narrow[name], expected, rtol=1e-9, atol=1e-12, msg=name)
+    assert wide["pairs"].shape == (2, min(limit, 30 * 29 // 2))
+
+
+def test_the_list_of_worst_pairs_is_pruned_while_it_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_COLUMNS", 4)
+    points, embedding = gaussian(60, 5), gaussian(2, 5, seed=1) / 2
+    ratios = slow_ratios(embedding, points)
+    expected = sorted(ratios, key=lambda pair: -abs(ratios[pair] - 1))[:7]
+    lengths = []
+    worst_listed = module._worst_listed
+
+    def recorded(listed: list, least: float, limit: int) -> tuple:
+        lengths.append(sum(len(each[0]) for each in listed))
+        return worst_listed(listed, least, limit)
+
+    monkeypatch.setattr(module, "_worst_listed", recorded)
+    found = worst_pairs(points @ embedding.T, PairBlocks(points, 3), math.inf, 7)
+    listed = zip(found.first.tolist(), found.second.tolist(), strict=True)
+    assert set(listed) == set(expected)
+    assert len(lengths) > 2
+    assert max(lengths) < 60
+
+
+def test_joined_lists_hold_every_pair_once() -> None:
+    points, first, second = gaussian(12, 5), gaussian(2, 5, seed=1), gaussian(2, 5, seed=2)
+    blocks = PairBlocks(points)
+    lists = [worst_pairs(points @ each.T, blocks, math.inf, 20) for each in (first, second)]
+    joined = lists[0].joined(lists[1])
+    as_sets = [set(zip(each.first.tolist(), each.second.tolist(), strict=True)) for each in lists]
+    together = list(zip(joined.first.tolist(), joined.second.tolist(), strict=True))
+    assert len(together) == len(set(together)) < 40
+    assert set(together) == as_sets[0] | as_sets[1]
+    assert joined.ratios == lists[0].ratios
+    apart = points[joined.first] - points[joined.second]
+    torch.testing.assert_close(joined.inverse, 1 / apart.square().sum(dim=1))
