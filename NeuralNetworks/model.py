@@ -134,8 +134,9 @@ class Student(nn.Module):
         activation: φ; by default a smooth ReLU with ι = 2.
         frozen: the parts that are not trained, of "weight" (W), "bias" (b), "hidden" (the layers
             between) and "output" (a).
+        outputs: c ≥ 1 numbers for each input; for more than one, a is c×h.
 
-    ``ValueError`` if a dimension or a width is below 1, or a part does not exist.
+    ``ValueError`` if a dimension, a width or ``outputs`` is below 1, or a part does not exist.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class Student(nn.Module):
         *,
         activation: nn.Module | None = None,
         frozen: Collection[str] = ("output",),
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         require_at_least("dimension", dimension, 1)
@@ -153,11 +155,12 @@ class Student(nn.Module):
         require_at_least("number of hidden layers", len(self.widths), 1)
         for width in self.widths:
             require_at_least("width", width, 1)
+        require_at_least("outputs", outputs, 1)
         first, last = self.widths[0], self.widths[-1]
         normal = partial(torch.randn, generator=generator, dtype=torch.float64)
         self.weight = nn.Parameter(normal(first, dimension) / dimension**0.5)
         self.bias = nn.Parameter(normal(first) / first)
-        self.output = nn.Parameter(normal(last))
+        self.output = nn.Parameter(normal(last) if outputs == 1 else normal(outputs, last))
         self.hidden = nn.ModuleList(Hidden(*pair, generator) for pair in pairwise(self.widths))
         self.activation = activation or SmoothReLU()
         if is_piecewise_linear(self.activation):
@@ -172,8 +175,45 @@ class Student(nn.Module):
                 raise ValueError(f"frozen names {part!r}: its parts are {parts}")
             getattr(self, part).requires_grad_(False)
 
-    def forward(self, x: Float[Tensor, "points dimension"]) -> Float[Tensor, " points"]:
+    def forward(self, x: Float[Tensor, "points dimension"]) -> Float[Tensor, "points *outputs"]:
         z = self.activation(torch.addmm(self.bias, x, self.weight.T))
         for layer in self.hidden:
             z = self.activation(layer(z))
-        return z @ self.output / len(self.output)
+        return nn.functional.linear(z, self.output) / self.widths[-1]
+
+
+class LowRankStudent(nn.Module):
+    """A two-layer student that sees k directions of its input only: its first layer is W = VF.
+
+    Args:
+        student: a two-layer student of k inputs, whose first layer is V, h×k.
+        frame: F, k×d, trained with the student; its rows span the directions.
+    """
+
+    def __init__(self, student: Student, frame: Float[Tensor, "indices dimension"]) -> None:
+        super().__init__()
+        self.student = student
+        self.frame = nn.Parameter(frame.detach().clone())
+
+    @property
+    def weight(self) -> Float[Tensor, "width dimension"]:
+        """W = VF."""
+        return self.student.weight @ self.frame
+
+    @property
+    def bias(self) -> Float[Tensor, " width"]:
+        return self.student.bias
+
+    @property
+    def output(self) -> Float[Tensor, "*outputs width"]:
+        return self.student.output
+
+    @torch.no_grad()
+    def orthonormalize(self) -> None:
+        """Make the rows of F orthonormal, without a change of W."""
+        rotation, triangle = torch.linalg.qr(self.frame.T)
+        self.frame.copy_(rotation.T)
+        self.student.weight.copy_(self.student.weight @ triangle.T)
+
+    def forward(self, x: Float[Tensor, "points dimension"]) -> Float[Tensor, "points *outputs"]:
+        return self.student(x @ self.frame.T)

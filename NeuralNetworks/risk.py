@@ -1,6 +1,7 @@
 """The risk of a student as an instance of Eq. 1."""
 
 import copy
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -10,9 +11,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from derandomization import DerandomizationObjective, Expectation
-from derandomization.checks import require_at_least
+from derandomization.checks import require_at_least, require_between
 from NeuralNetworks.losses import LOSSES, Loss
-from NeuralNetworks.model import Student, Teacher, orthogonal_part
+from NeuralNetworks.model import LowRankStudent, Student, Teacher, orthogonal_part
 
 Batch = tuple[Tensor, Tensor, Tensor]
 SQUARED = LOSSES["squared"]
@@ -51,13 +52,14 @@ class Population(Examples):
 
 
 class Dataset(Examples):
-    """A fixed sample (X, y) whose labels depend on a known subspace, given whole or in batches.
+    """A fixed sample (X, y), given whole or in batches; the subspace that matters may be known.
 
     Args:
         inputs: X, n×d, as a tensor or an array.
         labels: y, n or n×1.
-        directions: k×d, rows that span the subspace; they need not be orthonormal. One direction
-            may be given as d numbers.
+        directions: k×d, rows that span the subspace on which the labels depend; they need not be
+            orthonormal. One direction may be given as d numbers. None if it is not known: no
+            direction then counts as one that matters, so that W_⊥ is all of W.
         batch_size: rows drawn at every call; None gives the whole sample at every call.
         generator: draws the batches; needed with a batch size.
 
@@ -68,28 +70,19 @@ class Dataset(Examples):
         self,
         inputs: Tensor | ArrayLike,
         labels: Tensor | ArrayLike,
-        directions: Tensor | ArrayLike,
+        directions: Tensor | ArrayLike | None = None,
         *,
         batch_size: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        x, y, rows = (
-            _numbers(name, values)
-            for name, values in (("inputs", inputs), ("labels", labels), ("directions", directions))
-        )
+        x, y = _numbers("inputs", inputs), _numbers("labels", labels)
         if x.ndim != 2:
             raise ValueError(f"inputs has shape {tuple(x.shape)}: it must be n×d")
         if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] != 1):
             raise ValueError(f"labels has shape {tuple(y.shape)}: it must be one number per input")
         if len(x) != len(y) or len(x) == 0:
             raise ValueError(f"{len(x)} inputs and {len(y)} labels: as many of each, at least one")
-        rows = rows.reshape(1, -1) if rows.ndim == 1 else rows
-        if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] != x.shape[1]:
-            raise ValueError(
-                f"directions has shape {tuple(rows.shape)}: it must be k×{x.shape[1]}, with as "
-                "many columns as inputs"
-            )
         if batch_size is not None:
             require_at_least("batch_size", batch_size, 1)
         self.batch_size = batch_size
@@ -98,12 +91,8 @@ class Dataset(Examples):
         self.labels: Tensor
         self.register_buffer("inputs", x)
         self.register_buffer("labels", y.reshape(-1))
-        lengths = rows.norm(dim=1, keepdim=True)
-        rotation, triangle = torch.linalg.qr((rows / lengths.clamp(min=1e-300)).T)
-        dependent = len(rows) > x.shape[1]
-        if dependent or triangle.diagonal().abs().min() <= 1e-10:
-            raise ValueError("directions are linearly dependent: give rows that are independent")
-        self.register_buffer("directions", rotation.T.contiguous())
+        basis = x.new_zeros(0, x.shape[1]) if directions is None else _basis(directions, x.shape[1])
+        self.register_buffer("directions", basis)
 
     def whole(self) -> "Dataset":
         """The same sample, given whole at every call."""
@@ -117,6 +106,22 @@ class Dataset(Examples):
             rows = torch.randint(len(labels), (self.batch_size,), generator=self.generator)
             inputs, labels = inputs[rows.to(labels.device)], labels[rows.to(labels.device)]
         return inputs, labels, torch.full_like(labels, 1 / len(labels))
+
+
+def _basis(directions: Tensor | ArrayLike, dimension: int) -> Tensor:
+    """Orthonormal rows that span the directions."""
+    rows = _numbers("directions", directions)
+    rows = rows.reshape(1, -1) if rows.ndim == 1 else rows
+    if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] != dimension:
+        raise ValueError(
+            f"directions has shape {tuple(rows.shape)}: it must be k×{dimension}, with as "
+            "many columns as inputs"
+        )
+    lengths = rows.norm(dim=1, keepdim=True)
+    rotation, triangle = torch.linalg.qr((rows / lengths.clamp(min=1e-300)).T)
+    if len(rows) > dimension or triangle.diagonal().abs().min() <= 1e-10:
+        raise ValueError("directions are linearly dependent: give rows that are independent")
+    return rotation.T.contiguous()
 
 
 def _numbers(name: str, values: Tensor | ArrayLike) -> Tensor:
@@ -143,12 +148,20 @@ class PopulationRisk(DerandomizationObjective):
     λ‖W_∥‖², λ > 0, is part of the expected value, and the other layers are part of θ. On a dataset
     f is the empirical risk: Stein's identity then has a defect, which the certificate's bounds
     contain. A step costs O(points · weights of the student).
+
+    ``output_decay`` ≥ 0 adds output_decay·‖a/h‖² to the expected value: a is part of θ as well.
     """
 
     def __init__(
-        self, student: Student, examples: Examples, regularization: float, loss: Loss = SQUARED
+        self,
+        student: Student | LowRankStudent,
+        examples: Examples,
+        regularization: float,
+        loss: Loss = SQUARED,
+        output_decay: float = 0.0,
     ) -> None:
         super().__init__(regularization)
+        self.output_decay = require_between("output_decay", output_decay, 0, math.inf)
         self.student = student
         self.examples = examples
         self.loss = loss
@@ -160,11 +173,20 @@ class PopulationRisk(DerandomizationObjective):
 
     def expected_value(self) -> Float[Tensor, ""]:
         along = self.student.weight @ self.examples.directions.T
-        return self.risk() + self.regularization * along.square().sum()
+        return self.risk() + self._decay() + self.regularization * along.square().sum()
 
     def forward(self) -> Float[Tensor, ""]:
         """f, with λ(‖W_∥‖² + ‖W_⊥‖²) computed as λ‖W‖²: no projection to differentiate."""
-        return self.risk() + self.regularization * self.student.weight.square().sum()
+        weight_decay = self.regularization * self.student.weight.square().sum()
+        return self.risk() + self._decay() + weight_decay
+
+    def _decay(self) -> Tensor | float:
+        """The part of f that shrinks the output weights."""
+        if not self.output_decay:
+            return 0.0
+        return (
+            self.output_decay * (self.student.output / self.student.output.shape[-1]).square().sum()
+        )
 
     def random_weights(self) -> Float[Tensor, "width dimension"]:
         return orthogonal_part(self.student.weight, self.examples.directions)

@@ -1,0 +1,374 @@
+"""The directions on which labels depend, found from data, as a scikit-learn estimator."""
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import ClassifierTags, RegressorTags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from derandomization import Bounds, descend, stein_bounds
+from derandomization.checks import MAX_SEED, require_between, require_positive, require_whole
+from derandomization.laboratory.threads import computing_threads
+from NeuralNetworks.losses import LOSSES, Loss
+from NeuralNetworks.model import LowRankStudent, orthogonal_part
+from NeuralNetworks.risk import Dataset
+from NeuralNetworks.subspace import (
+    DECAYS,
+    Choice,
+    Settings,
+    choose,
+    fit_subspace,
+    gradient_outer_product,
+    lift,
+    minimize,
+    risk_of,
+)
+from NeuralNetworks.train import EXACT, descent_optimizer
+
+Task = Literal["regression", "classification"]
+TASKS = ("auto", "regression", "classification")
+REGRESSION_LOSSES = ("squared", "log-cosh")
+MOST_INTEGER_CLASSES = 20  # with task="auto", integers with more values are numbers to predict
+SMALLEST_VARIANCE = 1e-10  # of a direction, as a share of the largest: below it is rounding
+
+
+def cross_entropy(log_odds: Tensor, labels: Tensor) -> Tensor:
+    """−log p(label), for p = softmax(log_odds) and labels 0, 1, …"""
+    return nn.functional.cross_entropy(log_odds, labels.long(), reduction="none")
+
+
+def _is_classifier(estimator: "PrincipalSubspace") -> bool:
+    """Whether the task is classification, by the argument or else by the labels fitted."""
+    fitted = getattr(estimator, "task_", None)
+    return estimator.task == "classification" or (
+        estimator.task == "auto" and fitted == "classification"
+    )
+
+
+class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """The subspace of the inputs on which labels depend, and a network that predicts from it.
+
+    By Theorem 4.1 the first layer of a trained network with weight decay keeps only the directions
+    of Gaussian inputs on which the labels depend. Here these directions are found from the data: a
+    network is trained on standardised inputs (whitened, if there are more than twice as many rows
+    as features), reduced to the k leading eigenvectors of its E[∇ŷ∇ŷᵀ], and trained again with
+    these directions free to move. See ``NeuralNetworks.subspace``.
+
+    Args:
+        n_components: k, from 1 to the number of features; None finds the smallest k whose held-out
+            loss is not clearly above the best.
+        task: "regression", "classification", or "auto": regression for floating labels and for
+            integers with more than 20 values, else classification.
+        loss: of a regression: "squared", or "log-cosh", which outliers move less.
+        hidden_units: h of the network with one hidden layer of tanh units.
+        regularization: λ > 0 on the first layer's weights and the output weights, for inputs and
+            labels of variance 1; "auto" chooses it by cross-validation.
+        max_iter: most iterations of L-BFGS for one value of λ.
+        num_starts: random initial networks for the last fit; that with the smallest objective is
+            kept.
+        descent_steps: most steps of perturbed gradient descent before the certificate.
+        random_state: None, a seed or a ``numpy.random.RandomState``.
+
+    Attributes:
+        components_: orthonormal rows, ``[n_components_, n_features_in_]``: the labels depend on
+            ``X @ components_.T``, in the units of X.
+        mean_: of the fitted rows.
+        n_components_, n_features_in_: k and d.
+        regularization_: λ.
+        validation_score_: R² or accuracy of predictions for rows that were held out.
+        validation_losses_: with ``n_components=None``, the mean held-out loss of each k tried.
+        eigenvalues_: of E[∇ŷ∇ŷᵀ], largest first, for a network of all standardised inputs: after
+            the k-th there is a gap.
+        feature_importances_: the diagonal of E[∇ŷ∇ŷᵀ] per standard deviation of each feature,
+            with sum 1.
+        relative_orthogonal_norm_: ‖W_⊥‖/‖W‖ of that network, which is trained on from the k
+            directions with nothing held fixed: the share of W outside them.
+        certificate_: ``Bounds`` on ‖W_⊥‖ there, for standardised inputs. ``sharp_weight_bound``
+            holds on every sample; of it ``stein_defect / (2λ + bias_curvature)`` is the sample's
+            doing, and 0 for Gaussian inputs without limit.
+        classes_: the labels, of a classification.
+        task_: "regression" or "classification".
+
+    Reference: Tsikouras, Pantis, Mitliagkas, Tzamos, ICLR 2026 (arXiv 2510.19382); Theorem 4.1.
+    """
+
+    def __init__(
+        self,
+        n_components: Any = None,
+        *,
+        task: Any = "auto",
+        loss: Any = "squared",
+        hidden_units: Any = 40,
+        regularization: Any = "auto",
+        max_iter: Any = 60,
+        num_starts: Any = 2,
+        descent_steps: Any = 200,
+        random_state: Any = None,
+    ) -> None:
+        # By scikit-learn's convention, fit checks the arguments and the constructor does not.
+        self.n_components = n_components
+        self.task = task
+        self.loss = loss
+        self.hidden_units = hidden_units
+        self.regularization = regularization
+        self.max_iter = max_iter
+        self.num_starts = num_starts
+        self.descent_steps = descent_steps
+        self.random_state = random_state
+
+    @computing_threads()
+    def fit(self, X: Any, y: Any) -> "PrincipalSubspace":  # noqa: N803
+        """Find the directions of X, finite [rows, features], on which y, one label a row, depends.
+
+        Raises ``ValueError``, in one line, for bad arguments, and where all rows or labels agree.
+        """
+        matrix, labels = self._validated(X, y)
+        k = self._checked_components(matrix.shape[1])
+        inputs = matrix.astype(np.float64)
+        self._mean = inputs.mean(axis=0)
+        inputs -= self._mean
+        self._scaling = _whitening(inputs)
+        targets, loss, outputs = self._targets(labels)
+        settings = self._settings(loss, outputs)
+        data = Dataset(inputs @ self._scaling, targets)
+        k = None if k is None else min(k, self._scaling.shape[1])
+        choice = choose(data, k, settings)
+        network = fit_subspace(data, choice.num_components, choice.decay, settings)
+        self._set_subspace(network, data.inputs, inputs.std(axis=0), matrix.dtype)
+        self.regularization_ = choice.decay
+        self.validation_losses_ = choice.losses_by_components
+        held_out = self._decoded(choice.held_out)
+        self.validation_score_ = self._metric(labels[choice.rows.numpy()], held_out)
+        self._certify(network, data, settings)
+        self._network = network
+        self.n_iter_ = self.max_iter
+        return self
+
+    def _set_subspace(
+        self, network: LowRankStudent, inputs: Tensor, deviations: np.ndarray, dtype: Any
+    ) -> None:
+        """Order the directions by the eigenvalues of E[∇ŷ∇ŷᵀ] and map them back to X's units."""
+        product = gradient_outer_product(network, inputs)
+        frame = network.frame.detach()
+        order = torch.linalg.eigh(product).eigenvectors.flip(1).T
+        directions = (order @ frame).numpy() @ self._scaling.T
+        # Each row in turn without its part along the earlier ones; the largest entry positive.
+        rotation, triangle = np.linalg.qr(directions.T)
+        rows = (rotation * np.sign(np.diag(triangle))).T
+        largest = np.abs(rows).argmax(axis=1)
+        rows *= np.sign(rows[np.arange(len(rows)), largest])[:, None]
+        self.components_ = rows.astype(dtype)
+        self.mean_ = self._mean.astype(dtype)
+        self.n_components_ = len(rows)
+        # ∇_x ŷ = S F ∇_{Fz} ŷ
+        to_features = (frame.numpy() @ self._scaling.T) * deviations
+        diagonal = np.einsum("if,ij,jf->f", to_features, product.numpy(), to_features)
+        total = diagonal.sum()
+        self.feature_importances_ = diagonal / total if total > 0 else diagonal
+
+    def _certify(self, network: LowRankStudent, data: Dataset, settings: Settings) -> None:
+        """Train a network of all inputs on from the directions found, and bound ‖W_⊥‖ there."""
+        known = Dataset(data.inputs, data.labels, network.frame.detach())
+        objective = risk_of(lift(network), known, self.regularization_, settings)
+        minimize(objective, 2 * settings.max_iter)
+        optimizer = descent_optimizer(objective, EXACT, settings.generator)
+        descend(objective, optimizer, max_steps=self.descent_steps, verify=False)
+        self.certificate_: Bounds = stein_bounds(objective)
+        student = objective.student
+        weight = student.weight.detach()
+        total = float(weight.norm())
+        across = float(orthogonal_part(weight, known.directions).norm())
+        self.relative_orthogonal_norm_ = across / total if total else 0.0
+        product = gradient_outer_product(student, data.inputs)
+        self.eigenvalues_ = torch.linalg.eigvalsh(product).flip(0).numpy()
+
+    def transform(self, X: Any) -> Float[np.ndarray, "points components"]:  # noqa: N803
+        """The coordinates ``(x − mean_) @ components_.T`` of every row, of X's floating type."""
+        check_is_fitted(self)
+        matrix = self._validated_inputs(X)
+        centred = matrix - self.mean_.astype(matrix.dtype)
+        return np.asarray(centred @ self.components_.T, dtype=matrix.dtype)
+
+    def fit_transform(self, X: Any, y: Any) -> Float[np.ndarray, "points components"]:  # noqa: N803
+        """``fit(X, y).transform(X)``."""
+        return self.fit(X, y).transform(X)
+
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+        """The label that the network of k directions predicts for every row."""
+        return self._decoded(self._outputs(X))
+
+    @available_if(_is_classifier)
+    def predict_proba(self, X: Any) -> Float[np.ndarray, "points classes"]:  # noqa: N803
+        """The probability of each class, in the order of ``classes_``, for every row."""
+        return _probabilities(self._outputs(X))
+
+    def score(self, X: Any, y: Any) -> float:  # noqa: N803
+        """R² of a regression, accuracy of a classification."""
+        return self._metric(np.asarray(y), self.predict(X))
+
+    def _outputs(self, X: Any) -> Tensor:  # noqa: N803
+        check_is_fitted(self)
+        matrix = self._validated_inputs(X)
+        centred = matrix.astype(np.float64) - self._mean
+        with torch.no_grad():
+            return self._network(torch.from_numpy(centred @ self._scaling))
+
+    def _metric(self, labels: np.ndarray, predictions: np.ndarray) -> float:
+        if self.task_ == "classification":
+            return float(accuracy_score(labels, predictions))
+        return float(r2_score(labels, predictions)) if len(labels) > 1 else math.nan
+
+    def _targets(self, labels: np.ndarray) -> tuple[Tensor, Loss, int]:
+        """The labels as numbers for the loss, the loss, and the number of outputs it takes."""
+        self.task_: Task = self.task if self.task != "auto" else _guessed_task(labels)
+        if self.task_ == "regression":
+            try:
+                numbers = labels.astype(np.float64)
+            except (TypeError, ValueError):
+                raise ValueError("y is not numeric: task must then be classification") from None
+            self._label_mean, self._label_scale = numbers.mean(), numbers.std() or 1.0
+            centred = torch.from_numpy((numbers - self._label_mean) / self._label_scale)
+            return centred, LOSSES[self.loss], 1
+        check_classification_targets(labels)
+        self.classes_, indices = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has one class, {self.classes_[0]!r}: a classifier needs at least two"
+            )
+        classes = torch.from_numpy(indices.astype(np.float64))
+        if len(self.classes_) == 2:
+            return 2 * classes - 1, LOSSES["logistic"], 1
+        return classes, Loss(cross_entropy), len(self.classes_)
+
+    def _decoded(self, outputs: Tensor) -> np.ndarray:
+        """Outputs of the network as labels."""
+        if self.task_ == "classification":
+            return self.classes_[_probabilities(outputs).argmax(axis=1)]
+        return outputs.numpy() * self._label_scale + self._label_mean
+
+    def _settings(self, loss: Loss, outputs: int) -> Settings:
+        """The settings of the search, with the arguments checked."""
+        decays = DECAYS
+        if not isinstance(self.regularization, str):
+            decays = (require_positive("regularization", self.regularization),)
+        elif self.regularization != "auto":
+            raise ValueError(
+                f'regularization is {self.regularization!r}: it must be "auto" or a number above 0'
+            )
+        require_whole("descent_steps", self.descent_steps, 1)
+        return Settings(
+            loss=loss,
+            outputs=outputs,
+            hidden_units=require_whole("hidden_units", self.hidden_units, 1),
+            decays=decays,
+            max_iter=require_whole("max_iter", self.max_iter, 1),
+            num_starts=require_whole("num_starts", self.num_starts, 1),
+            generator=torch.Generator().manual_seed(_seed(self.random_state)),
+        )
+
+    def _checked_components(self, features: int) -> int | None:
+        k = self.n_components
+        if k is None:
+            return None
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= features:
+            allowed = f"it must be None or a whole number from 1 to the {features} features"
+            raise ValueError(f"n_components is {k!r}: {allowed}")
+        return int(k)
+
+    def _validated(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:  # noqa: N803
+        """X as a finite float matrix and y as a vector, with scikit-learn's errors on one line."""
+        _require_one_of("task", self.task, TASKS)
+        _require_one_of("loss", self.loss, REGRESSION_LOSSES)
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        try:
+            matrix, labels = validate_data(
+                self, X, y, dtype=[np.float64, np.float32], ensure_min_samples=2
+            )
+        except ValueError as error:
+            raise ValueError(" ".join(str(error).split())) from error
+        return matrix, labels
+
+    def _validated_inputs(self, X: Any) -> np.ndarray:  # noqa: N803
+        try:
+            return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        except ValueError as error:
+            raise ValueError(" ".join(str(error).split())) from error
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        if _is_classifier(self):
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        elif "regression" in (self.task, getattr(self, "task_", None)):
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        """The number of output features, which ``ClassNamePrefixFeaturesOutMixin`` asks for."""
+        return len(self.components_)
+
+
+def _guessed_task(labels: np.ndarray) -> Task:
+    """The task with ``task="auto"``."""
+    if labels.dtype.kind == "f":
+        return "regression"
+    many = labels.dtype.kind in "iu" and len(np.unique(labels)) > MOST_INTEGER_CLASSES
+    return "regression" if many else "classification"
+
+
+def _whitening(centred: Float[np.ndarray, "points features"]) -> Float[np.ndarray, "features r"]:
+    """S, such that the rows of ``centred @ S`` have variance 1 in each of r coordinates.
+
+    With more than twice as many rows as features they are also uncorrelated. Features that are
+    constant, and then directions of no variance, are left out; ``ValueError`` if nothing is left.
+    """
+    count, features = centred.shape
+    deviations = centred.std(axis=0)
+    varying = np.flatnonzero(deviations > 1e-12 * np.abs(centred).max(initial=1e-300))
+    if len(varying) == 0:
+        raise ValueError("X has the same row everywhere: at least one feature must vary")
+    scaling = np.zeros((features, len(varying)))
+    scaling[varying, np.arange(len(varying))] = 1 / deviations[varying]
+    if count <= 2 * features:
+        return scaling
+    standardised = centred @ scaling
+    values, axes = np.linalg.eigh(standardised.T @ standardised / count)
+    kept = values > SMALLEST_VARIANCE * values[-1]
+    # The symmetric root, where all directions are kept, turns the features as little as possible.
+    root = axes[:, kept] / np.sqrt(values[kept])
+    return scaling @ (root @ axes.T if kept.all() else root)
+
+
+def _probabilities(outputs: Tensor) -> Float[np.ndarray, "points classes"]:
+    """Of each class, from one log odds of the second of two, or from one for each class."""
+    if outputs.ndim == 1:
+        outputs = torch.stack([torch.zeros_like(outputs), outputs], dim=1)
+    return torch.softmax(outputs, dim=1).numpy()
+
+
+def _require_one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} is {value!r}: it must be one of {', '.join(allowed)}")
+
+
+def _seed(random_state: Any) -> int:
+    """A seed for torch: the integer itself, or one drawn from the ``RandomState`` or at random."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer):
+        allowed = "it must be None, an integer or a RandomState"
+        raise ValueError(f"random_state is {random_state!r}: {allowed}")
+    return int(require_between("random_state", int(random_state), 0, MAX_SEED))
