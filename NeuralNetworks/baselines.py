@@ -11,7 +11,7 @@ from derandomization.checks import require_between
 Directions = Float[np.ndarray, "k d"]
 SLICES = 10  # of sliced inverse regression
 LOCAL_POINTS = 600  # points at which local fits are made; of more than these, a random subset
-SCALES = (0.35, 0.5, 0.7, 1.0)  # of the first bandwidth: the one of least held-out error is kept
+SCALES = (0.35, 0.5, 1.0)  # of the first bandwidth: the one of least held-out error is kept
 SLOWEST = 0.9  # factor of the bandwidth from one iteration to the next, at most
 MAX_ITERATIONS = 50
 CONVERGED = 1e-3  # change of the projection, largest singular value
@@ -77,7 +77,7 @@ def minimum_average_variance(
     Starts at the outer product of the gradients of local linear fits in all d coordinates (OPG)
     and then alternates between local fits in the k coordinates found so far, with smaller and
     smaller bandwidths, and the directions that lower the sum of their squared errors (Xia, Tong,
-    Li and Zhu, 2002). Four first bandwidths are tried; the result with the least leave-one-out
+    Li and Zhu, 2002). Three first bandwidths are tried; the result with the least leave-one-out
     error is returned.
 
     Args:

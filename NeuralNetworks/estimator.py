@@ -22,7 +22,6 @@ from NeuralNetworks.model import LowRankStudent, orthogonal_part
 from NeuralNetworks.risk import Dataset
 from NeuralNetworks.subspace import (
     DECAYS,
-    Choice,
     Settings,
     choose,
     fit_subspace,

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from NeuralNetworks.estimator import PrincipalSubspace
 from statsmodels.regression.dimred import (
     PrincipalHessianDirections,
     SlicedAverageVarianceEstimation,
@@ -25,11 +24,13 @@ from xrfm import RFM
 from benchmarks.measure import now
 from benchmarks.report import Effort, Report, Target
 from derandomization.laboratory.figures import Panel
-from NeuralNetworks import baselines, links
+from NeuralNetworks import baselines, estimator, links, model, risk, subspace
 from NeuralNetworks.baselines import Directions, minimum_average_variance, top_eigenvectors, whiten
+from NeuralNetworks.estimator import PrincipalSubspace
 from NeuralNetworks.links import LINKS, InputsName, Sample, draw_sample, principal_angle_sine
 
 OURS = "PrincipalSubspace"
+UNKNOWN_K = f"{OURS}, k not given"
 SEEDS = 10
 NOISE = 0.2
 FEW_LINKS = ("|z₁|", "sin 2z₁ + z₂²/2", "z₁z₂ + tanh 2z₃")  # for other inputs and noise
@@ -38,7 +39,7 @@ SIZES_LINK = "sin 2z₁ + z₂²/2"
 SIZES = ((10, 20), (10, 100), (10, 1000), (50, 100), (50, 500), (200, 400), (200, 2000))
 SLICES = {"SIR": 10, "SAVE": 5}  # a slice of SAVE estimates a covariance and needs more points
 # xRFM's settings, of which the one of least error on every fifth point is kept.
-BANDWIDTHS, RIDGES, EXPONENTS = (1.0, 3.0, 10.0, 30.0, 100.0), (1e-3, 1e-2, 1e-1, 1.0), (1.0, 1.4)
+BANDWIDTHS, RIDGES, EXPONENTS = (3.0, 10.0, 30.0), (1e-3, 1e-2, 1e-1), (1.0, 1.4)
 MAX_RATIO = 1.2
 Method = Callable[[np.ndarray, np.ndarray, int, int], Directions]
 
@@ -79,16 +80,17 @@ class Cell:
 def sliced_inverse(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
     """SIR of statsmodels with ten slices."""
     whitened = whiten(inputs)
-    model = SlicedInverseReg(labels, whitened.inputs)
-    found = model.fit(slice_n=max(2, len(labels) // SLICES["SIR"]))
+    found = SlicedInverseReg(labels, whitened.inputs).fit(
+        slice_n=max(2, len(labels) // SLICES["SIR"])
+    )
     return whitened.given(np.asarray(found.params)[:, :count].T)
 
 
 def sliced_variance(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
     """SAVE of statsmodels with five slices."""
     whitened = whiten(inputs)
-    model = SlicedAverageVarianceEstimation(labels, whitened.inputs)
-    found = model.fit(slice_n=max(2, len(labels) // SLICES["SAVE"]))
+    slices = max(2, len(labels) // SLICES["SAVE"])
+    found = SlicedAverageVarianceEstimation(labels, whitened.inputs).fit(slice_n=slices)
     return whitened.given(np.asarray(found.params)[:, :count].T)
 
 
@@ -153,6 +155,15 @@ def ours(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Direc
     return PrincipalSubspace(count, random_state=seed).fit(inputs, labels).components_
 
 
+def ours_without_k(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
+    """PrincipalSubspace, which finds k itself."""
+    return PrincipalSubspace(random_state=seed).fit(inputs, labels).components_
+
+
+METHODS = {OURS: ours, UNKNOWN_K: ours_without_k, **OTHERS}
+OUR_SOURCES = model, risk, subspace, estimator
+
+
 def main_cells() -> list[Cell]:
     """Every link at the two main sizes."""
     return [
@@ -183,14 +194,18 @@ def size_cells() -> list[Cell]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The sine of the largest principal angle to the true directions, and CPU seconds."""
+    """The sine of the largest principal angle to the true directions, their number, CPU seconds."""
 
     sine: float
+    directions: int
     seconds: float
 
 
 class Cache:
-    """Outcomes of the other methods in a file of one JSON line each; in memory without a file."""
+    """Outcomes in a file of one JSON line each; in memory alone without a file.
+
+    An outcome is measured again once the code of its method or of the samples has changed.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -198,13 +213,13 @@ class Cache:
         if path is not None and path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 record = json.loads(line)
-                self.known[record["key"]] = Outcome(record["sine"], record["seconds"])
+                self.known[record.pop("key")] = Outcome(**record)
 
     def outcome(self, name: str, cell: Cell, seed: int) -> Outcome:
-        """What a method reached, measured if it is not known with the code of now."""
-        key = json.dumps([_version(), name, asdict(cell), seed], ensure_ascii=False)
+        """What a method reached, measured if it is not known."""
+        key = json.dumps([version(METHODS[name]), name, asdict(cell), seed], ensure_ascii=False)
         if key not in self.known:
-            self.known[key] = measured(OTHERS[name], cell, seed)
+            self.known[key] = measured(name, cell, seed)
             if self.path is not None:
                 line = {"key": key, **asdict(self.known[key])}
                 with self.path.open("a", encoding="utf-8") as file:
@@ -213,30 +228,24 @@ class Cache:
 
 
 @functools.cache
-def _version() -> str:
-    """A digest of the code of the other methods and of the samples."""
-    sources: tuple[Any, ...] = baselines, links, Cell, _machine, *OTHERS.values()
+def version(method: Method) -> str:
+    """A digest of the code of a method and of the samples."""
+    sources: tuple[Any, ...] = links, Cell, measured, method
+    sources += OUR_SOURCES if method in (ours, ours_without_k) else (baselines, _machine)
     code = "".join(inspect.getsource(each) for each in sources)
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
-def measured(method: Method, cell: Cell, seed: int) -> Outcome:
+def measured(name: str, cell: Cell, seed: int) -> Outcome:
     """Error and CPU seconds of a method; one that raises a numerical error has found nothing."""
     sample = cell.sample(seed)
     found = np.empty((0, cell.dimension))
     started = now()
     with warnings.catch_warnings(), contextlib.suppress(np.linalg.LinAlgError):
         warnings.simplefilter("ignore")
-        found = method(sample.inputs, sample.labels, cell.directions, seed)
+        found = METHODS[name](sample.inputs, sample.labels, cell.directions, seed)
     seconds = now().since(started).cpu
-    return Outcome(principal_angle_sine(sample.directions, found), seconds)
-
-
-def number_of_directions(cell: Cell, seed: int) -> int:
-    """k as PrincipalSubspace finds it."""
-    sample = cell.sample(seed)
-    fitted = PrincipalSubspace(random_state=seed).fit(sample.inputs, sample.labels)
-    return int(fitted.n_components_)
+    return Outcome(principal_angle_sine(sample.directions, found), len(found), seconds)
 
 
 def measure(effort: Effort) -> Report:
@@ -260,14 +269,14 @@ def measure(effort: Effort) -> Report:
         rows: list[dict[str, Any]] = [_row(cell, found) for cell, found in outcomes.items()]
         if name == "every link":
             for row, cell in zip(rows, cells, strict=True):
-                right = [number_of_directions(cell, s) == cell.directions for s in range(seeds)]
-                row["k found"] = float(np.mean(right))
+                found = [cache.outcome(UNKNOWN_K, cell, seed).directions for seed in range(seeds)]
+                row["k found"] = float(np.mean(np.array(found) == cell.directions))
             _judge(report, rows)
             report.panels += _panels(outcomes)
         report.tables[f"{name}: median sine of {seeds} seeds"] = list(rows)
-        for cell, found in outcomes.items():
+        for cell, each_method in outcomes.items():
             size = seconds.setdefault((cell.dimension, cell.points), {})
-            for method, each in found.items():
+            for method, each in each_method.items():
                 size.setdefault(method, []).extend(outcome.seconds for outcome in each)
     report.tables["CPU seconds, median"] = [
         {"d": d, "n": n} | {method: float(np.median(each)) for method, each in found.items()}
@@ -282,8 +291,9 @@ def measure(effort: Effort) -> Report:
 
 
 def _outcomes(cell: Cell, seeds: int, cache: Cache) -> dict[str, list[Outcome]]:
-    found = {name: [cache.outcome(name, cell, seed) for seed in range(seeds)] for name in OTHERS}
-    return {OURS: [measured(ours, cell, seed) for seed in range(seeds)], **found}
+    return {
+        name: [cache.outcome(name, cell, seed) for seed in range(seeds)] for name in (OURS, *OTHERS)
+    }
 
 
 def _row(cell: Cell, found: Mapping[str, Iterable[Outcome]]) -> dict[str, float | str]:
