@@ -85,8 +85,12 @@ def minimum_average_variance(
         labels: one number per point.
         directions: k.
         generator: chooses the points of the local fits if there are more than 600.
+
+    Raises ``ValueError`` where all labels are equal.
     """
     require_between("directions", directions, 1, inputs.shape[1])
+    if np.ptp(labels) == 0:
+        raise ValueError(f"labels are all {labels[0]}: they must not all be equal")
     whitened = whiten(inputs)
     data = _Data.standardised(whitened.inputs, labels, generator)
     found = [_refined(data, scale, directions) for scale in SCALES]
@@ -109,8 +113,7 @@ class _Data(NamedTuple):
         chosen = np.arange(points)
         if points > LOCAL_POINTS:
             chosen = np.sort(generator.choice(points, LOCAL_POINTS, replace=False))
-        spread = labels.std()
-        return cls(inputs, (labels - labels.mean()) / (spread if spread > 0 else 1.0), chosen)
+        return cls(inputs, (labels - labels.mean()) / labels.std(), chosen)
 
     def weights(self, coordinates: np.ndarray, bandwidth: float) -> np.ndarray:
         """Gaussian kernel weights of all points for each local fit; they sum to 1."""

@@ -213,7 +213,8 @@ class Cache:
         if path is not None and path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 record = json.loads(line)
-                self.known[record.pop("key")] = Outcome(**record)
+                key = record.pop("key")
+                self.known[key] = Outcome(**record)
 
     def outcome(self, name: str, cell: Cell, seed: int) -> Outcome:
         """What a method reached, measured if it is not known."""
