@@ -95,7 +95,7 @@ CLAIMS = ExperimentClaims(
         "inputs": Command(("NG",), seconds=140),
         "generalization": Command(("GEN",), seconds=150),
         "real-data": Command(("REAL",), seconds=120),
-        "directions": Command(("DIR",), seconds=200),
+        "directions": Command(("DIR",), seconds=290),
     },
 )
 

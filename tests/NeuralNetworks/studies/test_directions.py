@@ -1,6 +1,7 @@
 """The errors, claims and figure of the study directions, and the whole of it, small."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,15 @@ import pytest
 
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.study import Row
+from NeuralNetworks.estimator import PrincipalSubspace
 from NeuralNetworks.links import LINKS
 from NeuralNetworks.studies import directions
 from NeuralNetworks.studies.directions import METHODS, Config, Setting, find_directions, main
 
 
-def test_every_method_finds_an_odd_direction() -> None:
+def test_every_method_finds_an_odd_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = partial(PrincipalSubspace, max_iter=5)
+    monkeypatch.setattr(directions, "PrincipalSubspace", short)
     found = find_directions(Setting("tanh z₁", 4, 60), 0)
     assert set(found) == set(METHODS)
     assert max(found.values()) < 0.3
