@@ -22,6 +22,7 @@ from NeuralNetworks.model import LowRankStudent, orthogonal_part
 from NeuralNetworks.risk import Dataset
 from NeuralNetworks.subspace import (
     DECAYS,
+    FULL_DECAYS,
     Settings,
     choose,
     fit_subspace,
@@ -36,6 +37,7 @@ Task = Literal["regression", "classification"]
 TASKS = ("auto", "regression", "classification")
 REGRESSION_LOSSES = ("squared", "log-cosh")
 MOST_INTEGER_CLASSES = 20  # with task="auto", integers with more values are numbers to predict
+NORMAL_QUARTILE = 0.6745  # the median absolute deviation of N(0, 1)
 SMALLEST_VARIANCE = 1e-10  # of a direction, as a share of the largest: below it is rounding
 
 
@@ -81,7 +83,8 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             ``X @ components_.T``, in the units of X.
         mean_: of the fitted rows.
         n_components_, n_features_in_: k and d.
-        regularization_: λ.
+        regularization_: λ of the network of all inputs, which the certificate is about.
+        reduced_regularization_: λ of the network of k directions, which predicts.
         validation_score_: R² or accuracy of predictions for rows that were held out.
         validation_losses_: with ``n_components=None``, the mean held-out loss of each k tried.
         eigenvalues_: of E[∇ŷ∇ŷᵀ], largest first, for a network of all standardised inputs: after
@@ -105,10 +108,10 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         *,
         task: Any = "auto",
         loss: Any = "squared",
-        hidden_units: Any = 40,
+        hidden_units: Any = 20,
         regularization: Any = "auto",
-        max_iter: Any = 60,
-        num_starts: Any = 2,
+        max_iter: Any = 40,
+        num_starts: Any = 1,
         descent_steps: Any = 200,
         random_state: Any = None,
     ) -> None:
@@ -142,7 +145,8 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         choice = choose(data, k, settings)
         network = fit_subspace(data, choice.num_components, choice.decay, settings)
         self._set_subspace(network, data.inputs, inputs.std(axis=0), matrix.dtype)
-        self.regularization_ = choice.decay
+        self.regularization_ = choice.full_decay
+        self.reduced_regularization_ = choice.decay
         self.validation_losses_ = choice.losses_by_components
         held_out = self._decoded(choice.held_out)
         self.validation_score_ = self._metric(labels[choice.rows.numpy()], held_out)
@@ -234,6 +238,11 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             except (TypeError, ValueError):
                 raise ValueError("y is not numeric: task must then be classification") from None
             self._label_mean, self._label_scale = numbers.mean(), numbers.std() or 1.0
+            if self.loss == "log-cosh":  # outliers must not set the scale on which it is linear
+                middle = np.median(numbers)
+                deviation = np.median(np.abs(numbers - middle)) / NORMAL_QUARTILE
+                if deviation > 0:
+                    self._label_mean, self._label_scale = middle, deviation
             centred = torch.from_numpy((numbers - self._label_mean) / self._label_scale)
             return centred, LOSSES[self.loss], 1
         check_classification_targets(labels)
@@ -255,9 +264,10 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _settings(self, loss: Loss, outputs: int) -> Settings:
         """The settings of the search, with the arguments checked."""
-        decays = DECAYS
+        decays: tuple[float, ...] = DECAYS
+        full_decays: tuple[float, ...] = FULL_DECAYS
         if not isinstance(self.regularization, str):
-            decays = (require_positive("regularization", self.regularization),)
+            decays = full_decays = (require_positive("regularization", self.regularization),)
         elif self.regularization != "auto":
             raise ValueError(
                 f'regularization is {self.regularization!r}: it must be "auto" or a number above 0'
@@ -268,6 +278,7 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             outputs=outputs,
             hidden_units=require_whole("hidden_units", self.hidden_units, 1),
             decays=decays,
+            full_decays=full_decays,
             max_iter=require_whole("max_iter", self.max_iter, 1),
             num_starts=require_whole("num_starts", self.num_starts, 1),
             generator=torch.Generator().manual_seed(_seed(self.random_state)),
@@ -278,7 +289,7 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if k is None:
             return None
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= features:
-            allowed = f"it must be None or a whole number from 1 to the {features} features"
+            allowed = f"it must be None or a whole number from 1 to n_features = {features}"
             raise ValueError(f"n_components is {k!r}: {allowed}")
         return int(k)
 

@@ -3,6 +3,7 @@
 import copy
 import math
 from abc import ABC, abstractmethod
+from typing import cast
 
 import numpy as np
 import torch
@@ -162,7 +163,7 @@ class PopulationRisk(DerandomizationObjective):
     ) -> None:
         super().__init__(regularization)
         self.output_decay = require_between("output_decay", output_decay, 0, math.inf)
-        self.student = student
+        self.student = cast(Student, student)  # of which a risk reads what both have
         self.examples = examples
         self.loss = loss
 

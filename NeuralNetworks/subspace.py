@@ -16,6 +16,7 @@ import scipy.optimize
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from NeuralNetworks.losses import Loss
 from NeuralNetworks.model import LowRankStudent, Student
@@ -25,11 +26,12 @@ Network = Student | LowRankStudent
 Losses = Float[np.ndarray, " rows"]
 
 # λ, on the scale of labels of variance 1, from large to small: each starts where the last ended.
-FULL_DECAYS = (3e-2, 1e-2, 3e-3)
-DECAYS = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+FULL_DECAYS = (3e-2, 1e-2, 3e-3)  # of a network of all inputs
+DECAYS = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4)  # of a network of k directions, which needs less
 FOLDS = 3
 SPARE_DIRECTIONS = 2  # with which a network of k directions starts, before it is reduced to k
-FIRST_CANDIDATES = 6  # the largest k tried at first; doubled while the largest is chosen
+FEWEST_CANDIDATES = 3  # the largest k tried at first is no smaller
+SMALLEST_EIGENVALUE = 0.01  # of E[∇ŷ∇ŷᵀ], as a share of the largest: below it is the sample's
 MAX_ROWS = 6_000  # of those on which k, λ and the first directions are chosen
 GRADIENT_TOLERANCE, VALUE_TOLERANCE, MEMORY = 1e-6, 1e-9, 20  # of L-BFGS
 
@@ -41,7 +43,8 @@ class Settings:
     Attributes:
         loss, outputs: ℓ, and the number of the network's outputs that it takes.
         hidden_units: h.
-        decays: the values of λ to choose from, largest first.
+        decays, full_decays: the values of λ to choose from, largest first, for a network of k
+            directions and for one of all inputs.
         max_iter: most iterations of L-BFGS for one value of λ.
         num_starts: random initial networks; that with the smallest objective is kept.
         generator: of initial weights and folds.
@@ -51,6 +54,7 @@ class Settings:
     outputs: int
     hidden_units: int
     decays: tuple[float, ...]
+    full_decays: tuple[float, ...]
     max_iter: int
     num_starts: int
     generator: torch.Generator
@@ -58,7 +62,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Choice:
-    """The number of directions and λ with the smallest held-out loss.
+    """The number of directions, and λ of either network, with the smallest held-out loss.
 
     ``held_out`` holds, for each row, what a network that was not trained on it predicts;
     ``losses_by_components`` the mean held-out loss of each k that was tried.
@@ -66,6 +70,7 @@ class Choice:
 
     num_components: int
     decay: float
+    full_decay: float
     rows: Tensor
     held_out: Tensor
     losses_by_components: dict[int, float] = field(default_factory=dict)
@@ -82,23 +87,19 @@ def minimize(objective: PopulationRisk, max_iter: int) -> float:
     # In units of a/h the curvature is alike in all parameters.
     width = objective.student.output.shape[-1]
     scales = [width if p is objective.student.output else 1.0 for p in parameters]
-
-    def assign(vector: np.ndarray) -> None:
-        parts = torch.from_numpy(vector).split([p.numel() for p in parameters])
-        with torch.no_grad():
-            for parameter, part, scale in zip(parameters, parts, scales, strict=True):
-                parameter.copy_(part.reshape(parameter.shape) * scale)
+    scale = torch.cat(
+        [p.new_full((p.numel(),), s) for p, s in zip(parameters, scales, strict=True)]
+    )
+    flat = parameters_to_vector(p.detach() for p in parameters)
+    vector_to_parameters(flat, parameters)  # as views: a change of ``flat`` changes them
 
     def value_and_gradient(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        assign(vector)
+        torch.mul(torch.from_numpy(vector), scale, out=flat)
         value = objective()
         gradients = torch.autograd.grad(value, parameters)
-        scaled = [g.reshape(-1) * s for g, s in zip(gradients, scales, strict=True)]
-        return float(value.detach()), torch.cat(scaled).numpy()
+        gradient = torch.cat([each.reshape(-1) for each in gradients]).mul_(scale)
+        return float(value.detach()), gradient.numpy()
 
-    start = torch.cat(
-        [p.detach().reshape(-1) / s for p, s in zip(parameters, scales, strict=True)]
-    ).numpy()
     options = {
         "maxiter": max_iter,
         "maxcor": MEMORY,
@@ -106,9 +107,9 @@ def minimize(objective: PopulationRisk, max_iter: int) -> float:
         "gtol": GRADIENT_TOLERANCE,
     }
     end = scipy.optimize.minimize(
-        value_and_gradient, start, jac=True, method="L-BFGS-B", options=options
+        value_and_gradient, (flat / scale).numpy(), jac=True, method="L-BFGS-B", options=options
     )
-    assign(end.x)
+    torch.mul(torch.from_numpy(end.x), scale, out=flat)
     return float(end.fun)
 
 
@@ -148,10 +149,12 @@ def restrict(network: Network, inputs: Tensor, num_components: int) -> LowRankSt
     """The network reduced to the leading eigenvectors of E[∇ŷ∇ŷᵀ]."""
     product = gradient_outer_product(network, inputs)
     leading = torch.linalg.eigh(product).eigenvectors.flip(1)[:, :num_components].T
-    low = isinstance(network, LowRankStudent)
-    student = copy.deepcopy(network.student if low else network)
+    if isinstance(network, LowRankStudent):
+        student, frame = copy.deepcopy(network.student), leading @ network.frame
+    else:
+        student, frame = copy.deepcopy(network), leading
     student.weight = nn.Parameter(student.weight.detach() @ leading.T)
-    return LowRankStudent(student, leading @ network.frame if low else leading)
+    return LowRankStudent(student, frame)
 
 
 def lift(network: LowRankStudent) -> Student:
@@ -171,12 +174,12 @@ def refine(
     return value
 
 
-def first_directions(data: Dataset, num_components: int, settings: Settings) -> LowRankStudent:
-    """A network of k directions, from one trained on all inputs."""
+def full_path(data: Dataset, settings: Settings) -> Iterator[Student]:
+    """A network of all inputs, trained with every λ in turn; it is changed in place."""
     student = initial_student(data.inputs.shape[1], settings)
-    for decay in FULL_DECAYS:
+    for decay in settings.full_decays:
         minimize(risk_of(student, data, decay, settings), settings.max_iter)
-    return restrict(student, data.inputs, num_components)
+        yield student
 
 
 def path(
@@ -197,7 +200,8 @@ def fit_subspace(
     subset = subsample(data, settings.generator)
     best, lowest = None, np.inf
     for _ in range(settings.num_starts):
-        network = first_directions(subset, first, settings)
+        *_, student = full_path(subset, settings)
+        network = restrict(student, subset.inputs, first)
         if first > num_components:
             refine(network, subset, max(settings.decays), settings, settings.max_iter)
             network = restrict(network, subset.inputs, num_components)
@@ -238,11 +242,12 @@ def choose(data: Dataset, num_components: int | None, settings: Settings) -> Cho
     if num_components is None:
         num_components, losses_by_components = _choose_components(searches, dimension)
     paths = [search.along_path(num_components) for search in searches]
-    means = np.mean([[loss.mean() for loss, _ in each] for each in paths], axis=0)
-    best = int(np.argmin(means))
+    best = int(np.mean([[loss.mean() for loss, _ in each] for each in paths], axis=0).argmin())
+    best_full = int(np.mean([search.full_losses for search in searches], axis=0).argmin())
     return Choice(
         num_components,
         settings.decays[best],
+        settings.full_decays[best_full],
         torch.cat([held_out for _, held_out in splits]),
         torch.cat([each[best][1] for each in paths]),
         losses_by_components,
@@ -253,7 +258,7 @@ def _choose_components(
     searches: Sequence["_FoldSearch"], dimension: int
 ) -> tuple[int, dict[int, float]]:
     """The smallest k whose held-out loss is not clearly above that of the best k."""
-    largest = min(FIRST_CANDIDATES, dimension)
+    largest = min(max(search.candidates for search in searches), dimension)
     while True:
         by_fold = [search.losses_by_components(largest) for search in searches]
         losses = {k: np.concatenate([each[k] for each in by_fold]) for k in by_fold[0]}
@@ -282,10 +287,21 @@ class _FoldSearch:
     def __init__(self, fitted: Dataset, held_out: Dataset, settings: Settings) -> None:
         self.fitted, self.held_out, self.settings = fitted, held_out, settings
         self.networks: dict[int, LowRankStudent] = {}
+        self.full_losses: list[float] = []  # for every λ of a network of all inputs
+        for student in full_path(fitted, settings):
+            self.full_losses.append(float(self._loss(student)[0].mean()))
+        self.student = student
+
+    @property
+    def candidates(self) -> int:
+        """One more than the number of eigenvalues of E[∇ŷ∇ŷᵀ] before the gap."""
+        values = torch.linalg.eigvalsh(gradient_outer_product(self.student, self.fitted.inputs))
+        above = int((values > SMALLEST_EIGENVALUE * values[-1]).sum())
+        return max(FEWEST_CANDIDATES, above + 1)
 
     def losses_by_components(self, largest: int) -> dict[int, Losses]:
         """The held-out losses of ``largest`` directions and, one by one, of fewer."""
-        network = first_directions(self.fitted, largest, self.settings)
+        network = restrict(self.student, self.fitted.inputs, largest)
         ends = [
             (decay, copy.deepcopy(each), self._loss(each)[0])
             for decay, each in path(network, self.fitted, self.settings)
@@ -304,13 +320,13 @@ class _FoldSearch:
         if network is None:
             dimension = self.fitted.inputs.shape[1]
             first = min(num_components + SPARE_DIRECTIONS, dimension)
-            network = first_directions(self.fitted, first, self.settings)
+            network = restrict(self.student, self.fitted.inputs, first)
             decay, max_iter = max(self.settings.decays), self.settings.max_iter
             refine(network, self.fitted, decay, self.settings, max_iter)
             network = restrict(network, self.fitted.inputs, num_components)
         return [self._loss(each) for _, each in path(network, self.fitted, self.settings)]
 
     @torch.no_grad()
-    def _loss(self, network: LowRankStudent) -> tuple[Losses, Tensor]:
+    def _loss(self, network: Network) -> tuple[Losses, Tensor]:
         predictions = network(self.held_out.inputs)
         return self.settings.loss.function(predictions, self.held_out.labels).numpy(), predictions

@@ -6,11 +6,13 @@ dominates: the p×h matrix is read and written a dozen times. Below, the overhea
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from derandomization import (
@@ -21,7 +23,7 @@ from derandomization import (
     QuasiMonteCarlo,
     certify,
 )
-from derandomization.checks import require_at_least, require_positive
+from derandomization.checks import require_at_least, require_between, require_positive
 from derandomization.descent import StepCallback
 from derandomization.hessian import Hessian
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
@@ -66,6 +68,8 @@ GRADIENT_THRESHOLD = 1e-6  # the paper's, at its λ = 1e-5
 # Jin et al.'s r = ε/(χ²ℓ) at ε = 1e-6, ℓ = 1e-3, χ = 12 is 7e-6, which is below 1e-6 of ‖W‖.
 PERTURBATION_RADIUS = 1e-5
 PERTURBATION_INTERVAL = 200
+# Of standardised inputs with room for a small sample; raw pixels leave 80–99% of W outside U.
+FARTHEST_MEAN, WIDEST = 1.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class Training:
     In the history and the certificate ``weight_norm`` is ‖W_⊥‖_F, since W_⊥ is Eq. 1's W.
 
     The certificate and the objective that was certified, a dataset's empirical risk or a teacher's
-    exact one, are None where a teacher's risk can only be sampled.
+    exact one, are None where a teacher's risk can only be sampled, or where no direction of a
+    dataset is known. ``estimated_directions`` then says which ones W keeps.
     """
 
     history: History
@@ -97,6 +102,25 @@ class Training:
     def parallel_norm(self) -> float:
         """‖W_∥‖_F at the end."""
         return math.sqrt(max(0.0, self.weight_norm**2 - self.orthogonal_norm**2))
+
+    @property
+    def first_layer(self) -> Float[Tensor, "width dimension"]:
+        """W at the end."""
+        return list(self.history.snapshots.values())[-1]["student.weight"]
+
+    @property
+    def singular_values(self) -> Float[Tensor, " values"]:
+        """Of W at the end, largest first: as many stay large as the labels use directions."""
+        return torch.linalg.svdvals(self.first_layer)
+
+    def estimated_directions(self, num_components: int) -> Float[Tensor, "indices dimension"]:
+        """The k leading right singular vectors of W, as rows: an estimate of U from W alone.
+
+        ``PrincipalSubspace`` finds U more exactly. ``ValueError`` unless 1 ≤ k ≤ d.
+        """
+        require_between("num_components", num_components, 1, self.first_layer.shape[1])
+        _, _, rows = torch.linalg.svd(self.first_layer)
+        return rows[:num_components]
 
     @property
     def relative_orthogonal_norm(self) -> float:
@@ -123,7 +147,8 @@ def train(
     """Train ``student`` in place, then certify the point where it ended.
 
     Args:
-        data: a teacher, whose population risk is minimised, or a dataset with a known subspace.
+        data: a teacher, whose population risk is minimised, or a dataset. Its inputs should
+            be standardised: a warning says so if they are far from that.
         regularization: λ > 0.
         generator: draws the batches and the perturbations.
         loss: a name, or any function of (predictions, labels) with one loss per point.
@@ -155,6 +180,7 @@ def train(
     exact_examples: Examples | None = None
     if isinstance(data, Dataset):
         chosen.require_labels(data.labels)
+        _warn_unless_standardised(data.inputs)
         examples, exact_examples = data, data.whole()
         estimator = "exact" if data.batch_size is None else "sampled"
     else:
@@ -188,7 +214,22 @@ def train(
         exact = PopulationRisk(student, exact_examples, regularization, chosen).to(device)
     with torch.no_grad():
         risk = float((exact or objective).risk())
+    if len(data.directions) == 0:  # a bound on all of W would say nothing
+        exact = None
     return Training(history, risk, certify(exact) if exact else None, exact)
+
+
+def _warn_unless_standardised(inputs: Tensor) -> None:
+    """Warn where a feature's mean or standard deviation is far from 0 or 1."""
+    means, deviations = inputs.mean(dim=0).abs(), inputs.std(dim=0, correction=0)
+    largest, smallest = float(deviations.max()), float(deviations.min())
+    if float(means.max()) > FARTHEST_MEAN or largest > WIDEST or smallest < 1 / WIDEST:
+        warnings.warn(
+            f"inputs have means up to {float(means.max()):.3g} and standard deviations from "
+            f"{smallest:.3g} to {largest:.3g}: most of W may stay outside the directions that "
+            "matter unless inputs are standardised, better whitened",
+            stacklevel=3,
+        )
 
 
 def _batches(

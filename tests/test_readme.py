@@ -4,7 +4,9 @@ import importlib
 import math
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,8 +19,8 @@ PAGES = [path.read_text(encoding="utf-8") for path in ROOT.glob("**/README.md")]
 
 
 def example(words: str) -> str:
-    """Find the one Python block that contains these words."""
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    """Find the one Python block of all pages that contains these words."""
+    blocks = re.findall(r"```python\n(.*?)```", "\n".join(PAGES), flags=re.DOTALL)
     (found,) = [block for block in blocks if words in block]
     return found
 
@@ -54,6 +56,23 @@ def test_the_network_trained_on_ones_own_data_nearly_forgets_what_does_not_matte
     relative, norm, bound = (float(word) for word in capsys.readouterr().out.split())
     assert 0 < relative < 0.1  # of 1000 points; only a population gives 0
     assert norm <= bound < 20 * norm
+
+
+def test_the_directions_that_matter_are_found_from_ones_own_data(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    inputs = torch.randn(200, 5, generator=torch.Generator().manual_seed(0)).double().numpy()
+    scope: dict[str, Any] = {"X": inputs, "y": np.tanh(inputs[:, 0])}
+    exec(example("subspace.n_components_"), scope)
+    num_components, score = capsys.readouterr().out.splitlines()[0].split()
+    assert num_components == "1"
+    assert float(score) > 0.99
+    assert abs(scope["subspace"].components_[0, 0]) > 0.999
+    assert scope["Z"].shape == (200, 1)
+    exec(example('loss="log-cosh"'), scope)
+    norm, bound, defect = (float(word) for word in capsys.readouterr().out.splitlines()[-1].split())
+    assert 0 < norm <= bound
+    assert defect > 0
 
 
 def test_the_projection_of_ones_own_points_knows_its_distortion(
