@@ -13,21 +13,34 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from NeuralNetworks import PrincipalSubspace
 
-QUICK = {"hidden_units": 5, "max_iter": 8, "regularization": 1e-3, "descent_steps": 1}
-CHECKED = [
-    PrincipalSubspace(1, **QUICK),
-    PrincipalSubspace(2, task="classification", **QUICK),
-]
+QUICK = {"hidden_units": 5, "max_iter": 4, "regularization": 1e-3, "descent_steps": 1}
 
 
-@parametrize_with_checks(CHECKED)
+@parametrize_with_checks([PrincipalSubspace(2, task="classification", **QUICK)])
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learn_s_checks_pass(estimator: PrincipalSubspace, check: Any) -> None:
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_regressors_train,
+        estimator_checks.check_regressors_int,
+        estimator_checks.check_regressors_no_decision_function,
+        estimator_checks.check_regressor_data_not_an_array,
+        estimator_checks.check_transformer_general,
+        estimator_checks.check_transformer_preserve_dtypes,
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learn_s_checks_of_regressors_pass(check: Any) -> None:
+    check("PrincipalSubspace", PrincipalSubspace(1, task="regression", **QUICK))
 
 
 def sample(
@@ -64,7 +77,7 @@ def test_it_finds_the_number_of_directions_and_the_directions(
     link: Any, num_directions: int
 ) -> None:
     inputs, labels, directions = sample(link, num_directions, seed=1)
-    found = fitted(inputs, labels, regularization="auto")
+    found = fitted(inputs, labels)
     assert found.n_components_ == num_directions == len(found.components_)
     np.testing.assert_allclose(
         found.components_ @ found.components_.T, np.eye(num_directions), atol=1e-12
@@ -74,6 +87,16 @@ def test_it_finds_the_number_of_directions_and_the_directions(
     assert found.eigenvalues_[num_directions - 1] > 5 * found.eigenvalues_[num_directions]
     losses = found.validation_losses_
     assert min(losses, key=losses.__getitem__) in (num_directions, num_directions + 1)
+
+
+def test_the_regularization_is_chosen_on_held_out_rows() -> None:
+    inputs, labels, directions = LINE
+    noisy = labels + np.random.default_rng(1).normal(size=120)
+    chosen = [
+        fitted(inputs, y, n_components=1, regularization="auto").reduced_regularization_
+        for y in (inputs @ directions[0] ** 3, noisy)
+    ]
+    assert chosen[0] < chosen[1]
 
 
 def test_units_of_features_are_respected() -> None:

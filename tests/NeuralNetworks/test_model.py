@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from derandomization import GaussHermite
 from derandomization.hessian import Hessian
 from NeuralNetworks.activations import Quadratic
-from NeuralNetworks.model import Hidden, Student, Teacher, complete_basis
+from NeuralNetworks.model import Hidden, LowRankStudent, Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
 
 
@@ -253,3 +253,31 @@ def _scales(widths: tuple[int, ...]) -> list[float]:
         sizes = [units.std(), root * output, *(root * norm for norm in norms)]
         rows.append([float(size.detach()) for size in (*sizes, root**2 * image.norm())])
     return np.mean(rows, axis=0).tolist()
+
+
+def test_a_student_may_have_several_outputs() -> None:
+    generator = torch.Generator().manual_seed(0)
+    student = Student(3, 5, generator, outputs=2)
+    x = torch.randn(4, 3, generator=generator, dtype=torch.float64)
+    hidden = student.activation(x @ student.weight.T + student.bias)
+    torch.testing.assert_close(student(x), hidden @ student.output.T / 5)
+    with pytest.raises(ValueError, match="outputs is 0: it must be at least 1"):
+        Student(3, 5, generator, outputs=0)
+
+
+def test_a_low_rank_student_sees_its_directions_only() -> None:
+    generator = torch.Generator().manual_seed(0)
+    frame = torch.randn(2, 4, generator=generator, dtype=torch.float64)
+    network = LowRankStudent(Student(2, 5, generator), frame)
+    x = torch.randn(6, 4, generator=generator, dtype=torch.float64)
+    weight, before = network.weight.detach().clone(), network(x)
+    network.orthonormalize()
+    identity = torch.eye(2, dtype=torch.float64)
+    torch.testing.assert_close(network.frame @ network.frame.T, identity)
+    torch.testing.assert_close(network.weight, weight)
+    torch.testing.assert_close(network(x), before)
+    full = Student(4, 5, generator)
+    for name in ("bias", "output"):
+        getattr(full, name).data = getattr(network, name).data
+    full.weight.data = weight
+    torch.testing.assert_close(full(x), before)

@@ -1,6 +1,7 @@
 """Training collapses the first layer onto what the labels see, and the certificate says so."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -299,3 +300,35 @@ def test_the_norms_say_so_where_all_of_w_vanished() -> None:
     assert training.weight_norm == pytest.approx(student.weight.detach().norm().item(), rel=1e-12)
     squares = training.orthogonal_norm**2 + training.parallel_norm**2
     assert squares == pytest.approx(training.weight_norm**2, rel=1e-9)
+
+
+def test_without_known_directions_the_first_layer_says_which_they_are() -> None:
+    known = dataset()
+    data = Dataset(known.inputs, known.labels)
+    assert data.directions.shape == (0, 4)
+    training, student, _ = run(data, width=8, max_steps=600, regularization=1e-2)
+    assert training.certificate is None
+    assert training.exact_objective is None
+    assert training.orthogonal_norm == training.weight_norm  # no direction counts as one of U's
+    assert training.risk == pytest.approx(
+        (student(data.inputs) - data.labels).square().mean().item(), rel=1e-12
+    )
+    expected = torch.linalg.svdvals(student.weight.detach())
+    torch.testing.assert_close(training.singular_values, expected)
+    assert training.singular_values[0] > 5 * training.singular_values[1]
+    found = training.estimated_directions(1)
+    assert float((found @ known.directions.T).abs()) > 0.99
+    with pytest.raises(ValueError, match="num_components is 5: it must lie between 1 and 4"):
+        training.estimated_directions(5)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(30.0, 0.0), (1.0, 5.0), (0.01, 0.0)])
+def test_inputs_far_from_standardised_are_warned_about_once(scale: float, shift: float) -> None:
+    known = dataset()
+    data = Dataset(scale * known.inputs + shift, known.labels)
+    with pytest.warns(UserWarning, match="inputs have means up to") as warned:
+        run(data, width=3, max_steps=1)
+    assert len(warned) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(known, width=3, max_steps=1)
