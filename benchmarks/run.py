@@ -29,6 +29,7 @@ PARTS = (
     "startup",
     "neural_networks",
     "directions",
+    "reduction",
     "johnson_lindenstrauss",
     "maxcut",
     "gset",
