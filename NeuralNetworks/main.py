@@ -69,6 +69,11 @@ CLAIMS = ExperimentClaims(
             "known directions?",
             is_open=True,
         ),
+        "DIR": PaperClaim(
+            "Open question: how well are the directions on which labels depend found from few "
+            "points?",
+            is_open=True,
+        ),
         "SGD": PaperClaim(
             "Open question: does SGD leave strict saddles without added noise, and does W⊥ vanish?",
             is_open=True,
@@ -90,6 +95,7 @@ CLAIMS = ExperimentClaims(
         "inputs": Command(("NG",), seconds=140),
         "generalization": Command(("GEN",), seconds=150),
         "real-data": Command(("REAL",), seconds=120),
+        "directions": Command(("DIR",), seconds=290),
     },
 )
 

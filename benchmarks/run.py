@@ -24,7 +24,16 @@ from derandomization.laboratory.figures import save, study_figure
 from derandomization.laboratory.run import environment, plain, readable
 from derandomization.laboratory.workers import prepare_process
 
-PARTS = ("core", "startup", "neural_networks", "johnson_lindenstrauss", "maxcut", "gset")
+PARTS = (
+    "core",
+    "startup",
+    "neural_networks",
+    "directions",
+    "reduction",
+    "johnson_lindenstrauss",
+    "maxcut",
+    "gset",
+)
 PUBLISHED, TRIAL = Path("benchmarks"), Path("results/benchmarks")
 
 
@@ -46,6 +55,9 @@ class Config:
     """Folder for results.json and the figures; benchmarks if None, results/benchmarks if quick."""
     gset: Path | None = None
     """Folder with graphs of the G-set (G1.txt, …) and best_known.csv, for the part gset."""
+    cache: Path | None = None
+    """File that keeps the outcomes of the part directions; those of code that has not changed since
+    are not measured again."""
 
     def __post_init__(self) -> None:
         require_at_least("repeats", self.repeats, 1)
@@ -68,7 +80,8 @@ class Config:
 
 def main(config: Config) -> None:
     """Run the parts, each written as soon as it is there."""
-    effort = Effort(1 if config.quick else config.repeats, config.quick, config.gset)
+    repeats = 1 if config.quick else config.repeats
+    effort = Effort(repeats, config.quick, config.gset, config.cache)
     folder, console = config.folder(), Console()
     prepare_process()
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,4 +15,5 @@ STUDIES = {
     "inputs": "NeuralNetworks.studies.inputs",
     "generalization": "NeuralNetworks.studies.generalization",
     "real-data": "NeuralNetworks.studies.real_data",
+    "directions": "NeuralNetworks.studies.directions",
 }

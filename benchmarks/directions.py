@@ -1,0 +1,344 @@
+"""The directions on which labels depend: errors of PrincipalSubspace and of five other methods."""
+
+import contextlib
+import functools
+import hashlib
+import inspect
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from statsmodels.regression.dimred import (
+    PrincipalHessianDirections,
+    SlicedAverageVarianceEstimation,
+    SlicedInverseReg,
+)
+from xrfm import RFM
+
+from benchmarks.measure import now
+from benchmarks.report import Effort, Report, Target
+from derandomization.laboratory.figures import Panel
+from NeuralNetworks import baselines, estimator, links, model, risk, subspace
+from NeuralNetworks.baselines import Directions, minimum_average_variance, top_eigenvectors, whiten
+from NeuralNetworks.estimator import PrincipalSubspace
+from NeuralNetworks.links import LINKS, InputsName, Sample, draw_sample, principal_angle_sine
+
+OURS = "PrincipalSubspace"
+UNKNOWN_K = f"{OURS}, k not given"
+SEEDS = 10
+NOISE = 0.2
+FEW_LINKS = ("|z₁|", "sin 2z₁ + z₂²/2", "z₁z₂ + tanh 2z₃")  # for other inputs and noise
+MAIN: tuple[tuple[InputsName, int, int], ...] = (("gaussian", 20, 400), ("uniform", 50, 600))
+SIZES_LINK = "sin 2z₁ + z₂²/2"
+SIZES = ((10, 20), (10, 100), (10, 1000), (50, 100), (50, 500), (200, 400), (200, 2000))
+SLICES = {"SIR": 10, "SAVE": 5}  # a slice of SAVE estimates a covariance and needs more points
+# xRFM's settings, of which the one of least error on every fifth point is kept.
+BANDWIDTHS, RIDGES, EXPONENTS = (3.0, 10.0, 30.0), (1e-3, 1e-2, 1e-1), (1.0, 1.4)
+MAX_RATIO = 1.2
+Method = Callable[[np.ndarray, np.ndarray, int, int], Directions]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kind of sample: link, distribution of the inputs, d, n, and noise."""
+
+    link: str
+    inputs: InputsName
+    dimension: int
+    points: int
+    noise: float = NOISE
+
+    def sample(self, seed: int) -> Sample:
+        """The sample of that seed."""
+        generator = np.random.default_rng([seed, *self.link.encode(), self.points])
+        return draw_sample(
+            self.link, self.inputs, self.points, self.dimension, self.noise, generator
+        )
+
+    @property
+    def directions(self) -> int:
+        return LINKS[self.link].directions
+
+    def row(self) -> dict[str, float | str]:
+        """The cell's columns of a table."""
+        return {
+            "link": self.link,
+            "k": self.directions,
+            "inputs": self.inputs,
+            "d": self.dimension,
+            "n": self.points,
+            "noise": self.noise,
+        }
+
+
+def sliced_inverse(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
+    """SIR of statsmodels with ten slices."""
+    whitened = whiten(inputs)
+    found = SlicedInverseReg(labels, whitened.inputs).fit(
+        slice_n=max(2, len(labels) // SLICES["SIR"])
+    )
+    return whitened.given(np.asarray(found.params)[:, :count].T)
+
+
+def sliced_variance(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
+    """SAVE of statsmodels with five slices."""
+    whitened = whiten(inputs)
+    slices = max(2, len(labels) // SLICES["SAVE"])
+    found = SlicedAverageVarianceEstimation(labels, whitened.inputs).fit(slice_n=slices)
+    return whitened.given(np.asarray(found.params)[:, :count].T)
+
+
+def hessian_directions(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
+    """PHD of statsmodels, of the residuals of a linear fit."""
+    whitened = whiten(inputs)
+    found = PrincipalHessianDirections(labels, whitened.inputs).fit(resid=True)
+    return whitened.given(np.real(np.asarray(found.params))[:, :count].T)
+
+
+def local_linear(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
+    """Our own rMAVE."""
+    return minimum_average_variance(inputs, labels, count, np.random.default_rng(seed))
+
+
+def recursive_features(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
+    """The top eigenvectors of xRFM's average gradient outer product.
+
+    Kernel, ridge and number of iterations are those of least error on every fifth point; the
+    machine is then fitted to all points.
+    """
+    whitened = whiten(inputs)
+    points = torch.from_numpy(whitened.inputs)
+    values = torch.from_numpy((labels - labels.mean()) / labels.std())[:, None]
+    held_out = torch.arange(len(values)) % 5 == 0
+    fitted, other = ((points[each], values[each]) for each in (~held_out, held_out))
+    best, settings = math.inf, (BANDWIDTHS[0], EXPONENTS[0], RIDGES[0], 1)
+    for bandwidth in BANDWIDTHS:
+        for exponent in EXPONENTS:
+            for ridge in RIDGES:
+                machine = _machine(bandwidth, exponent)
+                machine.fit(fitted, other, iters=5, reg=ridge)
+                error = float((machine.predict(other[0]) - other[1]).square().mean())
+                if error < best:
+                    # The iteration after the last is recorded as None.
+                    iterations = 5 if machine.best_iter is None else max(1, machine.best_iter)
+                    best, settings = error, (bandwidth, exponent, ridge, iterations)
+    bandwidth, exponent, ridge, iterations = settings
+    machine = _machine(bandwidth, exponent)
+    both = points, values
+    options = {"return_best_params": False, "early_stop_rfm": False}
+    machine.fit(both, both, iters=iterations, reg=ridge, **options)
+    gradients = machine.get_grads(points)[:, 0].numpy()
+    return whitened.given(top_eigenvectors(gradients.T @ gradients, count))
+
+
+def _machine(bandwidth: float, exponent: float) -> RFM:
+    return RFM("l2", bandwidth=bandwidth, exponent=exponent, device="cpu", verbose=False)
+
+
+OTHERS: dict[str, Method] = {
+    "SIR": sliced_inverse,
+    "SAVE": sliced_variance,
+    "PHD": hessian_directions,
+    "rMAVE": local_linear,
+    "xRFM": recursive_features,
+}
+
+
+def ours(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
+    """PrincipalSubspace with k given."""
+    return PrincipalSubspace(count, random_state=seed).fit(inputs, labels).components_
+
+
+def ours_without_k(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
+    """PrincipalSubspace, which finds k itself."""
+    return PrincipalSubspace(random_state=seed).fit(inputs, labels).components_
+
+
+METHODS = {OURS: ours, UNKNOWN_K: ours_without_k, **OTHERS}
+OUR_SOURCES = model, risk, subspace, estimator
+
+
+def main_cells() -> list[Cell]:
+    """Every link at the two main sizes."""
+    return [
+        Cell(link, inputs, dimension, points)
+        for inputs, dimension, points in MAIN
+        for link in LINKS
+    ]
+
+
+def other_cells() -> list[Cell]:
+    """A few links on other inputs, and with other noise."""
+    return [
+        cell
+        for link in FEW_LINKS
+        for cell in (
+            Cell(link, "correlated", 20, 400),
+            Cell(link, "student-t", 20, 400),
+            Cell(link, "gaussian", 20, 400, 0.0),
+            Cell(link, "gaussian", 20, 400, 0.5),
+        )
+    ]
+
+
+def size_cells() -> list[Cell]:
+    """One link over d and n."""
+    return [Cell(SIZES_LINK, "gaussian", dimension, points) for dimension, points in SIZES]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The sine of the largest principal angle to the true directions, their number, CPU seconds."""
+
+    sine: float
+    directions: int
+    seconds: float
+
+
+class Cache:
+    """Outcomes in a file of one JSON line each; in memory alone without a file.
+
+    An outcome is measured again once the code of its method or of the samples has changed.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.known: dict[str, Outcome] = {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                record = json.loads(line)
+                key = record.pop("key")
+                self.known[key] = Outcome(**record)
+
+    def outcome(self, name: str, cell: Cell, seed: int) -> Outcome:
+        """What a method reached, measured if it is not known."""
+        key = json.dumps([version(METHODS[name]), name, asdict(cell), seed], ensure_ascii=False)
+        if key not in self.known:
+            self.known[key] = measured(name, cell, seed)
+            if self.path is not None:
+                line = {"key": key, **asdict(self.known[key])}
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        return self.known[key]
+
+
+@functools.cache
+def version(method: Method) -> str:
+    """A digest of the code of a method and of the samples."""
+    sources: tuple[Any, ...] = links, Cell, measured, method
+    sources += OUR_SOURCES if method in (ours, ours_without_k) else (baselines, _machine)
+    code = "".join(inspect.getsource(each) for each in sources)
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
+
+
+def measured(name: str, cell: Cell, seed: int) -> Outcome:
+    """Error and CPU seconds of a method; one that raises a numerical error has found nothing."""
+    sample = cell.sample(seed)
+    found = np.empty((0, cell.dimension))
+    started = now()
+    with warnings.catch_warnings(), contextlib.suppress(np.linalg.LinAlgError):
+        warnings.simplefilter("ignore")
+        found = METHODS[name](sample.inputs, sample.labels, cell.directions, seed)
+    seconds = now().since(started).cpu
+    return Outcome(principal_angle_sine(sample.directions, found), len(found), seconds)
+
+
+def measure(effort: Effort) -> Report:
+    """The tables of all cells, the seconds, and the targets."""
+    report, cache = Report(), Cache(effort.cache)
+    if effort.quick:
+        quick = [Cell("tanh z₁", "gaussian", 5, 100), Cell("z₁z₂", "uniform", 5, 100)]
+        groups, seeds = {"every link": quick}, 1
+    else:
+        groups, seeds = (
+            {
+                "every link": main_cells(),
+                "other inputs and noise": other_cells(),
+                "other sizes": size_cells(),
+            },
+            SEEDS,
+        )
+    seconds: dict[tuple[int, int], dict[str, list[float]]] = {}
+    for name, cells in groups.items():
+        outcomes = {cell: _outcomes(cell, seeds, cache) for cell in cells}
+        rows: list[dict[str, Any]] = [_row(cell, found) for cell, found in outcomes.items()]
+        if name == "every link":
+            for row, cell in zip(rows, cells, strict=True):
+                found = [cache.outcome(UNKNOWN_K, cell, seed).directions for seed in range(seeds)]
+                row["k found"] = float(np.mean(np.array(found) == cell.directions))
+            _judge(report, rows)
+            report.panels += _panels(outcomes)
+        report.tables[f"{name}: median sine of {seeds} seeds"] = list(rows)
+        for cell, each_method in outcomes.items():
+            size = seconds.setdefault((cell.dimension, cell.points), {})
+            for method, each in each_method.items():
+                size.setdefault(method, []).extend(outcome.seconds for outcome in each)
+    report.tables["CPU seconds, median"] = [
+        {"d": d, "n": n} | {method: float(np.median(each)) for method, each in found.items()}
+        for (d, n), found in seconds.items()
+    ]
+    report.notes.append(
+        "best: the least median among the five other methods. All get the same points, whitened "
+        "where n > 2d and scaled to unit variances else, and k; 'k found' is the share of seeds "
+        f"for which {OURS} finds k itself."
+    )
+    return report
+
+
+def _outcomes(cell: Cell, seeds: int, cache: Cache) -> dict[str, list[Outcome]]:
+    return {
+        name: [cache.outcome(name, cell, seed) for seed in range(seeds)] for name in (OURS, *OTHERS)
+    }
+
+
+def _row(cell: Cell, found: Mapping[str, Iterable[Outcome]]) -> dict[str, float | str]:
+    """The medians, and their ratio: ours to the best of the others."""
+    medians = {name: float(np.median([each.sine for each in of])) for name, of in found.items()}
+    best = min(OTHERS, key=lambda name: medians[name])
+    return {**cell.row(), **medians, "best": best, "ratio": medians[OURS] / medians[best]}
+
+
+def _judge(report: Report, rows: Iterable[dict[str, Any]]) -> None:
+    """Targets of each main size: the geometric mean of the ratios, the largest, and k."""
+    by_size: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_size.setdefault(f"d = {row['d']}, n = {row['n']}, {row['inputs']}", []).append(row)
+    for size, each in by_size.items():
+        ratios = np.array([row["ratio"] for row in each], dtype=float)
+        mean = float(np.exp(np.log(ratios).mean()))
+        found = float(np.mean([row["k found"] for row in each]))
+        spread = (float(ratios.min()), float(ratios.max()))
+        statement = f"{size}: error over that of the best of five other methods"
+        report.targets += [
+            Target(f"{statement}, geometric mean over the links", "≤", 1.0, mean, spread),
+            Target(f"{statement}, largest", "≤", MAX_RATIO, spread[1]),
+            Target(f"{size}: share of runs in which k is found", "≥", 0.9, found),
+        ]
+        lost = [str(row["link"]) for row in each if row["ratio"] > 1]
+        report.notes.append(f"{size}: another method has less error on: {', '.join(lost) or '–'}")
+
+
+def _panels(outcomes: Mapping[Cell, Mapping[str, list[Outcome]]]) -> list[Panel]:
+    """The errors of every link, one panel for each size."""
+    sizes: dict[tuple[str, int, int], list[Cell]] = {}
+    for cell in outcomes:
+        sizes.setdefault((cell.inputs, cell.dimension, cell.points), []).append(cell)
+    return [
+        Panel(
+            series={
+                name: np.array([[each.sine for each in outcomes[cell][name]] for cell in cells])
+                for name in (OURS, *OTHERS)
+            },
+            x=[cell.link for cell in cells],
+            x_label="labels without noise",
+            y_label="sine of the largest principal angle",
+            title=f"{inputs} inputs, d = {dimension}, n = {points}",
+        )
+        for (inputs, dimension, points), cells in sizes.items()
+    ]
