@@ -21,7 +21,7 @@ from NeuralNetworks.expectations import gaussian_points
 from NeuralNetworks.losses import LossName
 from NeuralNetworks.model import Part, Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
-from NeuralNetworks.studies import STUDIES
+from NeuralNetworks.studies import OWN_DATA, STUDIES
 from NeuralNetworks.train import DEFAULTS, RiskEvaluation, Training, train
 
 TOY_REGULARIZATIONS = np.array([0.05, 0.2, 0.35, 0.44, 0.46, 0.7])
@@ -294,4 +294,4 @@ def _draw(run: Run, teacher: Teacher, training: Training) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, Config, STUDIES)
+    launch(main, Config, STUDIES | OWN_DATA)

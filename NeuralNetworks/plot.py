@@ -1,4 +1,6 @@
-"""Figures 1 to 3 from arrays."""
+"""Figures 1 to 3, and the figures of the directions found in data, from arrays."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -7,9 +9,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from derandomization.laboratory.figures import (
     BLUE,
+    COLOURS,
     GREEN,
     GREY,
     ORANGE,
@@ -28,6 +32,7 @@ Curve = tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]
 Trajectories = Float[np.ndarray, "snapshots width 2"]  # two coordinates of each row of W
 Line = Float[np.ndarray, "2"]  # the teacher's direction in these coordinates
 Steps = Int[np.ndarray, " snapshots"]
+MAX_FEATURES = 15  # that a figure shows
 MAX_TRAJECTORIES = 250  # with more rows of W the plane is covered
 
 
@@ -123,4 +128,59 @@ def weight_norm_figure(trace: NormTrace, total_norm: Float[np.ndarray, " records
     draw_norm(axes, trace, "‖W⊥‖")
     label(axes, x="step", y="Frobenius norm", title="The irrelevant weights vanish", legend=False)
     legend_below(figure, columns=2)
+    return figure
+
+
+def eigenvalues_figure(eigenvalues: Float[np.ndarray, " values"], num_components: int) -> Figure:
+    """The eigenvalues of E[∇ŷ∇ŷᵀ], largest first, and how many directions were chosen."""
+    figure, (axes,) = new_figure()
+    numbers = np.arange(1, len(eigenvalues) + 1)
+    shown = np.maximum(eigenvalues, SMALLEST_NORM)
+    axes.semilogy(numbers, shown, "o", color=ORANGE, label="others")
+    chosen = slice(0, num_components)
+    axes.semilogy(numbers[chosen], shown[chosen], "o", color=BLUE, label="directions chosen")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    title = f"Eigenvalues of the gradients' outer product: k = {num_components}"
+    label(axes, x="number", y="eigenvalue", title=title)
+    return figure
+
+
+def labels_figure(
+    coordinates: Float[np.ndarray, "points components"],
+    labels: Float[np.ndarray, " points"],
+    target: str,
+) -> Figure:
+    """The labels against the first direction and, as colours, over the first two."""
+    columns = min(2, coordinates.shape[1])
+    figure, panels = new_figure(columns)
+    panels[0].plot(coordinates[:, 0], labels, ".", color=BLUE, markersize=3, alpha=0.6)
+    label(panels[0], x="direction 1", y=target, title=f"{target} along the first direction")
+    if columns == 2:
+        first, second = coordinates[:, :2].T
+        points = panels[1].scatter(first, second, s=6, c=labels, cmap="viridis")
+        figure.colorbar(points, ax=panels[1], label=target)
+        title = f"{target} over the first two directions"
+        label(panels[1], x="direction 1", y="direction 2", title=title)
+    return figure
+
+
+def features_figure(
+    names: Sequence[str],
+    importances: Float[np.ndarray, " features"],
+    weights: Float[np.ndarray, "components features"],
+) -> Figure:
+    """The features with the largest importances, and their weights in every direction."""
+    order = np.argsort(-importances)[:MAX_FEATURES][::-1]
+    figure, (left, right) = new_figure(2, height=max(2.4, 0.3 * len(order) + 1.2))
+    rows = np.arange(len(order))
+    left.barh(rows, importances[order], color=BLUE)
+    left.set_yticks(rows, [names[feature] for feature in order])
+    label(left, x="importance (sum 1)", y="", title="Features that the labels depend on")
+    height = 0.8 / len(weights)
+    for number, row in enumerate(weights):
+        shifted = rows + 0.4 - (number + 0.5) * height
+        colour = COLOURS[number % len(COLOURS)]
+        right.barh(shifted, row[order], height, color=colour, label=f"direction {number + 1}")
+    right.set_yticks(rows, [""] * len(rows))
+    label(right, x="weight per standard deviation", y="", title="Weights in each direction")
     return figure

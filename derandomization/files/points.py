@@ -1,5 +1,6 @@
 """Points from files: .npy, .npz, .csv and Matrix Market, never pickled objects."""
 
+import csv
 import io
 import math
 import os
@@ -56,6 +57,33 @@ def read_points(path: Path) -> Float[Tensor, "points dimension"]:
     return torch.from_numpy(table)
 
 
+def column_names(path: Path, count: int) -> list[str]:
+    """The names in the first line of a .csv file that ``read_points`` reads, else the numbers 1, 2…
+
+    Raises ``ValueError`` if there are not ``count`` names, or two are the same.
+    """
+    if path.suffix.lower() == ".csv":
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            line = file.readline(LONGEST_LINE)
+        if _names_columns(line):
+            names = [name.strip() for name in next(csv.reader([line]))]
+            content = FileContent(str(path))
+            if len(names) != count:
+                raise content.error(f"{len(names)} names in the first line for {count} columns")
+            if repeated := [name for name in names if names.count(name) > 1]:
+                raise content.error(f"two columns have the name {repeated[0]!r}")
+            return names
+    return [str(number) for number in range(1, count + 1)]
+
+
+def _names_columns(line: str) -> bool:
+    """Whether a line of a .csv file has an entry that is no number."""
+    words = [word.strip().lower() for word in line.rstrip("\r\n").split(",")]
+    return any(
+        word.lstrip("+-") not in ("nan", "inf") and math.isnan(parse_number(word)) for word in words
+    )
+
+
 def _checked(table: np.ndarray) -> np.ndarray:
     """The table in float64, if it holds finite real numbers in rows and columns."""
     if table.ndim != 2 or 0 in table.shape:
@@ -104,11 +132,7 @@ def _read_npz(file: io.BufferedReader, path: Path) -> np.ndarray:
 def _read_csv(file: io.BufferedReader, path: Path) -> np.ndarray:
     content = read_content(file, path, max_bytes=8 * MAX_NUMBERS, longest_line=LONGEST_LINE)
     text = io.TextIOWrapper(io.BytesIO(content.data), encoding="utf-8-sig")
-    words = [word.strip().lower() for word in text.readline().rstrip("\r\n").split(",")]
-    is_table = all(
-        word.lstrip("+-") in ("nan", "inf") or not math.isnan(parse_number(word)) for word in words
-    )
-    skipped = 0 if is_table else 1
+    skipped = 1 if _names_columns(text.readline()) else 0
     text.seek(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,0 +1,89 @@
+"""``python NeuralNetworks/main.py subspace``: the directions on which one column depends."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from derandomization.files.points import column_names
+from NeuralNetworks.own_data import Config, main
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """The price depends on income less age, in units of 100 and 1."""
+    rng = np.random.default_rng(0)
+    age, income, noise = rng.standard_normal((3, 150))
+    price = np.tanh(income - age) + 0.05 * rng.standard_normal(150)
+    path = tmp_path / "table.csv"
+    rows = np.stack([age, price, 100 * income, noise], axis=1)
+    np.savetxt(path, rows, delimiter=",", header="age,price,income,noise", comments="")
+    return path
+
+
+def test_the_directions_are_found_and_written(table: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    main(Config(data=table, target="price", output_dir=folder, quiet=True))
+    with (folder / "subspace.csv").open(newline="") as file:
+        rows = {row["feature"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["age", "income", "noise"]
+    direction = np.array([float(row["direction1"]) for row in rows.values()])
+    assert direction * [1, 100, 1] / direction[0] == pytest.approx([1, -1, 0], abs=0.1)
+    assert float(rows["noise"]["importance"]) < 0.01
+    record = json.loads((folder / "results.json").read_text())
+    results = record["results"]
+    assert results["num_components"] == 1
+    assert results["task"] == "regression"
+    scores = results["scores"]
+    assert scores["10 nearest neighbours in the directions"] > 0.9
+    assert (
+        scores["10 nearest neighbours in the directions"]
+        > (scores["10 nearest neighbours among all features"])
+    )
+    assert [claim["holds"] for claim in record["claims"]] == [True]
+    assert len(record["figures"]) == 3
+    assert all((folder / name).exists() for name in record["figures"])
+
+
+def test_few_whole_numbers_are_classes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((120, 3))
+    np.save(tmp_path / "table.npy", np.c_[x, x[:, 0] > 0])
+    config = Config(
+        data=tmp_path / "table.npy",
+        target="4",
+        components=1,
+        output_dir=tmp_path,
+        quiet=True,
+        figures=False,
+    )
+    main(config)
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert results["task"] == "classification"
+    assert results["scores"]["network of the directions"] > 0.8
+
+
+@pytest.mark.parametrize("target", ["prise", "0", "5", "-1", ""])
+def test_a_target_that_is_no_column_is_one_line(table: Path, target: str) -> None:
+    with pytest.raises(ValueError, match=r"the columns of .* are age, price, income, noise$"):
+        main(Config(data=table, target=target, quiet=True))
+
+
+def test_names_of_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for first, expected in (
+        ("1,2", ["1", "2"]),
+        ('"a, b",c', ["a, b", "c"]),
+        ("x,nan", ["x", "nan"]),
+    ):
+        path.write_text(f"{first}\n3,4\n")
+        assert column_names(path, 2) == expected
+    assert column_names(tmp_path / "a.npy", 2) == ["1", "2"]
+    path.write_text("a,b,c\n3,4\n")
+    with pytest.raises(ValueError, match="3 names in the first line for 2 columns"):
+        column_names(path, 2)
+    path.write_text("a,a\n3,4\n")
+    with pytest.raises(ValueError, match="two columns have the name 'a'"):
+        column_names(path, 2)
