@@ -38,6 +38,8 @@ TASKS = ("auto", "regression", "classification")
 REGRESSION_LOSSES = ("squared", "log-cosh")
 MOST_INTEGER_CLASSES = 20  # with task="auto", integers with more values are numbers to predict
 NORMAL_QUARTILE = 0.6745  # the median absolute deviation of N(0, 1)
+SMALLEST_DEVIATION = 1e-12  # of a column, as a share of its largest entry: below it is rounding
+LARGEST_NUMBER = 1e100  # squares of larger numbers leave float64
 SMALLEST_VARIANCE = 1e-10  # of a direction, as a share of the largest: below it is rounding
 
 
@@ -134,10 +136,11 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         matrix, labels = self._validated(X, y)
         k = self._checked_components(matrix.shape[1])
-        inputs = matrix.astype(np.float64)
+        inputs = np.array(matrix, dtype=np.float64, order="C")
+        sizes = np.abs(inputs).max(axis=0)
         self._mean = inputs.mean(axis=0)
         inputs -= self._mean
-        self._scaling = _whitening(inputs)
+        self._scaling = _whitening(inputs, sizes)
         targets, loss, outputs = self._targets(labels)
         settings = self._settings(loss, outputs)
         data = Dataset(inputs @ self._scaling, targets)
@@ -233,11 +236,15 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """The labels as numbers for the loss, the loss, and the number of outputs it takes."""
         self.task_: Task = self.task if self.task != "auto" else _guessed_task(labels)
         if self.task_ == "regression":
+            self.__dict__.pop("classes_", None)  # of an earlier fit
             try:
                 numbers = labels.astype(np.float64)
             except (TypeError, ValueError):
                 raise ValueError("y is not numeric: task must then be classification") from None
-            self._label_mean, self._label_scale = numbers.mean(), numbers.std() or 1.0
+            _require_moderate("y", numbers)
+            self._label_mean, self._label_scale = numbers.mean(), numbers.std()
+            if self._label_scale <= SMALLEST_DEVIATION * np.abs(numbers).max():
+                raise ValueError(f"y is {numbers[0]:g} in every row: it must vary")
             if self.loss == "log-cosh":  # outliers must not set the scale on which it is linear
                 middle = np.median(numbers)
                 deviation = np.median(np.abs(numbers - middle)) / NORMAL_QUARTILE
@@ -245,8 +252,12 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     self._label_mean, self._label_scale = middle, deviation
             centred = torch.from_numpy((numbers - self._label_mean) / self._label_scale)
             return centred, LOSSES[self.loss], 1
-        check_classification_targets(labels)
-        self.classes_, indices = np.unique(labels, return_inverse=True)
+        try:
+            check_classification_targets(labels)
+            self.classes_, indices = np.unique(labels, return_inverse=True)
+        except TypeError:
+            kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
+            raise ValueError(f"y mixes labels of the types {kinds}: they must be of one") from None
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y has one class, {self.classes_[0]!r}: a classifier needs at least two"
@@ -299,12 +310,15 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         _require_one_of("loss", self.loss, REGRESSION_LOSSES)
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
+        if hasattr(y, "to_numpy"):  # pandas' own kinds of numbers would become floating ones
+            y = y.to_numpy()
         try:
             matrix, labels = validate_data(
                 self, X, y, dtype=[np.float64, np.float32], ensure_min_samples=2
             )
         except ValueError as error:
             raise ValueError(" ".join(str(error).split())) from error
+        _require_moderate("X", matrix)
         return matrix, labels
 
     def _validated_inputs(self, X: Any) -> np.ndarray:  # noqa: N803
@@ -337,27 +351,30 @@ def _guessed_task(labels: np.ndarray) -> Task:
     return "regression" if many else "classification"
 
 
-def _whitening(centred: Float[np.ndarray, "points features"]) -> Float[np.ndarray, "features r"]:
-    """S, such that the rows of ``centred @ S`` have variance 1 in each of r coordinates.
+def _whitening(
+    centred: Float[np.ndarray, "points features"], sizes: Float[np.ndarray, " features"]
+) -> Float[np.ndarray, "features r"]:
+    """S, such that the r coordinates ``centred @ S`` are in standard deviations of the features.
 
-    With more than twice as many rows as features they are also uncorrelated. Features that are
-    constant, and then directions of no variance, are left out; ``ValueError`` if nothing is left.
+    With more than twice as many rows as features they are also uncorrelated, with variance 1.
+    Features that are constant up to rounding, relative to their largest entry in ``sizes``, are
+    left out, and then directions of no variance; ``ValueError`` if nothing is left.
     """
     count, features = centred.shape
     deviations = centred.std(axis=0)
-    varying = np.flatnonzero(deviations > 1e-12 * np.abs(centred).max(initial=1e-300))
+    varying = np.flatnonzero(deviations > SMALLEST_DEVIATION * sizes)
     if len(varying) == 0:
         raise ValueError("X has the same row everywhere: at least one feature must vary")
     scaling = np.zeros((features, len(varying)))
     scaling[varying, np.arange(len(varying))] = 1 / deviations[varying]
+    _, spreads, axes = np.linalg.svd(centred @ scaling / count**0.5, full_matrices=False)
+    kept = spreads**2 > SMALLEST_VARIANCE * spreads[0] ** 2
+    every = int(kept.sum()) == len(varying)
     if count <= 2 * features:
-        return scaling
-    standardised = centred @ scaling
-    values, axes = np.linalg.eigh(standardised.T @ standardised / count)
-    kept = values > SMALLEST_VARIANCE * values[-1]
+        return scaling if every else scaling @ axes[kept].T
     # The symmetric root, where all directions are kept, turns the features as little as possible.
-    root = axes[:, kept] / np.sqrt(values[kept])
-    return scaling @ (root @ axes.T if kept.all() else root)
+    root = axes[kept].T / spreads[kept]
+    return scaling @ (root @ axes if every else root)
 
 
 def _probabilities(outputs: Tensor) -> Float[np.ndarray, "points classes"]:
@@ -365,6 +382,12 @@ def _probabilities(outputs: Tensor) -> Float[np.ndarray, "points classes"]:
     if outputs.ndim == 1:
         outputs = torch.stack([torch.zeros_like(outputs), outputs], dim=1)
     return torch.softmax(outputs, dim=1).numpy()
+
+
+def _require_moderate(name: str, values: np.ndarray) -> None:
+    largest = float(np.abs(values).max())
+    if largest > LARGEST_NUMBER:
+        raise ValueError(f"{name} holds {largest:g}: numbers must be at most {LARGEST_NUMBER:g}")
 
 
 def _require_one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:

@@ -1,6 +1,6 @@
 """Products of a Hessian with vectors, and the eigenvalues that follow from them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import scipy.sparse.linalg as spla
@@ -16,16 +16,14 @@ class Hessian:
     """Products of ∇²f, in chosen tensors, with vectors; each costs about two gradients.
 
     ``function`` computes f from ``variables``; products and vectors are flat. An objective's own
-    ``hessian_product`` is used where the variables are all its parameters.
+    ``hessian_product`` is used where the variables are some of its parameters.
     """
 
     def __init__(self, function: Callable[[], Tensor], variables: Iterable[Tensor]) -> None:
         self._variables = list(variables)
         self._known: Callable[[Tensor], Tensor] | None = None
         if isinstance(function, DerandomizationObjective):
-            everything = [id(p) for p in function.parameters()]
-            if everything == [id(p) for p in self._variables]:
-                self._known = function.hessian_product()
+            self._known = _own_product(function, self._variables)
         gradients = torch.autograd.grad(
             function(), self._variables, create_graph=self._known is None, materialize_grads=True
         )
@@ -65,6 +63,30 @@ class Hessian:
         """λ_min(∇²f) by Lanczos, to a residual of ``tolerance``."""
         operator = as_operator(self.product, self.gradient)
         return smallest_eigenvalue(operator, tolerance=tolerance, seed=seed)
+
+
+def _own_product(
+    objective: DerandomizationObjective, variables: Sequence[Tensor]
+) -> Callable[[Tensor], Tensor] | None:
+    """The objective's own product, restricted to the variables; None if it has none for them."""
+    parameters = list(objective.parameters())
+    numbers = {id(p): number for number, p in enumerate(parameters)}
+    product = objective.hessian_product()
+    if product is None or not all(id(v) in numbers for v in variables):
+        return None
+    chosen = [numbers[id(v)] for v in variables]
+    if chosen == list(range(len(parameters))):
+        return product
+    sizes = [p.numel() for p in parameters]
+
+    def restricted(vector: Tensor) -> Tensor:
+        parts = [vector.new_zeros(size) for size in sizes]
+        for number, part in zip(chosen, vector.split([sizes[n] for n in chosen]), strict=True):
+            parts[number] = part
+        image = product(torch.cat(parts)).split(sizes)
+        return torch.cat([image[number] for number in chosen])
+
+    return restricted
 
 
 def as_operator(product: Callable[[Tensor], Tensor], like: Tensor) -> spla.LinearOperator:

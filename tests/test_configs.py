@@ -13,15 +13,19 @@ import pytest
 
 import reproduce
 from derandomization.laboratory.settings import MAX_INTEGER, check_fields
+from NeuralNetworks import own_data
+from NeuralNetworks.studies import OWN_DATA
 from reproduction import EXPERIMENTS
 from reproduction.jobs import MAINS
 
 STUDIES = [study for main in MAINS.values() for study in main.STUDIES.values()]
+STUDIES += OWN_DATA.values()
 CONFIGS = {
     "reproduce": reproduce.Config,
     **{f"{experiment}.main": main.Config for experiment, main in MAINS.items()},
     **{study: pkgutil.resolve_name(study).Config for study in STUDIES},
 }
+REQUIRED = {own_data.Config: {"data": Path("table.csv"), "target": "price"}}
 INTEGERS = [-(10**30), -1, 0, 1, MAX_INTEGER + 1, 10**30]
 NUMBERS = [math.nan, math.inf, -math.inf, -1.0, -0.0, 0.0, 5e-324, 1e-320, 1e100, 1e101]
 # Which of the values above a field accepts; all other fields accept 1 only. A seed may be any
@@ -60,7 +64,7 @@ def test_a_number_is_accepted_or_refused_by_the_fields_name(
 ) -> None:
     allowed = value in ACCEPTED[name] if name in ACCEPTED else value == 1
     try:
-        made = config(**{name: value})
+        made = config(**REQUIRED.get(config, {}), **{name: value})
     except ValueError as error:
         message = str(error)
         assert name in message

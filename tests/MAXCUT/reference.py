@@ -9,11 +9,11 @@ from torch import Tensor
 from derandomization import DerandomizationObjective
 from MAXCUT.expected_cut import ExpectedCut
 
-NODES, WEIGHTS = map(torch.from_numpy, np.polynomial.legendre.leggauss(60))
+NODES, WEIGHTS = map(torch.from_numpy, np.polynomial.legendre.leggauss(100))
 
 
 def both_below(a: Tensor, b: Tensor, correlation: Tensor) -> Tensor:
-    """Φ₂(a, b; r) = Φ(a)Φ(b) + ∫₀^r φ₂(a, b; t) dt with t = sin s, by 60 nodes."""
+    """Φ₂(a, b; r) = Φ(a)Φ(b) + ∫₀^r φ₂(a, b; t) dt with t = sin s, by 100 nodes."""
     half = torch.asin(correlation)[..., None] / 2
     angle = half * (1 + NODES)
     squares, product = (a.square() + b.square())[..., None] / 2, (a * b)[..., None]

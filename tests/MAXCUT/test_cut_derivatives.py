@@ -79,7 +79,18 @@ def test_a_certificate_uses_it_and_is_that_of_autograd(at_random: AtRandom) -> N
 def test_a_second_derivative_by_autograd_is_refused(at_random: AtRandom) -> None:
     objective = at_random(0.1)
     with pytest.raises(ValueError, match="differentiated once"):
-        Hessian(objective, [objective.mean])
+        torch.autograd.grad(objective(), objective.mean, create_graph=True)
+
+
+@pytest.mark.parametrize("frozen", ["vectors", "mean"])
+def test_a_certificate_of_a_partly_frozen_cut_is_that_of_autograd(
+    frozen: str, at_random: AtRandom
+) -> None:
+    objective = at_random(0.1)
+    getattr(objective, frozen).requires_grad_(False)
+    found, expected = certify(objective), certify(ByAutograd(objective))
+    for name in ("gradient_norm", "min_curvature", "weight_norm", "bias_curvature"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-6)
 
 
 def test_levels_that_underflow_leave_value_and_gradient_finite(at_random: AtRandom) -> None:

@@ -266,6 +266,9 @@ def test_bad_arguments_are_named_in_one_line(options: dict[str, Any], message: s
         (X[:1], Y[:1], "minimum of 2"),
         (X, Y[:5], "inconsistent"),
         (X, None, "y"),
+        (1e160 * X, Y, "X holds .*: numbers must be at most 1e.100$"),
+        (X, np.full(120, 0.1), "y is 0.1 in every row: it must vary$"),
+        (X, np.array(["a", None] * 60, dtype=object), "y mixes labels of the types NoneType, str"),
         (X, np.zeros(120, dtype=int), "y has one class, .*0.*: a classifier needs at least two$"),
     ],
 )
@@ -273,6 +276,34 @@ def test_bad_data_are_refused_in_one_line(inputs: Any, labels: Any, message: str
     with pytest.raises((ValueError, TypeError), match=message) as error:
         fitted(inputs, labels)
     assert "\n" not in str(error.value)
+
+
+def test_features_of_any_size_count_and_outliers_elsewhere_do_not() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((120, 3))
+    y = np.tanh(x[:, 0] + x[:, 1])
+    x[:, 2] *= 1e3
+    x[0, 2] = 1e14
+    x[:, :2] *= 1e-9
+    found = PrincipalSubspace(1, random_state=0, **QUICK).fit(x, y)
+    assert found.score(x, y) > 0.9
+    assert abs(found.components_[0] @ [0.5**0.5, 0.5**0.5, 0]) > 0.999
+
+
+def test_without_enough_rows_no_direction_without_variance_is_returned() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((5, 4))
+    x[:, 3] = x[:, 0]
+    found = PrincipalSubspace(4, task="regression", random_state=0, **QUICK).fit(x, x[:, 1])
+    assert found.n_components_ == 3
+
+
+@pytest.mark.parametrize("kind", ["Int64", "boolean"])
+def test_pandas_own_kinds_of_numbers_are_classes(kind: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    x = np.random.default_rng(0).standard_normal((60, 2))
+    y = pandas.Series(x[:, 0] > 0).astype(kind)
+    assert PrincipalSubspace(1, random_state=0, **QUICK).fit(x, y).task_ == "classification"
 
 
 def test_constant_and_dependent_features_are_allowed() -> None:
