@@ -169,8 +169,14 @@ def _ascend(
 
 def _distances_from_differences(points: Points) -> Float[Tensor, "points points"]:
     """‖x − y‖² without cancellation, over the largest."""
-    squares = torch.stack([(points - point).square().sum(dim=1) for point in points])
-    return squares / squares.max()
+    squares = points.new_zeros(len(points), len(points))
+    # One buffer: rows kept between freed differences would leave holes too small for the next.
+    differences = torch.empty_like(points)
+    for i, point in enumerate(points):
+        torch.sub(points[i:], point, out=differences[i:])
+        squares[i, i:] = differences[i:].square_().sum(dim=1)
+    squares += squares.T.clone()
+    return squares.div_(squares.max())
 
 
 def _kept_points(

@@ -1,6 +1,8 @@
 """The lower bound on the distortion: never above what a map reaches, tight where that is known."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -206,3 +208,18 @@ def test_the_ratio_is_1_where_the_distortion_is_rounding() -> None:
 def test_bad_input_is_named(points: torch.Tensor, k: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         distortion_lower_bound(points, k)
+
+
+def test_distances_from_differences_need_one_buffer() -> None:
+    # The differences from one point are 3 MB; where freed ones leave holes, 400 took 500 MiB.
+    code = """
+import resource, torch
+from JohnsonLindenstrauss.lower_bound import _distances_from_differences
+points = torch.ones(400, 1000, dtype=torch.float64)
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+_distances_from_differences(points + torch.arange(400)[:, None])
+print((peak() - before) / 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 50  # MiB
