@@ -19,7 +19,8 @@ from reproduction import EXPERIMENTS
 
 ROOT = Path(__file__).parents[1]
 # Called several times at every step of a descent, where checks would take 40% of all tests' time.
-UNCHECKED = ("descent", "perturbed", "base", "objective", "fused_kernel", "expected_cut")
+UNCHECKED = ("descent", "perturbed", "base", "objective", "expected_cut")
+UNCHECKED += ("crossing", "cut_derivatives", "edge_products")
 
 
 def _modules(package: str) -> list[str]:
