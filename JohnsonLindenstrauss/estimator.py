@@ -12,15 +12,14 @@ import torch
 from jaxtyping import Float
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from derandomization.checks import (
-    MAX_SEED,
     require_at_least,
-    require_between,
     require_positive,
     require_whole,
 )
+from derandomization.laboratory.estimators import require_one_of, torch_seed, validated
 from derandomization.laboratory.threads import computing_threads
 from JohnsonLindenstrauss.baselines import add_random_complement
 from JohnsonLindenstrauss.lower_bound import (
@@ -123,8 +122,8 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         require_whole("block_size", self.block_size, 1)
         if self.max_iter is not None:
             require_whole("max_iter", self.max_iter, 1)
-        _require_one_of("objective", self.objective, ("largest", "mean_square"))
-        _require_one_of("complement", self.complement, ("random", "zero"))
+        require_one_of("objective", self.objective, ("largest", "mean_square"))
+        require_one_of("complement", self.complement, ("random", "zero"))
         if self.n_components == "auto" and self.objective == "mean_square":
             raise ValueError('n_components is "auto": with objective "mean_square" give a number')
         with computing_threads(self._threads()):
@@ -137,7 +136,7 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if distinct.copies:
             _warn(f"{distinct.copies} points equal earlier ones: they are left out")
         space = embedding_space(distinct.rows)
-        generator = torch.Generator().manual_seed(_seed(self.random_state))
+        generator = torch.Generator().manual_seed(torch_seed(self.random_state))
         learn = partial(
             train_pairs if self.objective == "largest" else train_mean_square,
             space.points,
@@ -237,19 +236,9 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _validated(self, X: Matrix, *, fitting: bool) -> Matrix:  # noqa: N803
         """X as a finite float matrix, dense or CSR, with scikit-learn's errors on one line."""
-        try:
-            # The check for NaN adds all entries, which may overflow although they are finite.
-            with np.errstate(over="ignore", invalid="ignore"):
-                return validate_data(
-                    self,
-                    X,
-                    accept_sparse="csr",
-                    dtype=[np.float64, np.float32],
-                    ensure_min_samples=2 if fitting else 1,
-                    reset=fitting,
-                )
-        except ValueError as error:
-            raise ValueError(" ".join(str(error).split())) from error
+        samples = 2 if fitting else 1
+        options = {"accept_sparse": "csr", "ensure_min_samples": samples, "reset": fitting}
+        return validated(self, X, **options)
 
     def _checked_components(self, features: int) -> int:
         k = self.n_components
@@ -304,20 +293,3 @@ def _smallest_embedding(
         else:
             low = k
     return best
-
-
-def _require_one_of(name: str, value: Any, allowed: tuple[str, str]) -> None:
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f'{name} is {value!r}: it must be "{allowed[0]}" or "{allowed[1]}"')
-
-
-def _seed(random_state: Any) -> int:
-    """A seed for torch: the integer itself, or one drawn from the ``RandomState`` or at random."""
-    if random_state is None:
-        return int(np.random.default_rng().integers(2**31))
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer):
-        allowed = "it must be None, an integer or a RandomState"
-        raise ValueError(f"random_state is {random_state!r}: {allowed}")
-    return int(require_between("random_state", int(random_state), 0, MAX_SEED))

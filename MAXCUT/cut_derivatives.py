@@ -6,7 +6,7 @@ a_i = μ_i/s_i, u_i = v_i/s_i and r_ij = u_i·u_j. Then E[cut] = Σ w_ij P(a_i, 
 p_i = Σ_j w_ij ∂P/∂r_ij u_j.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,24 @@ from MAXCUT.crossing import dependence, first_derivatives, second_derivatives
 from MAXCUT.edge_products import EdgeProducts
 
 BLOCK = 2**14  # edges whose quadrature fits into the cache
+
+
+class Standardised(NamedTuple):
+    """(V, μ) in units of the standard deviations s_i: 1/s_i, a_i = μ_i/s_i and u_i = v_i/s_i."""
+
+    inverse: Float[Tensor, " vertices"]
+    level: Float[Tensor, " vertices"]
+    units: Float[Tensor, "vertices rank"]
+
+
+def standardise(
+    vectors: Float[Tensor, "vertices rank"],
+    mean: Float[Tensor, " vertices"],
+    noise: Float[Tensor, " vertices"],
+) -> Standardised:
+    """V and μ, divided by s_i = √(‖v_i‖² + n_i²)."""
+    inverse = torch.rsqrt(vectors.square().sum(dim=1).add_(noise.square()))
+    return Standardised(inverse, mean * inverse, vectors * inverse[:, None])
 
 
 def expected_cut(
@@ -43,8 +61,7 @@ class _CutAndGradient(torch.autograd.Function):
         weights: Tensor,
         products: EdgeProducts,
     ) -> Tensor:
-        inverse = torch.rsqrt(vectors.square().sum(dim=1).add_(noise.square()))
-        level, units = mean * inverse, vectors * inverse[:, None]
+        inverse, level, units = standardise(vectors, mean, noise)
         positive = torch.special.ndtr(level)  # the probability of a positive sign
         by_correlation = products.inner(units, units)  # r_ij, replaced block by block
         by_level, value = torch.zeros_like(mean), mean.new_zeros(())
@@ -88,8 +105,7 @@ class ExpectedCutHessian:
         products: EdgeProducts,
     ) -> None:
         self.products = products
-        self.inverse = torch.rsqrt(vectors.square().sum(dim=1).add_(noise.square()))
-        self.level, self.units = mean * self.inverse, vectors * self.inverse[:, None]
+        self.inverse, self.level, self.units = standardise(vectors, mean, noise)
         i, j = products.ends
         correlation = products.inner(self.units, self.units)
         edges = self.level[i], self.level[j], correlation

@@ -15,7 +15,7 @@ from derandomization import DerandomizationObjective
 from derandomization.checks import require_at_least, require_positive
 from derandomization.expectations import standard_normal
 from MAXCUT.crossing import second_derivatives
-from MAXCUT.cut_derivatives import ExpectedCutHessian, expected_cut
+from MAXCUT.cut_derivatives import ExpectedCutHessian, expected_cut, standardise
 from MAXCUT.edge_products import EdgeProducts
 from MAXCUT.graph import Graph, Signs, Vectors
 
@@ -70,10 +70,6 @@ class ExpectedCut(DerandomizationObjective):
         """The vertices i and j of every edge."""
         return self.products.ends
 
-    def deviation(self) -> Float[Tensor, " vertices"]:
-        """s_i = √(‖v_i‖² + (ε t_i)²), the standard deviation of each vertex's random part."""
-        return torch.sqrt(self.vectors.square().sum(dim=1) + self.noise.square())
-
     def random_weights(self) -> Float[Tensor, "vertices rank"]:
         return self.vectors
 
@@ -87,7 +83,7 @@ class ExpectedCut(DerandomizationObjective):
     @torch.no_grad()
     def mean_signs(self) -> Float[np.ndarray, " vertices"]:
         """The expected sign of each vertex, 2Φ(μ_i/s_i) − 1."""
-        level = self.mean / self.deviation()
+        level = standardise(self.vectors, self.mean, self.noise).level
         return (2 * torch.special.ndtr(level) - 1).cpu().numpy()
 
     @torch.no_grad()
@@ -114,8 +110,8 @@ class ExpectedCut(DerandomizationObjective):
     @torch.no_grad()
     def bias_hessian(self) -> LinearOperator:
         """∂²f/∂μ², as sparse as the graph: a product costs O(edges)."""
-        (i, j), inverse = self.ends, 1 / self.deviation()
-        level, units = self.mean * inverse, self.vectors * inverse[:, None]
+        i, j = self.ends
+        inverse, level, units = standardise(self.vectors, self.mean, self.noise)
         correlation = self.products.inner(units, units)
         by_first, by_second, _, across, _, _ = second_derivatives(level[i], level[j], correlation)
         weights = -self.scale * self.weights

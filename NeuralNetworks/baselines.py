@@ -7,6 +7,7 @@ import scipy.linalg
 from jaxtyping import Float
 
 from derandomization.checks import require_between
+from NeuralNetworks.whitening import whitening
 
 Directions = Float[np.ndarray, "k d"]
 SLICES = 10  # of sliced inverse regression
@@ -19,34 +20,19 @@ RIDGE = 1e-6  # of a least squares fit, relative to the mean diagonal of its mat
 
 
 class Whitened(NamedTuple):
-    """Points with mean 0, whitened or scaled, and the matrix that maps directions back."""
+    """Points whitened or scaled (see ``whitening``), and the matrix S that did it."""
 
-    inputs: Float[np.ndarray, "points d"]
-    transform: Float[np.ndarray, "d d"]
+    inputs: Float[np.ndarray, "points r"]
+    scaling: Float[np.ndarray, "d r"]
+
+    @classmethod
+    def of(cls, inputs: Float[np.ndarray, "points d"]) -> "Whitened":
+        mean, scaling = whitening(inputs)
+        return cls((inputs - mean) @ scaling, scaling)
 
     def given(self, directions: Directions) -> Directions:
         """Orthonormal rows with the span that these directions have for the inputs as given."""
-        return np.linalg.qr((directions @ self.transform).T).Q.T
-
-
-def whiten(inputs: Float[np.ndarray, "points d"]) -> Whitened:
-    """The inputs with mean 0 and the sample covariance I where n > 2d, else unit variances.
-
-    With fewer points the sample covariance says little about the small eigenvalues. A column that
-    does not vary, and a combination of columns that does not, is mapped to 0.
-    """
-    points, dimension = inputs.shape
-    centred = inputs - inputs.mean(axis=0)
-    if points <= 2 * dimension:
-        deviations = centred.std(axis=0)
-        scales = np.divide(1, deviations, out=np.zeros(dimension), where=deviations > 0)
-        return Whitened(centred * scales, np.diag(scales))
-    values, axes = np.linalg.eigh(centred.T @ centred / points)
-    varies = values > values.max() * dimension * np.finfo(float).eps
-    roots = np.zeros(dimension)
-    roots[varies] = 1 / np.sqrt(values[varies])
-    transform = (axes * roots) @ axes.T
-    return Whitened(centred @ transform, transform)
+        return np.linalg.qr(self.scaling @ directions.T).Q.T
 
 
 def sliced_inverse_regression(
@@ -60,7 +46,7 @@ def sliced_inverse_regression(
     the labels are even in the direction.
     """
     require_between("directions", directions, 1, inputs.shape[1])
-    whitened = whiten(inputs)
+    whitened = Whitened.of(inputs)
     slices = np.array_split(whitened.inputs[np.argsort(labels)], min(SLICES, len(labels)))
     means = np.array([np.sqrt(len(each)) * each.mean(axis=0) for each in slices])
     return whitened.given(top_eigenvectors(means.T @ means, directions))
@@ -91,7 +77,7 @@ def minimum_average_variance(
     require_between("directions", directions, 1, inputs.shape[1])
     if np.ptp(labels) == 0:
         raise ValueError(f"labels are all {labels[0]}: they must not all be equal")
-    whitened = whiten(inputs)
+    whitened = Whitened.of(inputs)
     data = _Data.standardised(whitened.inputs, labels, generator)
     found = [_refined(data, scale, directions) for scale in SCALES]
     errors = [_leave_one_out_error(data, each) for each in found]

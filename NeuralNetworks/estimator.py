@@ -11,11 +11,12 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from derandomization import Bounds, descend, stein_bounds
-from derandomization.checks import MAX_SEED, require_between, require_positive, require_whole
+from derandomization.checks import require_positive, require_whole
+from derandomization.laboratory.estimators import require_one_of, torch_seed, validated
 from derandomization.laboratory.threads import computing_threads
 from NeuralNetworks.losses import LOSSES, Loss
 from NeuralNetworks.model import LowRankStudent, orthogonal_part
@@ -32,15 +33,14 @@ from NeuralNetworks.subspace import (
     risk_of,
 )
 from NeuralNetworks.train import EXACT, descent_optimizer
+from NeuralNetworks.whitening import SMALLEST_DEVIATION, whitening
 
 Task = Literal["regression", "classification"]
 TASKS = ("auto", "regression", "classification")
 REGRESSION_LOSSES = ("squared", "log-cosh")
 MOST_INTEGER_CLASSES = 20  # with task="auto", integers with more values are numbers to predict
 NORMAL_QUARTILE = 0.6745  # the median absolute deviation of N(0, 1)
-SMALLEST_DEVIATION = 1e-12  # of a column, as a share of its largest entry: below it is rounding
 LARGEST_NUMBER = 1e100  # squares of larger numbers leave float64
-SMALLEST_VARIANCE = 1e-10  # of a direction, as a share of the largest: below it is rounding
 
 
 def cross_entropy(log_odds: Tensor, labels: Tensor) -> Tensor:
@@ -98,6 +98,7 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         certificate_: ``Bounds`` on ‖W_⊥‖ there, for standardised inputs. ``sharp_weight_bound``
             holds on every sample; of it ``stein_defect / (2λ + bias_curvature)`` is the sample's
             doing, and 0 for Gaussian inputs without limit.
+        n_iter_: L-BFGS iterations of that network, at most ``2 * max_iter`` and at least 1.
         classes_: the labels, of a classification.
         task_: "regression" or "classification".
 
@@ -137,10 +138,8 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         matrix, labels = self._validated(X, y)
         k = self._checked_components(matrix.shape[1])
         inputs = np.array(matrix, dtype=np.float64, order="C")
-        sizes = np.abs(inputs).max(axis=0)
-        self._mean = inputs.mean(axis=0)
+        self._mean, self._scaling = whitening(inputs)
         inputs -= self._mean
-        self._scaling = _whitening(inputs, sizes)
         targets, loss, outputs = self._targets(labels)
         settings = self._settings(loss, outputs)
         data = Dataset(inputs @ self._scaling, targets)
@@ -155,7 +154,6 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.validation_score_ = self._metric(labels[choice.rows.numpy()], held_out)
         self._certify(network, data, settings)
         self._network = network
-        self.n_iter_ = self.max_iter
         return self
 
     def _set_subspace(
@@ -184,7 +182,7 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Train a network of all inputs on from the directions found, and bound ‖W_⊥‖ there."""
         known = Dataset(data.inputs, data.labels, network.frame.detach())
         objective = risk_of(lift(network), known, self.regularization_, settings)
-        minimize(objective, 2 * settings.max_iter)
+        self.n_iter_ = max(1, minimize(objective, 2 * settings.max_iter).nit)
         optimizer = descent_optimizer(objective, EXACT, settings.generator)
         descend(objective, optimizer, max_steps=self.descent_steps, verify=False)
         self.certificate_: Bounds = stein_bounds(objective)
@@ -218,7 +216,7 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def score(self, X: Any, y: Any) -> float:  # noqa: N803
         """R² of a regression, accuracy of a classification."""
-        return self._metric(np.asarray(y), self.predict(X))
+        return self._metric(np.asarray(_array(y)), self.predict(X))
 
     def _outputs(self, X: Any) -> Tensor:  # noqa: N803
         check_is_fitted(self)
@@ -234,7 +232,7 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _targets(self, labels: np.ndarray) -> tuple[Tensor, Loss, int]:
         """The labels as numbers for the loss, the loss, and the number of outputs it takes."""
-        self.task_: Task = self.task if self.task != "auto" else _guessed_task(labels)
+        self.task_: Task = self.task if self.task != "auto" else guessed_task(labels)
         if self.task_ == "regression":
             self.__dict__.pop("classes_", None)  # of an earlier fit
             try:
@@ -292,7 +290,7 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             full_decays=full_decays,
             max_iter=require_whole("max_iter", self.max_iter, 1),
             num_starts=require_whole("num_starts", self.num_starts, 1),
-            generator=torch.Generator().manual_seed(_seed(self.random_state)),
+            generator=torch.Generator().manual_seed(torch_seed(self.random_state)),
         )
 
     def _checked_components(self, features: int) -> int | None:
@@ -306,26 +304,16 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _validated(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:  # noqa: N803
         """X as a finite float matrix and y as a vector, with scikit-learn's errors on one line."""
-        _require_one_of("task", self.task, TASKS)
-        _require_one_of("loss", self.loss, REGRESSION_LOSSES)
+        require_one_of("task", self.task, TASKS)
+        require_one_of("loss", self.loss, REGRESSION_LOSSES)
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
-        if hasattr(y, "to_numpy"):  # pandas' own kinds of numbers would become floating ones
-            y = y.to_numpy()
-        try:
-            matrix, labels = validate_data(
-                self, X, y, dtype=[np.float64, np.float32], ensure_min_samples=2
-            )
-        except ValueError as error:
-            raise ValueError(" ".join(str(error).split())) from error
+        matrix, labels = validated(self, X, _array(y), ensure_min_samples=2)
         _require_moderate("X", matrix)
         return matrix, labels
 
     def _validated_inputs(self, X: Any) -> np.ndarray:  # noqa: N803
-        try:
-            return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        except ValueError as error:
-            raise ValueError(" ".join(str(error).split())) from error
+        return validated(self, X, reset=False)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -343,38 +331,17 @@ class PrincipalSubspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return len(self.components_)
 
 
-def _guessed_task(labels: np.ndarray) -> Task:
+def _array(labels: Any) -> Any:
+    """The labels of pandas as an array: its own kinds of numbers would become floating ones."""
+    return labels.to_numpy() if hasattr(labels, "to_numpy") else labels
+
+
+def guessed_task(labels: np.ndarray) -> Task:
     """The task with ``task="auto"``."""
     if labels.dtype.kind == "f":
         return "regression"
     many = labels.dtype.kind in "iu" and len(np.unique(labels)) > MOST_INTEGER_CLASSES
     return "regression" if many else "classification"
-
-
-def _whitening(
-    centred: Float[np.ndarray, "points features"], sizes: Float[np.ndarray, " features"]
-) -> Float[np.ndarray, "features r"]:
-    """S, such that the r coordinates ``centred @ S`` are in standard deviations of the features.
-
-    With more than twice as many rows as features they are also uncorrelated, with variance 1.
-    Features that are constant up to rounding, relative to their largest entry in ``sizes``, are
-    left out, and then directions of no variance; ``ValueError`` if nothing is left.
-    """
-    count, features = centred.shape
-    deviations = centred.std(axis=0)
-    varying = np.flatnonzero(deviations > SMALLEST_DEVIATION * sizes)
-    if len(varying) == 0:
-        raise ValueError("X has the same row everywhere: at least one feature must vary")
-    scaling = np.zeros((features, len(varying)))
-    scaling[varying, np.arange(len(varying))] = 1 / deviations[varying]
-    _, spreads, axes = np.linalg.svd(centred @ scaling / count**0.5, full_matrices=False)
-    kept = spreads**2 > SMALLEST_VARIANCE * spreads[0] ** 2
-    every = int(kept.sum()) == len(varying)
-    if count <= 2 * features:
-        return scaling if every else scaling @ axes[kept].T
-    # The symmetric root, where all directions are kept, turns the features as little as possible.
-    root = axes[kept].T / spreads[kept]
-    return scaling @ (root @ axes if every else root)
 
 
 def _probabilities(outputs: Tensor) -> Float[np.ndarray, "points classes"]:
@@ -388,20 +355,3 @@ def _require_moderate(name: str, values: np.ndarray) -> None:
     largest = float(np.abs(values).max())
     if largest > LARGEST_NUMBER:
         raise ValueError(f"{name} holds {largest:g}: numbers must be at most {LARGEST_NUMBER:g}")
-
-
-def _require_one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} is {value!r}: it must be one of {', '.join(allowed)}")
-
-
-def _seed(random_state: Any) -> int:
-    """A seed for torch: the integer itself, or one drawn from the ``RandomState`` or at random."""
-    if random_state is None:
-        return int(np.random.default_rng().integers(2**31))
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer):
-        allowed = "it must be None, an integer or a RandomState"
-        raise ValueError(f"random_state is {random_state!r}: {allowed}")
-    return int(require_between("random_state", int(random_state), 0, MAX_SEED))

@@ -21,13 +21,16 @@ from NeuralNetworks.expectations import gaussian_points
 from NeuralNetworks.losses import LossName
 from NeuralNetworks.model import Part, Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
-from NeuralNetworks.studies import OWN_DATA, STUDIES
+from NeuralNetworks.studies import STUDIES
 from NeuralNetworks.train import DEFAULTS, RiskEvaluation, Training, train
 
 TOY_REGULARIZATIONS = np.array([0.05, 0.2, 0.35, 0.44, 0.46, 0.7])
 TOY_TOLERANCE = 1e-6  # largest distance of PGD's toy minimisers from the exact ones
 PAPER_THRESHOLD, PAPER_ROUNDING = 0.4501, 5e-5  # the paper's λ*, given to four digits
 COLLAPSED = {"exact": 1e-6, "antithetic": 1e-3, "sampled": 0.1}  # largest ‖W_⊥‖/‖W‖ of claim F3
+
+# The subcommand that finds the directions on which a column of a table depends.
+OWN_DATA = {"subspace": "NeuralNetworks.own_data"}
 
 CLAIMS = ExperimentClaims(
     paper={

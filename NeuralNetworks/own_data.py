@@ -19,7 +19,7 @@ from derandomization.files.points import column_names, read_points
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.settings import AtLeast
 from NeuralNetworks import plot
-from NeuralNetworks.estimator import MOST_INTEGER_CLASSES, PrincipalSubspace
+from NeuralNetworks.estimator import PrincipalSubspace, guessed_task
 
 HELD_OUT = 0.25  # of the rows, on which predictions with and without the reduction are compared
 NUM_NEIGHBOURS = 10
@@ -51,9 +51,8 @@ def main(config: Config) -> None:
     """Find the directions in the file's table and write everything to ``config.output_dir``."""
     with warnings.catch_warnings(record=True, action="always") as caught:
         inputs, labels, names, target = _columns(config)
-    subspace = PrincipalSubspace(
-        config.components, task=_task(config, labels), random_state=config.seed
-    )
+    task = guessed_task(labels) if config.task == "auto" else config.task
+    subspace = PrincipalSubspace(config.components, task=task, random_state=config.seed)
     run = Run("NeuralNetworks/subspace", config)
     for warning in caught:
         run.say(f"warning: {warning.message}")
@@ -91,17 +90,11 @@ def _columns(config: Config) -> tuple[np.ndarray, np.ndarray, list[str], str]:
         raise ValueError(f"target is {config.target!r}: the columns of {config.data} are {shown}")
     if len(names) < 2:
         raise ValueError(f"data is {config.data}: it has one column, and none for the inputs")
-    inputs = np.delete(table, column, axis=1)
-    return inputs, table[:, column], names[:column] + names[column + 1 :], names[column]
-
-
-def _task(config: Config, labels: np.ndarray) -> str:
-    """The task; files hold floating numbers only, so that whole ones may be classes."""
-    if config.task != "auto":
-        return config.task
-    whole = bool((labels == np.rint(labels)).all())
-    few = len(np.unique(labels)) <= MOST_INTEGER_CLASSES
-    return "classification" if whole and few else "regression"
+    inputs, labels = np.delete(table, column, axis=1), table[:, column]
+    # Files hold floating numbers: whole ones may be classes.
+    if (labels == np.rint(labels)).all() and np.abs(labels).max() < 2**53:
+        labels = labels.astype(np.int64)
+    return inputs, labels, names[:column] + names[column + 1 :], names[column]
 
 
 def _held_out_scores(
@@ -109,18 +102,17 @@ def _held_out_scores(
 ) -> dict[str, float]:
     """R² or accuracy on held-out rows: of the network, and of neighbours found in its coordinates
     and among all features."""
-    classes = subspace.task == "classification"
     x, x_held_out, y, y_held_out = train_test_split(
-        inputs,
-        labels,
-        test_size=HELD_OUT,
-        random_state=seed,
-        stratify=labels if classes and np.unique(labels, return_counts=True)[1].min() > 1 else None,
+        inputs, labels, test_size=HELD_OUT, random_state=seed
     )
     fitted = clone(subspace).fit(x, y)
     scores = {"network of the directions": fitted.score(x_held_out, y_held_out)}
     count = min(NUM_NEIGHBOURS, len(x))
-    nearest = KNeighborsClassifier(count) if classes else KNeighborsRegressor(count)
+    nearest = (
+        KNeighborsClassifier(count)
+        if subspace.task == "classification"
+        else KNeighborsRegressor(count)
+    )
     reduced = clone(nearest).fit(fitted.transform(x), y)
     name = f"{count} nearest neighbours"
     scores[f"{name} in the directions"] = reduced.score(fitted.transform(x_held_out), y_held_out)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from matplotlib.animation import FuncAnimation
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -147,7 +147,7 @@ def eigenvalues_figure(eigenvalues: Float[np.ndarray, " values"], num_components
 
 def labels_figure(
     coordinates: Float[np.ndarray, "points components"],
-    labels: Float[np.ndarray, " points"],
+    labels: Real[np.ndarray, " points"],
     target: str,
 ) -> Figure:
     """The labels against the first direction and, as colours, over the first two."""

@@ -81,8 +81,8 @@ def risk_of(network: Network, data: Dataset, decay: float, settings: Settings) -
     return PopulationRisk(network, data, decay, settings.loss, output_decay=decay)
 
 
-def minimize(objective: PopulationRisk, max_iter: int) -> float:
-    """Minimise in place by L-BFGS, ten times faster here than gradient descent; returns f."""
+def minimize(objective: PopulationRisk, max_iter: int) -> scipy.optimize.OptimizeResult:
+    """Minimise in place by L-BFGS, ten times faster here than gradient descent."""
     parameters = [p for p in objective.parameters() if p.requires_grad]
     # In units of a/h the curvature is alike in all parameters.
     width = objective.student.output.shape[-1]
@@ -110,7 +110,7 @@ def minimize(objective: PopulationRisk, max_iter: int) -> float:
         value_and_gradient, (flat / scale).numpy(), jac=True, method="L-BFGS-B", options=options
     )
     torch.mul(torch.from_numpy(end.x), scale, out=flat)
-    return float(end.fun)
+    return end
 
 
 def gradient_outer_product(
@@ -169,7 +169,7 @@ def refine(
 ) -> float:
     """Train V, F, b and a together; returns the objective."""
     network.orthonormalize()
-    value = minimize(risk_of(network, data, decay, settings), max_iter)
+    value = float(minimize(risk_of(network, data, decay, settings), max_iter).fun)
     network.orthonormalize()
     return value
 

@@ -68,7 +68,8 @@ GRADIENT_THRESHOLD = 1e-6  # the paper's, at its λ = 1e-5
 # Jin et al.'s r = ε/(χ²ℓ) at ε = 1e-6, ℓ = 1e-3, χ = 12 is 7e-6, which is below 1e-6 of ‖W‖.
 PERTURBATION_RADIUS = 1e-5
 PERTURBATION_INTERVAL = 200
-# Of standardised inputs with room for a small sample; raw pixels leave 80–99% of W outside U.
+# Inputs count as standardised if every mean is at most 1 in size and every standard deviation is
+# between 1/4 and 4, as those of small samples of standardised inputs are.
 FARTHEST_MEAN, WIDEST = 1.0, 4.0
 
 

@@ -24,8 +24,13 @@ from xrfm import RFM
 from benchmarks.measure import now
 from benchmarks.report import Effort, Report, Target
 from derandomization.laboratory.figures import Panel
-from NeuralNetworks import baselines, estimator, links, model, risk, subspace
-from NeuralNetworks.baselines import Directions, minimum_average_variance, top_eigenvectors, whiten
+from NeuralNetworks import baselines, estimator, links, model, risk, subspace, whitening
+from NeuralNetworks.baselines import (
+    Directions,
+    Whitened,
+    minimum_average_variance,
+    top_eigenvectors,
+)
 from NeuralNetworks.estimator import PrincipalSubspace
 from NeuralNetworks.links import LINKS, InputsName, Sample, draw_sample, principal_angle_sine
 
@@ -40,7 +45,9 @@ SIZES = ((10, 20), (10, 100), (10, 1000), (50, 100), (50, 500), (200, 400), (200
 SLICES = {"SIR": 10, "SAVE": 5}  # a slice of SAVE estimates a covariance and needs more points
 # xRFM's settings, of which the one of least error on every fifth point is kept.
 BANDWIDTHS, RIDGES, EXPONENTS = (3.0, 10.0, 30.0), (1e-3, 1e-2, 1e-1), (1.0, 1.4)
-MAX_RATIO = 1.2
+# Wanted: the geometric mean of our error over the best other one, by the inputs of a main size;
+# the largest such ratio, and the share of runs in which k is found.
+MEAN_RATIOS, MAX_RATIO, FOUND = {"gaussian": 0.7, "uniform": 0.55}, 1.2, 0.9
 Method = Callable[[np.ndarray, np.ndarray, int, int], Directions]
 
 
@@ -79,7 +86,7 @@ class Cell:
 
 def sliced_inverse(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
     """SIR of statsmodels with ten slices."""
-    whitened = whiten(inputs)
+    whitened = Whitened.of(inputs)
     found = SlicedInverseReg(labels, whitened.inputs).fit(
         slice_n=max(2, len(labels) // SLICES["SIR"])
     )
@@ -88,7 +95,7 @@ def sliced_inverse(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int
 
 def sliced_variance(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
     """SAVE of statsmodels with five slices."""
-    whitened = whiten(inputs)
+    whitened = Whitened.of(inputs)
     slices = max(2, len(labels) // SLICES["SAVE"])
     found = SlicedAverageVarianceEstimation(labels, whitened.inputs).fit(slice_n=slices)
     return whitened.given(np.asarray(found.params)[:, :count].T)
@@ -96,7 +103,7 @@ def sliced_variance(inputs: np.ndarray, labels: np.ndarray, count: int, seed: in
 
 def hessian_directions(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Directions:
     """PHD of statsmodels, of the residuals of a linear fit."""
-    whitened = whiten(inputs)
+    whitened = Whitened.of(inputs)
     found = PrincipalHessianDirections(labels, whitened.inputs).fit(resid=True)
     return whitened.given(np.real(np.asarray(found.params))[:, :count].T)
 
@@ -112,7 +119,7 @@ def recursive_features(inputs: np.ndarray, labels: np.ndarray, count: int, seed:
     Kernel, ridge and number of iterations are those of least error on every fifth point; the
     machine is then fitted to all points.
     """
-    whitened = whiten(inputs)
+    whitened = Whitened.of(inputs)
     points = torch.from_numpy(whitened.inputs)
     values = torch.from_numpy((labels - labels.mean()) / labels.std())[:, None]
     held_out = torch.arange(len(values)) % 5 == 0
@@ -162,6 +169,7 @@ def ours_without_k(inputs: np.ndarray, labels: np.ndarray, count: int, seed: int
 
 METHODS = {OURS: ours, UNKNOWN_K: ours_without_k, **OTHERS}
 OUR_SOURCES = model, risk, subspace, estimator
+OTHER_SOURCES = baselines, _machine
 
 
 def main_cells() -> list[Cell]:
@@ -231,8 +239,8 @@ class Cache:
 @functools.cache
 def version(method: Method) -> str:
     """A digest of the code of a method and of the samples."""
-    sources: tuple[Any, ...] = links, Cell, measured, method
-    sources += OUR_SOURCES if method in (ours, ours_without_k) else (baselines, _machine)
+    sources: tuple[Any, ...] = links, whitening, Cell, measured, method
+    sources += OUR_SOURCES if method in (ours, ours_without_k) else OTHER_SOURCES
     code = "".join(inspect.getsource(each) for each in sources)
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
@@ -306,19 +314,21 @@ def _row(cell: Cell, found: Mapping[str, Iterable[Outcome]]) -> dict[str, float 
 
 def _judge(report: Report, rows: Iterable[dict[str, Any]]) -> None:
     """Targets of each main size: the geometric mean of the ratios, the largest, and k."""
-    by_size: dict[str, list[dict[str, Any]]] = {}
+    by_size: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
-        by_size.setdefault(f"d = {row['d']}, n = {row['n']}, {row['inputs']}", []).append(row)
-    for size, each in by_size.items():
+        size = f"d = {row['d']}, n = {row['n']}, {row['inputs']}"
+        by_size.setdefault((size, row["inputs"]), []).append(row)
+    for (size, inputs), each in by_size.items():
+        wanted = MEAN_RATIOS[inputs]
         ratios = np.array([row["ratio"] for row in each], dtype=float)
         mean = float(np.exp(np.log(ratios).mean()))
         found = float(np.mean([row["k found"] for row in each]))
         spread = (float(ratios.min()), float(ratios.max()))
         statement = f"{size}: error over that of the best of five other methods"
         report.targets += [
-            Target(f"{statement}, geometric mean over the links", "≤", 1.0, mean, spread),
+            Target(f"{statement}, geometric mean over the links", "≤", wanted, mean, spread),
             Target(f"{statement}, largest", "≤", MAX_RATIO, spread[1]),
-            Target(f"{size}: share of runs in which k is found", "≥", 0.9, found),
+            Target(f"{size}: share of runs in which k is found", "≥", FOUND, found),
         ]
         lost = [str(row["link"]) for row in each if row["ratio"] > 1]
         report.notes.append(f"{size}: another method has less error on: {', '.join(lost) or '–'}")

@@ -14,7 +14,7 @@ import pytest
 import reproduce
 from derandomization.laboratory.settings import MAX_INTEGER, check_fields
 from NeuralNetworks import own_data
-from NeuralNetworks.studies import OWN_DATA
+from NeuralNetworks.main import OWN_DATA
 from reproduction import EXPERIMENTS
 from reproduction.jobs import MAINS
 

@@ -17,6 +17,3 @@ STUDIES = {
     "real-data": "NeuralNetworks.studies.real_data",
     "directions": "NeuralNetworks.studies.directions",
 }
-
-# The subcommand that finds the directions in a file's data: no question about the theorems.
-OWN_DATA = {"subspace": "NeuralNetworks.own_data"}

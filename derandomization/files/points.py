@@ -66,8 +66,11 @@ def column_names(path: Path, count: int) -> list[str]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             line = file.readline(LONGEST_LINE)
         if _names_columns(line):
-            names = [name.strip() for name in next(csv.reader([line]))]
             content = FileContent(str(path))
+            try:
+                names = [name.strip() for name in next(csv.reader([line]))]
+            except csv.Error as problem:
+                raise content.error(f"the first line holds no names ({problem})") from None
             if len(names) != count:
                 raise content.error(f"{len(names)} names in the first line for {count} columns")
             if repeated := [name for name in names if names.count(name) > 1]:

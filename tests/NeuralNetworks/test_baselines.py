@@ -5,10 +5,10 @@ import pytest
 
 from NeuralNetworks import baselines
 from NeuralNetworks.baselines import (
+    Whitened,
     minimum_average_variance,
     sliced_inverse_regression,
     top_eigenvectors,
-    whiten,
 )
 from NeuralNetworks.links import draw_inputs, draw_sample, principal_angle_sine
 
@@ -19,7 +19,7 @@ def gaussian(points: int, dimension: int) -> np.ndarray:
 
 def test_whitened_points_have_the_covariance_one() -> None:
     inputs = draw_inputs("correlated", 300, 5, np.random.default_rng(0)) * [1, 2, 3, 4, 5] + 7
-    whitened = whiten(inputs)
+    whitened = Whitened.of(inputs)
     assert whitened.inputs.mean(axis=0) == pytest.approx(np.zeros(5), abs=1e-12)
     assert whitened.inputs.T @ whitened.inputs / 300 == pytest.approx(np.eye(5), abs=1e-10)
 
@@ -27,7 +27,7 @@ def test_whitened_points_have_the_covariance_one() -> None:
 def test_directions_of_whitened_points_are_mapped_back() -> None:
     inputs = draw_inputs("correlated", 300, 5, np.random.default_rng(0))
     wanted = np.array([[1.0, 2, 0, -1, 0], [0, 0, 1, 1, 3]])
-    whitened = whiten(inputs)
+    whitened = Whitened.of(inputs)
     coordinates = (inputs - inputs.mean(axis=0)) @ wanted.T
     seen = np.linalg.lstsq(whitened.inputs, coordinates, rcond=None)[0].T
     found = whitened.given(seen)
@@ -37,18 +37,18 @@ def test_directions_of_whitened_points_are_mapped_back() -> None:
 
 def test_few_points_are_scaled_only() -> None:
     inputs = gaussian(10, 5) * [1, 2, 3, 4, 5]
-    whitened = whiten(inputs)
+    whitened = Whitened.of(inputs)
     assert whitened.inputs.std(axis=0) == pytest.approx(np.ones(5))
-    assert np.count_nonzero(whitened.transform) == 5
+    assert np.count_nonzero(whitened.scaling) == 5
 
 
 @pytest.mark.parametrize("points", [6, 60])
 def test_a_constant_column_is_left_out(points: int) -> None:
     inputs = gaussian(points, 4)
     inputs[:, 2] = 3
-    whitened = whiten(inputs)
+    whitened = Whitened.of(inputs)
     assert np.isfinite(whitened.inputs).all()
-    assert np.abs(whitened.transform[2]).max() < 1e-12
+    assert np.abs(whitened.scaling[2]).max() < 1e-12
 
 
 def test_sliced_inverse_regression_finds_an_odd_direction_and_no_even_one() -> None:
@@ -101,7 +101,7 @@ def test_local_linear_fits_find_exact_directions_without_noise() -> None:
 
 def test_the_refined_directions_are_better_than_the_gradients_alone() -> None:
     sample = draw_sample("|z₁|", "correlated", 300, 8, 0.2, np.random.default_rng(0))
-    whitened = whiten(sample.inputs)
+    whitened = Whitened.of(sample.inputs)
     data = baselines._Data.standardised(whitened.inputs, sample.labels, np.random.default_rng(0))
     first = baselines._outer_product_of_gradients(data, baselines._first_bandwidth(data), 1)
     found = minimum_average_variance(sample.inputs, sample.labels, 1, np.random.default_rng(0))

@@ -239,8 +239,11 @@ X, Y, _ = LINE
         ({"n_components": 6}, "n_components is 6: .* from 1 to n_features = 5$"),
         ({"n_components": True}, "n_components is True"),
         ({"n_components": "auto"}, "n_components is 'auto'"),
-        ({"task": "both"}, "task is 'both': it must be one of auto, regression, classification$"),
-        ({"loss": "poisson"}, "loss is 'poisson': it must be one of squared, log-cosh$"),
+        (
+            {"task": "both"},
+            'task is \'both\': it must be "auto", "regression" or "classification"$',
+        ),
+        ({"loss": "poisson"}, 'loss is \'poisson\': it must be "squared" or "log-cosh"$'),
         ({"hidden_units": 0}, "hidden_units is 0: it must be at least 1$"),
         ({"max_iter": 2.5}, "max_iter is 2.5: it must be a whole number, at least 1$"),
         ({"num_starts": 0}, "num_starts is 0"),
