@@ -1,5 +1,6 @@
-"""Two methods that find the directions on which labels depend, to compare with: SIR and rMAVE."""
+"""Methods that find the directions on which labels depend, to compare with: SIR, OPG, rMAVE."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,20 @@ def sliced_inverse_regression(
     return whitened.given(top_eigenvectors(means.T @ means, directions))
 
 
+def outer_product_of_gradients(
+    inputs: Float[np.ndarray, "points d"],
+    labels: Float[np.ndarray, " points"],
+    directions: int,
+    generator: np.random.Generator,
+) -> Directions:
+    """Orthonormal rows: the top eigenvectors of the outer product of local gradients (OPG).
+
+    The gradients are those of local linear fits in all d coordinates (Xia, Tong, Li and Zhu, 2002).
+    Arguments, choice of the bandwidth and errors are those of ``minimum_average_variance``.
+    """
+    return _best_of_scales(inputs, labels, directions, generator, _outer_products)
+
+
 def minimum_average_variance(
     inputs: Float[np.ndarray, "points d"],
     labels: Float[np.ndarray, " points"],
@@ -74,12 +89,23 @@ def minimum_average_variance(
 
     Raises ``ValueError`` where all labels are equal.
     """
+    return _best_of_scales(inputs, labels, directions, generator, _refined)
+
+
+def _best_of_scales(
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    directions: int,
+    generator: np.random.Generator,
+    method: "Callable[[_Data, float, int], Directions]",
+) -> Directions:
+    """What the method finds with the first bandwidth whose leave-one-out error is least."""
     require_between("directions", directions, 1, inputs.shape[1])
     if np.ptp(labels) == 0:
         raise ValueError(f"labels are all {labels[0]}: they must not all be equal")
     whitened = Whitened.of(inputs)
     data = _Data.standardised(whitened.inputs, labels, generator)
-    found = [_refined(data, scale, directions) for scale in SCALES]
+    found = [method(data, scale * _first_bandwidth(data), directions) for scale in SCALES]
     errors = [_leave_one_out_error(data, each) for each in found]
     return whitened.given(found[int(np.argmin(errors))])
 
@@ -111,13 +137,12 @@ class _Data(NamedTuple):
         return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _refined(data: _Data, scale: float, directions: int) -> Directions:
+def _refined(data: _Data, bandwidth: float, directions: int) -> Directions:
     """The directions after the bandwidth has shrunk to that of k coordinates."""
     points, dimension = data.inputs.shape
-    bandwidth = scale * _first_bandwidth(data)
     shrinking = min(SLOWEST, points ** (-1 / (2 * (max(dimension, 3) + 6))))
     last = _bandwidth(points, directions)
-    found = _outer_product_of_gradients(data, bandwidth, directions)
+    found = _outer_products(data, bandwidth, directions)
     for _ in range(MAX_ITERATIONS):
         bandwidth = max(shrinking * bandwidth, last)
         following = _least_squares_directions(data, found, bandwidth)
@@ -140,25 +165,21 @@ def _first_bandwidth(data: _Data) -> float:
     return float(2.34 * points ** (-1 / (max(dimension, 3) + 6)))
 
 
-def _outer_product_of_gradients(data: _Data, bandwidth: float, directions: int) -> Directions:
+def _outer_products(data: _Data, bandwidth: float, directions: int) -> Directions:
     """The top eigenvectors of the mean outer product of the local fits' gradients."""
     weights = data.weights(data.inputs, bandwidth)
-    gradients = np.array(
-        [
-            _slope(data.inputs - data.inputs[centre], data.labels, each)
-            for centre, each in zip(data.chosen, weights, strict=True)
-        ]
-    )
+    gradients = np.array([_slope(data.inputs, data.labels, each) for each in weights])
     return top_eigenvectors(gradients.T @ gradients, directions)
 
 
-def _slope(offsets: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The slope of the weighted least squares line through points at these offsets."""
-    centred = offsets - weights @ offsets
-    weighted = centred * weights[:, None]
-    matrix = weighted.T @ centred
+def _slope(inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The slope of the weighted least squares plane; the weights sum to 1."""
+    weighted = inputs * weights[:, None]
+    mean = weights @ inputs
+    matrix = weighted.T @ inputs - np.outer(mean, mean)
     matrix[np.diag_indices_from(matrix)] += RIDGE * max(np.trace(matrix) / len(matrix), RIDGE)
-    return scipy.linalg.solve(matrix, weighted.T @ labels, assume_a="pos")
+    mixed = weighted.T @ labels - mean * (weights @ labels)
+    return scipy.linalg.solve(matrix, mixed, assume_a="pos")
 
 
 def _local_fits(

@@ -7,6 +7,7 @@ from NeuralNetworks import baselines
 from NeuralNetworks.baselines import (
     Whitened,
     minimum_average_variance,
+    outer_product_of_gradients,
     sliced_inverse_regression,
     top_eigenvectors,
 )
@@ -101,13 +102,23 @@ def test_local_linear_fits_find_exact_directions_without_noise() -> None:
 
 def test_the_refined_directions_are_better_than_the_gradients_alone() -> None:
     sample = draw_sample("|z₁|", "correlated", 300, 8, 0.2, np.random.default_rng(0))
-    whitened = Whitened.of(sample.inputs)
-    data = baselines._Data.standardised(whitened.inputs, sample.labels, np.random.default_rng(0))
-    first = baselines._outer_product_of_gradients(data, baselines._first_bandwidth(data), 1)
-    found = minimum_average_variance(sample.inputs, sample.labels, 1, np.random.default_rng(0))
-    error = principal_angle_sine(found, sample.directions)
+    first, refined = (
+        method(sample.inputs, sample.labels, 1, np.random.default_rng(0))
+        for method in (outer_product_of_gradients, minimum_average_variance)
+    )
+    error = principal_angle_sine(refined, sample.directions)
     assert error < 0.1
-    assert error < 0.7 * principal_angle_sine(whitened.given(first), sample.directions)
+    assert error < 0.7 * principal_angle_sine(first, sample.directions)
+
+
+def test_a_slope_is_that_of_weighted_least_squares() -> None:
+    generator = np.random.default_rng(0)
+    inputs, labels = generator.standard_normal((30, 3)), generator.standard_normal(30)
+    weights = generator.random(30)
+    weights /= weights.sum()
+    design = np.sqrt(weights)[:, None] * np.column_stack([np.ones(30), inputs])
+    expected = np.linalg.lstsq(design, np.sqrt(weights) * labels, rcond=None)[0][1:]
+    assert baselines._slope(inputs, labels, weights) == pytest.approx(expected, abs=1e-5)
 
 
 def test_of_many_points_a_subset_gets_local_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,19 +80,22 @@ def test_ratios_are_to_the_best_of_the_others() -> None:
     found = {name: outcomes(0.8) for name in OTHERS} | {
         OURS: outcomes(0.1, 0.2, 0.9),
         "PHD": outcomes(0.3, 0.4, 0.5),
+        "rMAVE": outcomes(0.1, 0.1, 0.1),
     }
     row = directions._row(EASY, found)
-    assert (row["best"], row[OURS], row["ratio"]) == ("PHD", 0.2, pytest.approx(0.5))
+    assert (row["best"], row[OURS]) == ("rMAVE", 0.2)
+    assert (row["ratio to the five"], row["ratio to all"]) == pytest.approx((0.5, 2.0))
     report = Report()
-    rows = [row | {"k found": 1.0}, row | {"link": "b", "ratio": 2.0, "k found": 0.5}]
-    directions._judge(report, rows)
-    mean, largest, found_k = report.targets
+    other = {"link": "b", "ratio to the five": 2.0, "ratio to all": 0.5, "k found": 0.5}
+    directions._judge(report, [row | {"k found": 1.0}, row | other])
+    mean, largest, mean_of_all, largest_of_all, found_k = report.targets
     assert (mean.measured, mean.met) == (pytest.approx(1.0), False)  # wanted: 0.7
     assert (largest.measured, largest.met) == (2.0, False)
+    assert (mean_of_all.measured, largest_of_all.measured) == pytest.approx((1.0, 2.0))
     assert (found_k.measured, found_k.met) == (0.75, False)
-    assert report.notes[0].endswith("another method has less error on: b")
+    assert report.notes[0].endswith("another method has less error on: tanh z₁")
     report = Report()
-    directions._judge(report, [row | {"k found": 1.0}])
+    directions._judge(report, [row | {"ratio to all": 0.5, "k found": 1.0}])
     assert all(target.met for target in report.targets)
 
 
