@@ -22,7 +22,7 @@ class Effort:
         repeats: rounds of every comparison.
         quick: sizes that only show that it works.
         gset: folder with the G-set's graphs and best_known.csv; without it they are left out.
-        cache: file that keeps the outcomes of the part directions from one run to the next.
+        cache: file that keeps the outcomes of directions and samples from one run to the next.
     """
 
     repeats: int

@@ -29,6 +29,7 @@ PARTS = (
     "startup",
     "neural_networks",
     "directions",
+    "samples",
     "reduction",
     "johnson_lindenstrauss",
     "maxcut",
@@ -56,7 +57,7 @@ class Config:
     gset: Path | None = None
     """Folder with graphs of the G-set (G1.txt, …) and best_known.csv, for the part gset."""
     cache: Path | None = None
-    """File that keeps the outcomes of the part directions; those of code that has not changed since
+    """File that keeps the outcomes of the parts directions and samples; those of code that has not changed since
     are not measured again."""
 
     def __post_init__(self) -> None:
