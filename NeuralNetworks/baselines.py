@@ -195,7 +195,8 @@ def _local_fits(
     mean_labels = weights @ data.labels
     mixed = weights @ (coordinates * data.labels[:, None]) - means * mean_labels[:, None]
     traces = np.trace(covariances, axis1=1, axis2=2)
-    ridge = RIDGE * traces / count + np.finfo(float).tiny
+    # A point without neighbours has a covariance of 0, and then a slope of 0.
+    ridge = RIDGE * np.maximum(traces / count, RIDGE)
     slopes = np.linalg.solve(covariances + ridge[:, None, None] * np.eye(count), mixed[:, :, None])[
         :, :, 0
     ]

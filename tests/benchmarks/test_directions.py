@@ -44,6 +44,10 @@ def test_every_method_takes_the_smallest_sample(name: str) -> None:
     assert 0 <= measured(name, Cell(SIZES_LINK, "gaussian", 10, 20), 0).sine <= 1
 
 
+def test_points_without_neighbours_leave_the_others_their_fits() -> None:
+    assert measured("rMAVE", Cell("|z₁|", "student-t", 20, 400), 7).sine < 0.1
+
+
 def test_a_numerical_error_counts_as_nothing_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> np.ndarray:
         raise np.linalg.LinAlgError("singular")
