@@ -37,10 +37,9 @@ def _command(script: str, arguments: Sequence[str], errors: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def start() -> Iterator[Start]:
+def start(fork_server: None) -> Iterator[Start]:
     context = multiprocessing.get_context("forkserver")
     sys.path.insert(0, str(Path(__file__).parent))
-    context.set_forkserver_preload(["stoppable", "MAXCUT.main", "JohnsonLindenstrauss.main"])
 
     def begin(script: str, folder: Path, *arguments: str) -> multiprocessing.Process:
         options = ["--output-dir", str(folder), "--device", "cpu", *arguments]
