@@ -57,8 +57,8 @@ class Config:
     gset: Path | None = None
     """Folder with graphs of the G-set (G1.txt, …) and best_known.csv, for the part gset."""
     cache: Path | None = None
-    """File that keeps the outcomes of the parts directions and samples; those of code that has not changed since
-    are not measured again."""
+    """File that keeps the outcomes of the parts directions and samples; those of code that has not
+    changed since are not measured again."""
 
     def __post_init__(self) -> None:
         require_at_least("repeats", self.repeats, 1)

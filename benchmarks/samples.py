@@ -72,7 +72,8 @@ def measure(effort: Effort) -> Report:
             )
         ],
         notes=[
-            f"Labels {LINK}, Gaussian inputs, noise 20%. No number: more than {POINTS[-1]} d points."
+            f"Labels {LINK}, Gaussian inputs, noise 20%. "
+            f"No number: more than {POINTS[-1]} d points."
         ],
     )
 
