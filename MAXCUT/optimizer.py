@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from typing import Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ from MAXCUT.expected_cut import (
 from MAXCUT.graph import Graph, Signs, Vectors
 from MAXCUT.limits import Limits
 from MAXCUT.sdp import SdpSolution, good_hyperplane
-from MAXCUT.search import combine_cuts, one_flip_optimum, search
+from MAXCUT.search import combine_cuts, one_flip_optima, one_flip_optimum, search
 
 Estimator = Literal["exact", "sampled"]
 
@@ -323,13 +324,10 @@ def _polished_hyperplanes(
     graph: Graph, vectors: Vectors, count: int, rng: np.random.Generator, limits: Limits
 ) -> list[Signs]:
     """The cuts of random hyperplanes, each with single vertices moved as long as this gains."""
-    found: list[Signs] = []
     normals = rng.standard_normal((count, vectors.shape[1]))
-    for normal in normals:
-        if limits.reached("search", SEARCH_SHARE):
-            break
-        found.append(one_flip_optimum(graph, np.where(vectors @ normal >= 0, 1.0, -1.0)))
-    return found
+    allowed = takewhile(lambda _: not limits.reached("search", SEARCH_SHARE), normals)
+    cuts = (np.where(vectors @ normal >= 0, 1.0, -1.0) for normal in allowed)
+    return list(one_flip_optima(graph, cuts))
 
 
 def _search(

@@ -4,7 +4,7 @@ Simulated bifurcation gives 16 cuts at a time, and parts of different cuts are c
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import scipy.sparse
@@ -367,19 +367,25 @@ def _components(
 
 def one_flip_optimum(graph: Graph, signs: Signs) -> Signs:
     """Move the vertex that gains most to the other side until no vertex gains."""
+    return next(one_flip_optima(graph, [signs]))
+
+
+def one_flip_optima(graph: Graph, cuts: Iterable[Signs]) -> Iterator[Signs]:
+    """``one_flip_optimum`` of each cut; the matrix of the graph is made once."""
     adjacency = graph.adjacency()
     starts, neighbours, weights = adjacency.indptr, adjacency.indices, adjacency.data
-    signs = signs.copy()
-    gains = signs * (adjacency @ signs)
-    errors = PRECISION * (abs(adjacency) @ np.ones(len(signs)))
-    while len(gains):
-        vertex = int(gains.argmax())
-        if gains[vertex] <= errors[vertex]:  # a lighter vertex may gain less, but for certain
-            vertex = int(np.where(gains > errors, gains, 0).argmax())
-        if gains[vertex] <= errors[vertex]:
-            break
-        row = slice(starts[vertex], starts[vertex + 1])
-        signs[vertex] *= -1
-        gains[vertex] *= -1
-        gains[neighbours[row]] += 2 * weights[row] * signs[vertex] * signs[neighbours[row]]
-    return signs
+    errors = PRECISION * (abs(adjacency) @ np.ones(graph.num_vertices))
+    for cut in cuts:
+        signs = cut.copy()
+        gains = signs * (adjacency @ signs)
+        while len(gains):
+            vertex = int(gains.argmax())
+            if gains[vertex] <= errors[vertex]:  # a lighter vertex may gain less, but for certain
+                vertex = int(np.where(gains > errors, gains, 0).argmax())
+            if gains[vertex] <= errors[vertex]:
+                break
+            row = slice(starts[vertex], starts[vertex + 1])
+            signs[vertex] *= -1
+            gains[vertex] *= -1
+            gains[neighbours[row]] += 2 * weights[row] * signs[vertex] * signs[neighbours[row]]
+        yield signs

@@ -5,7 +5,9 @@ by default. jaxtyping's own pytest flag can't set that option: in 0.3 it splits 
 at the first comma only, once the type checker's name has an argument.
 """
 
+import multiprocessing
 import os
+from multiprocessing import forkserver
 from pathlib import Path
 
 # Set before torch is imported, and for the scripts that the tests start: on such small problems
@@ -13,6 +15,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 from reproduction import EXPERIMENTS
@@ -35,6 +38,11 @@ install_import_hook(
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 
+# The same examples in every run, so that no run fails by chance; "random" draws others in each.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("random", max_examples=1_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
 LONGEST = ("test_interruption.py", "test_paper.py", "studies", "MAXCUT", "NeuralNetworks")
 
 
@@ -46,3 +54,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(ranks, len(LONGEST))
 
     items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> None:
+    """Start the process that others are forked from, with imports that would take each seconds."""
+    mains = [f"{experiment}.main" for experiment in EXPERIMENTS]
+    multiprocessing.set_forkserver_preload([*mains, "distributed"])
+    forkserver.ensure_running()

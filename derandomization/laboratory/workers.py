@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import connection
+from multiprocessing.context import BaseContext
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -168,12 +169,24 @@ def _outcome(function: Callable[..., Any], each: tuple[Any, ...]) -> bytes:
     return pickled
 
 
+def _context(module: str) -> BaseContext:
+    """How processes start: forked from one that has imported ``module`` and does nothing else.
+
+    A spawned process would import torch again, which takes two seconds. A process forked from this
+    one might inherit a lock that nobody releases. Windows can only spawn.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # The first call starts the process that the others are forked from and decides what it imports.
+    context.set_forkserver_preload([__name__, module])
+    return context
+
+
 class _Worker:
     """A pool of one process: if it dies, only its own call is lost."""
 
-    def __init__(self) -> None:
-        # A forked child may inherit a lock that nobody will release; a spawned one starts clean.
-        context = multiprocessing.get_context("spawn")
+    def __init__(self, context: BaseContext) -> None:
         self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker)
 
     def stop(self) -> None:
@@ -188,6 +201,7 @@ class _Worker:
 def _on_processes(
     function: Callable[..., Any], calls: Calls, count: int
 ) -> Iterator[tuple[int, Any]]:
+    context = _context(function.__module__)
     waiting, attempts = deque(calls), Counter[int]()
     lost: list[int] = []
     idle: list[_Worker] = []
@@ -195,7 +209,7 @@ def _on_processes(
     try:
         while waiting or busy:
             while waiting and len(busy) < count:
-                worker = idle.pop() if idle else _Worker()
+                worker = idle.pop() if idle else _Worker(context)
                 try:
                     future = worker.pool.submit(_outcome, function, calls[waiting[0]])
                 except BrokenProcessPool:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_estimator
@@ -23,6 +24,12 @@ POINTS_TENSOR = torch.tensor(POINTS)
 def fitted(**options: object) -> LearnedProjection:
     arguments = {"n_components": 5, "max_iter": 300, "random_state": 0} | options
     return LearnedProjection(**arguments).fit(POINTS)
+
+
+@pytest.fixture(scope="module")
+def projection() -> LearnedProjection:
+    """The one with default options; a test that changes it clones it."""
+    return fitted()
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -43,8 +50,7 @@ def test_dense_and_sparse_points_of_either_type(kind: type, dtype: type) -> None
     np.testing.assert_allclose(images, centred @ projection.components_.T, rtol=1e-3, atol=1e-4)
 
 
-def test_the_distortion_is_that_of_all_pairs() -> None:
-    projection = fitted()
+def test_the_distortion_is_that_of_all_pairs(projection: LearnedProjection) -> None:
     exact = exact_ratio_range(torch.tensor(projection.components_), torch.tensor(POINTS)).distortion
     assert projection.max_distortion_ == pytest.approx(exact, rel=1e-12)
     assert projection.n_features_in_ == 12
@@ -79,8 +85,7 @@ def test_only_a_matrix_that_changed_since_its_training_is_checked_again(
     assert projection.max_distortion_ == pytest.approx(-projection.score(points), rel=1e-12)
 
 
-def test_the_inverse_is_the_pseudo_inverse() -> None:
-    projection = fitted()
+def test_the_inverse_is_the_pseudo_inverse(projection: LearnedProjection) -> None:
     images = projection.transform(POINTS)
     back = projection.inverse_transform(images)
     assert back.shape == POINTS.shape
@@ -91,8 +96,8 @@ def test_the_inverse_is_the_pseudo_inverse() -> None:
         projection.inverse_transform(POINTS)
 
 
-def test_random_state_repeats_and_differs() -> None:
-    np.testing.assert_array_equal(fitted().components_, fitted().components_)
+def test_random_state_repeats_and_differs(projection: LearnedProjection) -> None:
+    np.testing.assert_array_equal(fitted().components_, projection.components_)
     state = np.random.RandomState(0)
     drawn = [fitted(random_state=s).components_ for s in (state, np.random.RandomState(0), 1)]
     assert not np.array_equal(drawn[0], drawn[2])
@@ -100,7 +105,9 @@ def test_random_state_repeats_and_differs() -> None:
     assert fitted(random_state=None).max_distortion_ < 1
 
 
-def test_the_random_complement_keeps_fitted_pairs_and_does_not_shrink_new_points() -> None:
+def test_the_random_complement_keeps_fitted_pairs_and_does_not_shrink_new_points(
+    projection: LearnedProjection,
+) -> None:
     fitted_points, new = cube_points(60, 300, torch.Generator().manual_seed(0)).split(30)
     kept = {
         complement: LearnedProjection(10, complement=complement, max_iter=100, random_state=0).fit(
@@ -118,7 +125,7 @@ def test_the_random_complement_keeps_fitted_pairs_and_does_not_shrink_new_points
     }
     gaussian = (2 / 10) ** 0.5  # √(2/k) of every pair, in expectation
     assert root_mean_squares["random"] < 1.15 * gaussian < 0.6 < root_mean_squares["zero"]
-    np.testing.assert_array_equal(fitted().components_, fitted(complement="zero").components_)
+    np.testing.assert_array_equal(projection.components_, fitted(complement="zero").components_)
 
 
 def ratios(embedding: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
@@ -126,10 +133,11 @@ def ratios(embedding: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     return (after / before).square()
 
 
-def test_the_mean_square_objective_is_fitted() -> None:
+def test_the_mean_square_objective_is_fitted(projection: LearnedProjection) -> None:
+    embeddings = {"largest": projection, "mean_square": fitted(objective="mean_square")}
     images = {
-        objective: ratios(torch.tensor(fitted(objective=objective).components_), POINTS_TENSOR) - 1
-        for objective in ("largest", "mean_square")
+        objective: ratios(torch.tensor(each.components_), POINTS_TENSOR) - 1
+        for objective, each in embeddings.items()
     }
     assert images["mean_square"].square().mean() < 0.9 * images["largest"].square().mean()
     assert images["mean_square"].abs().max() > images["largest"].abs().max()
@@ -207,13 +215,13 @@ def test_copies_are_left_out_with_a_warning() -> None:
         LearnedProjection(2, max_iter=30).fit(POINTS[[*range(9), 3, 3]])
 
 
-def test_transforming_needs_a_fit_on_as_many_features() -> None:
+def test_transforming_needs_a_fit_on_as_many_features(projection: LearnedProjection) -> None:
     with pytest.raises(NotFittedError, match="not fitted yet"):
         LearnedProjection(2).transform(POINTS)
     with pytest.raises(NotFittedError, match="not fitted yet"):
         LearnedProjection(2).inverse_transform(POINTS)
     with pytest.raises(ValueError, match=r"X has 4 features.* expecting 12"):
-        fitted().transform(POINTS[:, :4])
+        projection.transform(POINTS[:, :4])
 
 
 def test_only_the_estimator_imports_scikit_learn() -> None:
@@ -244,8 +252,7 @@ def test_components_beyond_the_rank_are_left_out_with_a_warning() -> None:
     assert projection.transform(POINTS).shape == (40, 4)
 
 
-def test_the_score_is_minus_the_largest_distortion() -> None:
-    projection = fitted()
+def test_the_score_is_minus_the_largest_distortion(projection: LearnedProjection) -> None:
     # The fit multiplies the range that it measured by the square of the balancing factor.
     assert projection.score(POINTS) == pytest.approx(-projection.max_distortion_, rel=1e-14)
     new = np.random.default_rng(1).normal(size=(20, 12))
@@ -255,13 +262,15 @@ def test_the_score_is_minus_the_largest_distortion() -> None:
         projection.score(POINTS[:1])
     with pytest.raises(ValueError, match="X: all points are equal"):
         projection.score(np.ones((2, 12)))
-    projection.set_params(max_iter=20)
-    search = GridSearchCV(projection, {"n_components": [3, 12]}, cv=2, error_score="raise")
+    short = clone(projection).set_params(max_iter=20)
+    search = GridSearchCV(short, {"n_components": [3, 12]}, cv=2, error_score="raise")
     assert search.fit(POINTS).best_params_ == {"n_components": 12}
 
 
-def test_verbose_prints_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    quiet = fitted()
+def test_verbose_prints_progress(
+    projection: LearnedProjection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fitted(max_iter=60)
     assert capsys.readouterr().out == ""
     loud = fitted(verbose=True)
     lines = capsys.readouterr().out.splitlines()
@@ -269,13 +278,13 @@ def test_verbose_prints_progress(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == (
         f"[LearnedProjection] k = 5: largest distortion {loud.max_distortion_:.4g}"
     )
-    np.testing.assert_array_equal(quiet.components_, loud.components_)
+    np.testing.assert_array_equal(projection.components_, loud.components_)
 
 
 def test_data_frames_go_in_and_out() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(POINTS, columns=[f"feature {i}" for i in range(12)])
-    projection = fitted().fit(frame).set_output(transform="pandas")
+    projection = LearnedProjection(5, max_iter=20).fit(frame).set_output(transform="pandas")
     assert list(projection.feature_names_in_) == list(frame.columns)
     images = projection.transform(frame)
     assert list(images.columns) == list(projection.get_feature_names_out())

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from derandomization.laboratory.command_line import launch
 from JohnsonLindenstrauss import main as experiment
 from JohnsonLindenstrauss.baselines import guaranteed_distortion
 from JohnsonLindenstrauss.main import Config, main
 from JohnsonLindenstrauss.model import cube_points, max_distortion
 
 SCRIPT = Path(experiment.__file__)
+QUIET = {"quiet": True, "figures": False}
 SMALL = {"num_points": 10, "dimension": 20, "num_components": 5, "seed": 3}
 FIELDS = {
     "max_distortion",
@@ -117,7 +119,7 @@ def test_history_holds_the_arrays_behind_the_figures(folder: Path) -> None:
 
 def test_the_script_repeats_the_run_bit_for_bit(folder: Path, tmp_path: Path) -> None:
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
-    process = call(*arguments, cwd=tmp_path)  # and by default writes into results/
+    process = call(*arguments, "--no-figures", cwd=tmp_path)  # and by default writes into results/
     assert process.returncode == 0, process.stderr
     written = tmp_path / "results" / "JohnsonLindenstrauss"
     first, again = read(folder), read(written)
@@ -128,12 +130,16 @@ def test_the_script_repeats_the_run_bit_for_bit(folder: Path, tmp_path: Path) ->
         assert claim["id"] in process.stdout
 
 
-def test_bad_input_to_the_script_is_one_line_and_nothing_is_written(tmp_path: Path) -> None:
-    process = call("--num-components", "501", "--output-dir", "out", cwd=tmp_path)
-    assert process.returncode == 2
-    assert process.stdout == ""
+def test_bad_input_is_one_line_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--num-components", "501", "--output-dir", f"{tmp_path}/out"]
+    monkeypatch.setattr(sys, "argv", ["main.py", *options])
+    with pytest.raises(SystemExit) as stop:
+        launch(main, Config)
+    assert stop.value.code == 2
     expected = "error: num_components is 501: it must be at most the dimension, 500\n"
-    assert process.stderr == expected
+    assert capsys.readouterr() == ("", expected)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -141,7 +147,7 @@ def test_what_is_left_undone_does_not_hold_and_what_is_silent_is_not_claimed(
     tmp_path: Path,
 ) -> None:
     sizes = {"num_points": 1, "dimension": 2, "num_components": 1}
-    main(Config(**sizes, estimator="sampled", steps=20, output_dir=tmp_path, quiet=True))
+    main(Config(**sizes, estimator="sampled", steps=20, output_dir=tmp_path, **QUIET))
     results, claims = (read(tmp_path)[key] for key in ("results", "claims"))
     assert results["steps"] == 20
     assert results["guaranteed_distortion"] == 0  # one point has no union bound
@@ -154,7 +160,7 @@ def test_what_is_left_undone_does_not_hold_and_what_is_silent_is_not_claimed(
 
 
 def test_a_descent_that_never_left_zero_makes_no_claim_hold(tmp_path: Path) -> None:
-    main(Config(**(SMALL | {"steps": 1}), output_dir=tmp_path, quiet=True))
+    main(Config(**(SMALL | {"steps": 1}), output_dir=tmp_path, **QUIET))
     holds = {claim["id"]: claim["holds"] for claim in read(tmp_path)["claims"]}
     assert [holds[id] for id in ("F6", "T5.5", "F7", "FOSP")] == [False] * 4
 

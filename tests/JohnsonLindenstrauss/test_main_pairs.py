@@ -1,20 +1,20 @@
 """``--pairs`` and ``--data`` from the command's own entry."""
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from JohnsonLindenstrauss import main as experiment
+from derandomization.laboratory.command_line import launch
 from JohnsonLindenstrauss.main import Config, main
 from JohnsonLindenstrauss.model import cube_points
 from JohnsonLindenstrauss.pairs import exact_ratio_range
 
-SCRIPT = Path(experiment.__file__)
+QUIET = {"quiet": True, "figures": False}
 SMALL = {"num_points": 25, "dimension": 40, "num_components": 8, "steps": 600, "seed": 3}
 FIGURES = ["figure6_distortion.png", "figure7_variance.png", "histogram.png", "shepard.png"]
 FIELDS = {
@@ -80,29 +80,41 @@ def test_the_history_holds_the_arrays_behind_the_figures(folder: Path) -> None:
         assert arrays["random"].mean() == pytest.approx(results["random_mean"])
 
 
-def script(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Run the command with these arguments, in this process and in the test's folder."""
+
+    def run(*arguments: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["main.py", *arguments])
+        launch(main, Config)
+
+    return run
 
 
-def test_a_file_with_copies_and_constant_columns_is_embedded_with_warnings(tmp_path: Path) -> None:
+def test_a_file_with_copies_and_constant_columns_is_embedded_with_warnings(
+    tmp_path: Path, command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     points = np.random.default_rng(0).normal(size=(12, 6))
     points[:, 2] = 7
     np.save(tmp_path / "points.npy", points[[*range(12), 4]])
     arguments = ["--pairs", "--data", "points.npy", "--num-components", "3", "--steps", "200"]
-    process = script(*arguments, "--output-dir", "out", cwd=tmp_path)
-    assert process.returncode == 0, process.stderr
-    assert "1 of 6 columns are constant" in process.stdout
-    assert "1 points equal earlier ones" in process.stdout
+    command(*arguments, "--output-dir", "out", "--no-figures")
+    printed = capsys.readouterr().out
+    assert "1 of 6 columns are constant" in printed
+    assert "1 points equal earlier ones" in printed
     results = read(tmp_path / "out")["results"]
     assert (results["num_points"], results["copies"]) == (12, 1)
 
 
-def test_what_can_t_be_embedded_is_one_line(tmp_path: Path) -> None:
+def test_what_can_t_be_embedded_is_one_line(
+    tmp_path: Path, command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     np.save(tmp_path / "nan.npy", np.array([[1, np.nan], [2, 3]]))
-    process = script("--pairs", "--data", "nan.npy", "--num-components", "1", cwd=tmp_path)
-    assert process.returncode == 2
-    assert process.stderr == "error: nan.npy: row 1, column 2 is nan: no number\n"
+    with pytest.raises(SystemExit) as stop:
+        command("--pairs", "--data", "nan.npy", "--num-components", "1")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: nan.npy: row 1, column 2 is nan: no number\n"
     assert not (tmp_path / "results").exists()
 
 
@@ -130,10 +142,8 @@ def test_points_that_can_t_be_embedded_are_named(
 def test_points_of_a_file_are_normalised_unless_pairs_are_kept(tmp_path: Path) -> None:
     points = np.random.default_rng(0).normal(size=(6, 8)) * 9
     np.savetxt(tmp_path / "points.csv", points, delimiter=",")
-    config = Config(
-        data=tmp_path / "points.csv", num_components=3, output_dir=tmp_path, quiet=True, steps=400
-    )
-    main(config)
+    sizes = {"num_components": 3, "steps": 400}
+    main(Config(data=tmp_path / "points.csv", **sizes, output_dir=tmp_path, **QUIET))
     assert read(tmp_path)["results"]["max_distortion"] < 0.1
 
 
@@ -153,7 +163,7 @@ def test_settings_that_exclude_each_other_are_named(changed: dict, message: str)
 
 def test_the_exceedance_objective_ends_within_its_epsilon(tmp_path: Path) -> None:
     sizes = {"num_points": 12, "dimension": 20, "num_components": 6, "steps": 800}
-    main(Config(**sizes, objective="exceedance", output_dir=tmp_path, quiet=True))
+    main(Config(**sizes, objective="exceedance", output_dir=tmp_path, **QUIET))
     holds = {claim["id"]: claim["holds"] for claim in read(tmp_path)["claims"]}
     assert holds["F7"] is True
     assert holds["T5.5"] is True

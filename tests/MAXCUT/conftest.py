@@ -1,10 +1,13 @@
-"""Random graphs with weights of both signs."""
+"""Random graphs with weights of both signs, and settings that make a cut quick."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import MAXCUT.optimizer
+import MAXCUT.search
 from MAXCUT.graph import Graph
 
 
@@ -19,3 +22,23 @@ def signed_graph() -> Callable[..., Graph]:
         return Graph(n, ends, rng.standard_normal(len(ends)))
 
     return build
+
+
+@pytest.fixture
+def short_descents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Descents that wait a fifth as long after a perturbation and end by their rule all the same.
+
+    For tests that do not ask how small V becomes.
+    """
+    for name in ("EXACT", "EXACT_LARGE"):
+        settings = getattr(MAXCUT.optimizer, name)
+        interval = settings.perturbation_interval // 5
+        shorter = replace(settings, perturbation_interval=interval, decrease_threshold=1e-6)
+        monkeypatch.setattr(MAXCUT.optimizer, name, shorter)
+
+
+@pytest.fixture
+def short_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches of a tenth of the steps, in this process: for tests that do not ask how good."""
+    for name in ("NUM_STEPS", "NUM_LAST_STEPS"):
+        monkeypatch.setattr(MAXCUT.search, name, getattr(MAXCUT.search, name) // 10)

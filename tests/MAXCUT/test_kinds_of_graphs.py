@@ -13,6 +13,8 @@ from MAXCUT.utilities import maximum_cut
 Draw = Callable[[np.random.Generator], nx.Graph]
 ALONE, TOGETHER = 1, 50  # graphs of each kind
 
+pytestmark = pytest.mark.usefixtures("short_descents")
+
 
 def weighted(graph: nx.Graph, weights: np.ndarray) -> nx.Graph:
     values = dict(zip(graph.edges, weights[: graph.number_of_edges()].tolist(), strict=True))

@@ -11,6 +11,7 @@ import pytest
 import MAXCUT.optimizer
 from MAXCUT import derandomized_cut
 from MAXCUT.limits import CutProgress, Limits
+from MAXCUT.partition import Partition
 
 
 def random_graph(size: int, seed: int = 0) -> nx.Graph:
@@ -29,9 +30,15 @@ def test_a_time_limit_is_kept_and_named() -> None:
     assert partition.upper_bound >= partition.cut_value
 
 
-def test_a_target_ends_the_search() -> None:
+@pytest.fixture(scope="module")
+def without_limits() -> Partition:
+    """What is found on the random graph of 300 vertices."""
+    return derandomized_cut(random_graph(300))
+
+
+def test_a_target_ends_the_search(without_limits: Partition) -> None:
     graph = random_graph(300)
-    goal = derandomized_cut(graph).cut_value
+    goal = without_limits.cut_value
     partition = derandomized_cut(graph, restarts=10_000, target=goal)
     assert partition.stopped_by == "target"
     assert partition.cut_value >= goal
@@ -52,9 +59,9 @@ def test_a_callback_is_told_the_stages_and_may_stop() -> None:
     assert sorted(each.seconds for each in told) == [each.seconds for each in told]
 
 
-def test_a_target_ends_the_descent_too_and_is_reached() -> None:
+def test_a_target_ends_the_descent_too_and_is_reached(without_limits: Partition) -> None:
     graph = random_graph(300)
-    mean = derandomized_cut(graph).goemans_williamson_mean
+    mean = without_limits.goemans_williamson_mean
     partition = derandomized_cut(graph, target=mean - 5)
     assert partition.stopped_by == "target"
     assert partition.cut_value >= mean - 5

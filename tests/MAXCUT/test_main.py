@@ -32,6 +32,7 @@ FIELDS = {
     "num_edges",
     "seconds",
 }
+QUIET = {"quiet": True, "figures": False}
 
 
 def results_of(config: Config) -> dict:
@@ -64,7 +65,7 @@ def test_default_run_reproduces_figures_4_and_5(tmp_path: Path) -> None:
 
 def test_same_seed_gives_the_same_results(tmp_path: Path) -> None:
     first, second = (
-        results_of(Config(output_dir=tmp_path / name, graph_size=9, seed=5, steps=50, quiet=True))[
+        results_of(Config(output_dir=tmp_path / name, graph_size=9, seed=5, steps=50, **QUIET))[
             "results"
         ]
         for name in ("a", "b")
@@ -151,7 +152,7 @@ def test_a_cut_below_the_mean_of_the_hyperplanes_does_not_hold(
 
 
 def test_large_graph_has_no_enumerated_optimum(tmp_path: Path) -> None:
-    config = Config(output_dir=tmp_path, graph_size=40, edge_probability=0.2, quiet=True)
+    config = Config(output_dir=tmp_path, graph_size=40, edge_probability=0.2, **QUIET)
     numbers = results_of(config)["results"]
     assert numbers["optimum"] is None
     assert 0.9 < numbers["proven_ratio"] <= 1
@@ -162,7 +163,7 @@ def test_a_graph_of_ones_own_is_cut_under_its_own_names(tmp_path: Path) -> None:
     file = tmp_path / "towns.edgelist"
     file.write_text("bern basel 2\nbasel chur 1.5\nchur bern 0.25\nchur zug -1\n")
     folder = tmp_path / "out"
-    numbers = results_of(Config(graph_file=file, output_dir=folder, quiet=True))["results"]
+    numbers = results_of(Config(graph_file=file, output_dir=folder, **QUIET))["results"]
     assert numbers["cut_value"] == numbers["optimum"] == 3.5
     assert numbers["derandomized_cut_value"] <= numbers["cut_value"] <= numbers["upper_bound"]
     heading, *lines = (folder / "partition.csv").read_text().splitlines()

@@ -28,7 +28,7 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"DEPTHS": (2,), "WIDTHS": (10,), "DEPTHS_IN_20_DIMENSIONS": (2,), "WIDTH_OF_DEEP": 10},
         {"steps": 300},
     ),
-    "losses": ({}, {"width": 2, "steps": 40}),
+    "losses": ({}, {"width": 2, "steps": 40, "seeds": 1}),
     "multi-index": ({"INDICES": (1, 3)}, {"dimension": 6, "width": 10, "regularization": 1e-2}),
 }
 IDS = {

@@ -21,6 +21,8 @@ from derandomization.laboratory.run import CHECKPOINT
 MOMENTS = 6
 ADVICE = "stopped: the same command with --resume continues from what was saved"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+# The toy neuron's grid of λ, which has nothing to resume, would take most of the time.
+QUICK = {"NeuralNetworks.main": {"TOY_REGULARIZATIONS": np.array([0.44, 0.46])}}
 Start = Callable[..., multiprocessing.Process]
 
 
@@ -33,14 +35,14 @@ def _command(script: str, arguments: Sequence[str], errors: Path) -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     sys.argv = [script, *arguments]
     module = __import__(script, fromlist=["main"])
+    module.__dict__.update(QUICK.get(script, {}))
     module.launch(module.main, module.Config)
 
 
 @pytest.fixture(scope="module")
-def start() -> Iterator[Start]:
+def start(fork_server: None) -> Iterator[Start]:
     context = multiprocessing.get_context("forkserver")
     sys.path.insert(0, str(Path(__file__).parent))
-    context.set_forkserver_preload(["stoppable", "MAXCUT.main", "JohnsonLindenstrauss.main"])
 
     def begin(script: str, folder: Path, *arguments: str) -> multiprocessing.Process:
         options = ["--output-dir", str(folder), "--device", "cpu", *arguments]
@@ -80,15 +82,21 @@ def _require_equal(broken: Path, unbroken: Path) -> None:
         np.testing.assert_array_equal(arrays[name], array, err_msg=name, strict=True)
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_runs_stopped_at_random_moments_end_with_the_unbroken_runs_numbers(
-    start: Start, tmp_path: Path, number: signal.Signals
-) -> None:
-    unbroken = tmp_path / "unbroken"
+@pytest.fixture(scope="module")
+def unbroken_run(start: Start, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """Its folder and how many seconds it lasts."""
+    unbroken = tmp_path_factory.mktemp("stoppable") / "unbroken"
     assert _ended(start("stoppable", unbroken)) == 0  # the first one waits for the imports
     began = time.perf_counter()
     assert _ended(start("stoppable", unbroken)) == 0
-    lasts = time.perf_counter() - began
+    return unbroken, time.perf_counter() - began
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_runs_stopped_at_random_moments_end_with_the_unbroken_runs_numbers(
+    start: Start, unbroken_run: tuple[Path, float], tmp_path: Path, number: signal.Signals
+) -> None:
+    unbroken, lasts = unbroken_run
     moments = random.Random(int(number))
     resumed = 0
     for moment in range(MOMENTS):

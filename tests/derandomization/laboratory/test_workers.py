@@ -18,6 +18,8 @@ from derandomization.laboratory.checkpoints import Checkpoints
 from derandomization.laboratory.settings import check_fields
 from derandomization.laboratory.workers import WorkerDied, WorkersConfig, parallel_calls, storable
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 
 @pytest.fixture
 def functions(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -200,9 +202,18 @@ def test_a_scheduler_that_is_not_there_is_one_line(functions: ModuleType) -> Non
 def cluster(functions: ModuleType) -> Iterator[str]:
     """The address of a scheduler with two worker processes on the loopback interface."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
-    ) as running:
+    import dask
+
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+        ) as running,
+    ):
         yield running.scheduler_address
 
 
