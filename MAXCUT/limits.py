@@ -11,7 +11,7 @@ import numpy as np
 
 from derandomization.checks import require_positive
 
-Stage = Literal["SDP", "descent", "search"]
+Stage = Literal["SDP", "descent", "search", "bound"]
 StopReason = Literal["time_limit", "target", "callback"]
 REPORT_SECONDS = 0.1  # the least time between two reports to the callback
 
@@ -21,7 +21,8 @@ class CutProgress:
     """What a callback is told.
 
     Attributes:
-        stage: what is running: the relaxation, the descent, or the search of the restarts.
+        stage: what is running: the relaxation, the descent, the search of the restarts, or the
+            rounds of triangle inequalities that tighten the bound.
         seconds: since the start.
         cut_value: the largest cut so far; 0, the empty cut, before the descent has ended.
         upper_bound: no cut is larger; infinite while it is not known.

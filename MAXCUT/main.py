@@ -1,6 +1,8 @@
 """Figures 4 and 5: Goemans and Williamson's random cut becomes one deterministic cut."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +24,7 @@ from MAXCUT.partition import (
     partition_of,
     read_partition,
     signs_of,
+    tightened,
     write_partition,
 )
 from MAXCUT.sdp import (
@@ -32,6 +35,7 @@ from MAXCUT.sdp import (
     solve_sdp,
 )
 from MAXCUT.studies import STUDIES
+from MAXCUT.triangle import Bound, require_bound
 from MAXCUT.utilities import MAX_ENUMERATED_VERTICES, GraphConfig, maximum_cut
 
 NUM_HYPERPLANES = 1_000
@@ -88,6 +92,8 @@ class Config(RunConfig, WorkersConfig, GraphConfig):
     """A partition.csv to improve: the cut returned is at least as large."""
     num_cuts: Annotated[int, Between(1, 1_000)] = 1
     """How many different good cuts to write, into cuts.csv."""
+    bound: Bound = "sdp"
+    """sdp: the relaxation's bound; triangle: a tighter one, for at most 400 vertices."""
     time_limit: Annotated[float | None, Positive()] = None
     """Seconds of wall time after which the best cut so far is written."""
     target: float | None = None
@@ -98,6 +104,7 @@ def main(config: Config) -> None:
     """Run figures 4 and 5 and write everything to ``config.output_dir``."""
     limits = Limits(config.time_limit, config.target)
     graph = config.load_graph(config.seed)
+    require_bound(config.bound, graph.num_vertices)
     start = _initial_cut(graph, config.initial_cut)
     run = Run("MAXCUT", config)
     solution = _relax(run, graph, config.seed, limits)
@@ -122,6 +129,8 @@ def main(config: Config) -> None:
             progress=progress,
             checkpoints=run.checkpoints,
         )
+    if config.bound == "triangle":
+        solution = _tighten(run, graph, solution, cut, limits)
     run.write("partition.csv", lambda path: write_partition(path, graph, cut.signs[None]))
     if config.num_cuts > 1:
         run.write("cuts.csv", lambda path: write_partition(path, graph, cut.cuts))
@@ -172,17 +181,44 @@ def _initial_cut(graph: Graph, path: Path | None) -> Signs | None:
 
 
 def _relax(run: Run, graph: Graph, seed: int, limits: Limits) -> SdpSolution:
-    """Solve the semidefinite relaxation, or take its solution from the checkpoint."""
-    slot = run.checkpoints.slot()
-    if slot.content is None:
+    """Solve the semidefinite relaxation."""
+
+    def solve() -> SdpSolution:
         with run.stage("relaxation") as say:
-            solution = solve_sdp(
+            return solve_sdp(
                 graph,
                 np.random.default_rng(seed),
                 progress=lambda sweep, value: say(f"sweep {sweep}, value {value:.6g}"),
                 stop=lambda: limits.reached("SDP", SDP_SHARE),
             )
-        slot.keep(storable(asdict(solution)))
+
+    return _kept(run, limits, solve)
+
+
+def _tighten(
+    run: Run, graph: Graph, solution: SdpSolution, cut: DerandomizedCut, limits: Limits
+) -> SdpSolution:
+    """Tighten the bound by triangle inequalities."""
+
+    def solve() -> SdpSolution:
+        with run.stage("triangle inequalities") as say:
+            rounds = count(1)
+            return tightened(
+                graph,
+                solution,
+                cut,
+                limits,
+                progress=lambda bound: say(f"round {next(rounds)}, upper bound {bound:.10g}"),
+            )
+
+    return _kept(run, limits, solve)
+
+
+def _kept(run: Run, limits: Limits, solve: Callable[[], SdpSolution]) -> SdpSolution:
+    """Call ``solve`` and store the solution, or take it from the checkpoint."""
+    slot = run.checkpoints.slot()
+    if slot.content is None:
+        slot.keep(storable(asdict(solve())))
         run.checkpoints.write()
     kept = slot.content or {}
     solution = SdpSolution(**{**kept, "vectors": np.asarray(kept["vectors"])})

@@ -15,7 +15,14 @@ from derandomization.checks import MAX_SEED, require_between, require_whole
 from MAXCUT.graph import Graph, GraphLike, Signs, as_graph
 from MAXCUT.limits import CutProgress, Limits, StopReason
 from MAXCUT.optimizer import DerandomizedCut, derandomize
-from MAXCUT.sdp import SdpSolution, dual_bound, hyperplane_expectation, solve_sdp
+from MAXCUT.sdp import (
+    SdpSolution,
+    dual_bound,
+    hyperplane_expectation,
+    rounded_down,
+    solve_sdp,
+)
+from MAXCUT.triangle import Bound, require_bound, tighten
 
 # A cut is called optimal where it is the bound up to this part of the positive weights, as their
 # sums in different orders differ; where all weights are integers, up to nothing.
@@ -87,6 +94,7 @@ def derandomized_cut(
     initial_cut: Sides | Sequence[int] | None = None,
     restarts: int = 0,
     num_cuts: int = 1,
+    bound: Bound = "sdp",
     time_limit: float | None = None,
     target: float | None = None,
     callback: Callable[[CutProgress], bool | None] | None = None,
@@ -105,6 +113,9 @@ def derandomized_cut(
         initial_cut: 0 or 1 for each node, by label or in the order of the nodes.
         restarts: searches from that cut and the SDP's hyperplanes; eight gain 0.6% on the G-set.
         num_cuts: how many different good cuts to return, at most 1 000; there may be fewer.
+        bound: "sdp" is the relaxation's bound; "triangle", for at most 400 vertices, adds triangle
+            inequalities after the cut has been found. With 100 vertices this takes 1 to 10 s and
+            closes 60% of the gap or more; on sparse graphs it often proves that the cut is optimal.
         time_limit: seconds after which the best cut so far is returned. On large graphs one step of
             the relaxation and its bound take seconds, and are not interrupted.
         target: stop as soon as a cut is worth at least this.
@@ -131,6 +142,7 @@ def derandomized_cut(
     seed = _seed(seed)
     canonical = as_graph(graph, weight)
     canonical.require_cuttable()
+    require_bound(bound, canonical.num_vertices)
     start = None if initial_cut is None else signs_of(canonical, initial_cut)
     limits.offer(0.0 if start is None else canonical.cut_value(start))
     solution = solve_sdp(
@@ -149,7 +161,31 @@ def derandomized_cut(
         limits=limits,
         workers=workers,
     )
+    if bound == "triangle":
+        solution = tightened(canonical, solution, cut, limits)
     return partition_of(canonical, solution, cut, limits)
+
+
+def tightened(
+    graph: Graph,
+    solution: SdpSolution,
+    cut: DerandomizedCut,
+    limits: Limits,
+    progress: Callable[[float], None] | None = None,
+) -> SdpSolution:
+    """The solution with the bound of the triangle inequalities: ``triangle.tighten``.
+
+    It ends once the cut is proven optimal or a limit is reached. ``progress`` is called before each
+    round, with the bound so far.
+    """
+
+    def stop(upper_bound: float) -> bool:
+        limits.upper_bound = upper_bound
+        if progress:
+            progress(upper_bound)
+        return _is_optimal(graph, cut.cut_value, upper_bound) or limits.reached("bound")
+
+    return tighten(graph, solution, cut.signs, stop=stop)
 
 
 def partition_of(
@@ -160,7 +196,7 @@ def partition_of(
     proven = _is_optimal(graph, cut.cut_value, bound)
     if not proven and graph.num_vertices <= MAX_BOUND_VERTICES:
         # Where the relaxation is tight, an optimal cut is a solution of it without an error.
-        if (tight := dual_bound(graph, cut.signs[:, None])) < bound:
+        if (tight := rounded_down(graph, dual_bound(graph, cut.signs[:, None]))) < bound:
             bound, proof = tight, "eigenvalues"
         proven = _is_optimal(graph, cut.cut_value, bound)
     bound = max(bound, cut.cut_value)  # they may differ by a rounding error

@@ -51,8 +51,9 @@ EPS = float(np.finfo(float).eps)
 
 Matrix: TypeAlias = np.ndarray | scipy.sparse.csr_array
 # What a bound rests on: the sum of the positive weights; all eigenvalues, by a dense solver; a
-# factorization with positive pivots; or Lanczos from a random vector.
-BoundProof: TypeAlias = Literal["weights", "eigenvalues", "factorization", "Lanczos"]
+# factorization with positive pivots; Lanczos from a random vector; or, in ``triangle``, all
+# eigenvalues and multipliers of triangle inequalities.
+BoundProof: TypeAlias = Literal["weights", "eigenvalues", "factorization", "Lanczos", "triangles"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class SdpSolution:
     Attributes:
         vectors, value: V and Σ w_ij (1 − v_i·v_j)/2.
         upper_bound: no cut has a larger value. It is the smaller of the dual bound and the sum of
-            the positive weights, rounded down if all weights are integers.
+            the positive weights, rounded down if all weights are integers (``rounded_down``).
         bound_proof: what ``upper_bound`` rests on. "Lanczos", only above 4 000 vertices, holds with
             probability one over its random start vector: the bound is wrong for at most one in 10⁹
             of them.
@@ -105,13 +106,11 @@ def solve_sdp(
     vectors = _compressed(_descend(graph, rng, progress, stop))
     duals = _duals(graph, vectors)
     value = (math.fsum(graph.weights) + math.fsum(duals) / 2) / 2
-    bound, proof = _dual_bound(graph, duals, stop)
+    bound, proof = bound_of_duals(graph, duals, stop)
     positive = math.fsum(graph.weights[graph.weights > 0])
     if positive <= bound:
         bound, proof = positive, "weights"
-    if graph.has_integer_weights():
-        bound = math.floor(bound)
-    return SdpSolution(vectors, value, max(float(bound), 0.0), proof)
+    return SdpSolution(vectors, value, max(rounded_down(graph, bound), 0.0), proof)
 
 
 def _descend(
@@ -196,16 +195,28 @@ def dual_bound(graph: Graph, vectors: Vectors) -> float:
     for any V, since xᵀAx = xᵀ(A + diag y)x − Σy ≥ m·Σd − Σy for every x in {±1}^n. It is tight at
     the SDP's solution. Above 1 500 vertices it may rest on Lanczos: see ``SdpSolution``.
     """
-    return _dual_bound(graph, _duals(graph, vectors), None)[0]
+    return bound_of_duals(graph, _duals(graph, vectors))[0]
+
+
+def rounded_down(graph: Graph, bound: float) -> float:
+    """The largest number up to ``bound`` that a cut may be worth, as far as divisibility tells.
+
+    If all weights are integers, each cut is a multiple of ``graph.cut_divisor()``.
+    """
+    divisor = graph.cut_divisor()
+    return float(divisor * math.floor(bound / divisor)) if divisor else float(bound)
 
 
 def _duals(graph: Graph, vectors: Vectors) -> Float[np.ndarray, " vertices"]:
     return -np.einsum("ij,ij->i", vectors, graph.adjacency() @ vectors)
 
 
-def _dual_bound(
-    graph: Graph, duals: Float[np.ndarray, " vertices"], stop: Callable[[], bool] | None
+def bound_of_duals(
+    graph: Graph,
+    duals: Float[np.ndarray, " vertices"],
+    stop: Callable[[], bool] | None = None,
 ) -> tuple[float, BoundProof]:
+    """``dual_bound`` for any y, and what it rests on."""
     if (graph.weights <= 0).all():
         return 0.0, "weights"  # the empty cut is optimal
     degrees = _weighted_degrees(graph)

@@ -25,6 +25,7 @@ from reproduction.report import markdown_table
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "docs" / "runs"
 MARKS = ("<!-- from docs/runs -->", "<!-- end -->")
+TRIANGLE_MARKS = ("<!-- triangles from benchmarks -->", "<!-- end of triangles -->")
 BOUND_MARKS = ("<!-- bounds from docs/runs -->", "<!-- end of bounds -->")
 RESTARTS = 8
 AUTO_EPS = 0.1
@@ -86,6 +87,7 @@ def main(gset: Path, only: Sequence[str]) -> None:
     if not only or "bounds" in only:
         _keep("bounds", _bounds())
     put_between(ROOT / "MAXCUT" / "README.md", MARKS, graphs_table(best_known(gset)))
+    put_between(ROOT / "MAXCUT" / "README.md", TRIANGLE_MARKS, triangles_table())
     put_between(ROOT / "JohnsonLindenstrauss" / "README.md", MARKS, points_table())
     put_between(ROOT / "JohnsonLindenstrauss" / "README.md", BOUND_MARKS, bounds_table())
 
@@ -170,6 +172,29 @@ def graphs_table(best: Mapping[str, float]) -> str:
     means = f"one descent {mean:.4f}, {with_restarts} {mean_restarts:.4f}"
     lines = [*markdown_table(heads, rows), "", f"Mean ratio to the best known cuts: {means}."]
     return "\n".join(lines)
+
+
+def triangles_table() -> str:
+    """Write one row per family of the Biq Mac library, from the benchmark ``triangle_bounds``."""
+    path = ROOT / "benchmarks" / "results.json"
+    families = json.loads(path.read_text(encoding="utf-8"))["triangle_bounds"]["tables"]
+    heads = ["family", "vertices", "instances", "SDP gap", "triangle gap", "SDP proves"]
+    heads += ["triangles prove", "seconds of the triangles, mean", "longest"]
+    rows = [
+        [
+            row["family"],
+            row["vertices"],
+            str(row["instances"]),
+            f"{row['SDP gap %']:.2f}%",
+            f"{row['triangle gap %']:.2f}%",
+            str(row["SDP proves"]),
+            str(row["triangles prove"]),
+            f"{row['triangle s']:.1f}",
+            f"{row['longest triangle s']:.1f}",
+        ]
+        for row in families["every family"]
+    ]
+    return "\n".join(markdown_table(heads, rows))
 
 
 def points_table() -> str:

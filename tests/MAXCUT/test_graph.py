@@ -323,3 +323,20 @@ def test_triangles_that_differ_are_refused_beside_an_outlier_too() -> None:
 def test_a_masked_matrix_is_refused() -> None:
     with pytest.raises(ValueError, match="the matrix is masked: fill it"):
         as_graph(np.ma.array(np.ones((2, 2)), mask=np.eye(2)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(-12, 12)), max_size=12),
+    st.sampled_from([1, 2, 6]),
+)
+def test_the_cuts_have_the_divisor_and_no_larger_one(
+    edges: list[tuple[int, int, int]], factor: int
+) -> None:
+    kept = [(i, j, factor * w) for i, j, w in edges if i != j]
+    graph = graph_of([(i, j) for i, j, _ in kept], [float(w) for *_, w in kept], n=6)
+    signs = np.where(np.arange(2**6)[:, None] >> np.arange(6) & 1, 1.0, -1.0)
+    values = graph.cut_value(signs).astype(np.int64)
+    assert graph.cut_divisor() == np.gcd.reduce(values)
+    halves = Graph(graph.num_vertices, graph.ends, graph.weights / 64 + 1 / 128)
+    assert halves.cut_divisor() == 0 or not len(graph.weights)
