@@ -366,5 +366,10 @@ def _draw_distances(
     }
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run what the command line says."""
     launch(main, Config, STUDIES)
+
+
+if __name__ == "__main__":
+    command()

@@ -324,5 +324,10 @@ def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:
     }
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run what the command line says."""
     launch(main, Config, STUDIES)
+
+
+if __name__ == "__main__":
+    command()

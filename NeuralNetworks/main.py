@@ -296,5 +296,10 @@ def _draw(run: Run, teacher: Teacher, training: Training) -> None:
     }
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run what the command line says."""
     launch(main, Config, STUDIES | OWN_DATA)
+
+
+if __name__ == "__main__":
+    command()

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 import tyro
 
+import derandomization
 from derandomization.laboratory.checkpoints import handling_signals
 from derandomization.laboratory.workers import WorkerDied, prepare_process
 
@@ -36,7 +37,9 @@ def launch(
     try:
         with handling_signals(signal.default_int_handler, signal.SIGTERM):
             arguments = sys.argv[1:]
-            if arguments and not arguments[0].startswith("-"):
+            if arguments == ["--version"]:
+                print(derandomization.__version__)
+            elif arguments and not arguments[0].startswith("-"):
                 _run_study(arguments[0], arguments[1:], studies or {})
             else:
                 experiment(_parse(config_type, arguments, studies or {}))
@@ -79,11 +82,13 @@ def _parse(
     description = inspect.cleandoc(config_type.__doc__ or "")
     if studies:
         description += f"\n\nStudies, each with options of its own: {', '.join(studies)}."
+    if not study:
+        description += "\n\n--version prints the version of the library."
     try:
         with contextlib.redirect_stderr(report):
             return tyro.cli(
                 config_type,
-                prog=f"{Path(sys.argv[0]).name} {study}".strip(),
+                prog=f"{_program()} {study}".strip(),
                 description=description,
                 args=arguments,
             )
@@ -92,6 +97,12 @@ def _parse(
             raise
         sentence = _first_sentence(report.getvalue())
         raise ValueError(sentence.removeprefix(f"Error parsing {config_type.__name__}: ")) from None
+
+
+def _program() -> str:
+    """The command as it was called: a script, or a package after ``python -m``."""
+    called = Path(sys.argv[0])
+    return f"python -m {called.parent.name}" if called.name == "__main__.py" else called.name
 
 
 def _first_sentence(report: str) -> str:

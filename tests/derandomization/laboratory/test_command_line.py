@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+import derandomization
 from derandomization.checks import require_positive
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.run import Run, RunConfig
@@ -43,6 +44,26 @@ def test_arguments_become_the_config(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch, "--rate", "0.25", "--estimator", "sampled", "--output-dir", "a/b", "--quiet"
     )
     assert config == Config(rate=0.25, estimator="sampled", output_dir=Path("a/b"), quiet=True)
+
+
+def test_the_version_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert called_with(monkeypatch, "--version") == []
+    assert capsys.readouterr().out == f"{derandomization.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("called", "named"),
+    [("MAXCUT/main.py", "main.py"), ("lib/MAXCUT/__main__.py", "python -m MAXCUT")],
+)
+def test_help_names_the_command_as_it_was_called(
+    called: str, named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called, "--help"])
+    with pytest.raises(SystemExit):
+        launch(print, Config)
+    assert capsys.readouterr().out.startswith(f"usage: {named} [")
 
 
 @pytest.mark.parametrize("columns", ["40", "200"])
@@ -129,6 +150,7 @@ STUDY = """
 from dataclasses import dataclass
 from pathlib import Path
 
+import derandomization
 from derandomization.checks import require_positive
 from derandomization.laboratory.run import RunConfig
 

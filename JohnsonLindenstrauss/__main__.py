@@ -1,0 +1,5 @@
+"""``python -m JohnsonLindenstrauss`` is ``python JohnsonLindenstrauss/main.py``."""
+
+from JohnsonLindenstrauss.main import command
+
+command()
