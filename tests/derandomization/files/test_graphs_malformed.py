@@ -203,7 +203,7 @@ def test_gml_files(tmp_path: Path, content: bytes | str, message: str) -> None:
         (f"{NAMESPACE}\n<graph></graphml>", ", line 2: broken XML: mismatched tag"),
         (f"{NAMESPACE}\n<graph>", ", line 2: broken XML: no element found"),
         ("1 2 3", ", line 1: broken XML: syntax error"),
-        ("<svg/>", ": file not successfully read as graphml"),
+        ("<svg/>", ", line 1: the file is no GraphML: its first element is svg"),
         (f"{NAMESPACE}<graph/></graphml>", ": the graph has no vertices"),
         (f"{NAMESPACE}<graph>\n<node/></graph></graphml>", ", line 2: the node has no id"),
         (
@@ -217,21 +217,58 @@ def test_gml_files(tmp_path: Path, content: bytes | str, message: str) -> None:
         (
             f'{NAMESPACE}{WEIGHT}<graph>{NODES}<edge source="a" target="b"><data key="w">NaN</data>'
             "</edge></graph></graphml>",
-            ": the weight of the edge 'a' – 'b' is nan: it must be a finite number",
+            ", line 1: the weight of the edge 'a' – 'b' is 'NaN': it must be a finite number",
         ),
         (
-            f'{NAMESPACE}{WEIGHT}<graph>{NODES}<edge source="a" target="b"><data key="w">x</data>'
-            "</edge></graph></graphml>",
-            ": could not convert string to float: 'x'",
+            f'{NAMESPACE}{WEIGHT}<graph>{NODES}<edge source="a" target="b">\n'
+            '<data key="w">1_0</data></edge></graph></graphml>',
+            ", line 2: the weight of the edge 'a' – 'b' is '1_0': it must be a finite number",
+        ),
+        (
+            f'{NAMESPACE}{WEIGHT}<graph>{NODES}<edge source="a" target="b">\n'
+            '<data key="w">2</data><data key="w">3</data></edge></graph></graphml>',
+            ", line 2: the edge has two values of 'weight'",
+        ),
+        (
+            f"{NAMESPACE}{WEIGHT}{WEIGHT.replace('w', 'x', 1)}<graph>{NODES}"
+            '<edge source="a" target="b"><data key="w">2</data><data key="x">3</data></edge>'
+            "</graph></graphml>",
+            ", line 1: the edge has two values of 'weight'",
+        ),
+        (
+            f'{NAMESPACE}<graph>{NODES}<edge source="a" target="b"><data key="w">2</data></edge>'
+            "</graph></graphml>",
+            ", line 1: the edge has a value of 'w', which is no key of edges",
         ),
         (
             f"{NAMESPACE}<graph>{NODES}<hyperedge/></graph></graphml>",
-            ": GraphML reader doesn't support hyperedges",
+            ", line 1: the element hyperedge can't be read: only nodes and edges can",
+        ),
+        (
+            f'{NAMESPACE}<graph><node id="c">\n<graph>{NODES}</graph></node></graph></graphml>',
+            ", line 2: the graph is nested in the element node: it must be the only one",
+        ),
+        (
+            f"{NAMESPACE}<graph>{NODES}</graph>\n<graph/></graphml>",
+            ", line 2: the graph is the second one: a file must hold one",
+        ),
+        (
+            f"{NAMESPACE}{NODES}</graphml>",
+            ", line 1: the element node may not stand in the element graphml",
+        ),
+        (
+            f"{NAMESPACE}<graph>{NODES}\n{NODES}</graph></graphml>",
+            ", line 2: two nodes have the id",
+        ),
+        (f"{NAMESPACE}{WEIGHT}\n{WEIGHT}</graphml>", ", line 2: two keys have the id 'w'"),
+        (
+            NAMESPACE + WEIGHT.replace("/>", "><default>1</default><default>2</default></key>"),
+            ", line 1: 'weight' has two defaults",
         ),
     ],
 )
 def test_graphml_files(tmp_path: Path, content: str, message: str) -> None:
-    assert refusal(tmp_path / "graph.graphml", content) == message
+    assert refusal(tmp_path / "graph.graphml", content).startswith(message)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
