@@ -43,9 +43,7 @@ class FileContent:
         place = self.name if line is None else f"{self.name}, line {line}"
         quoted = "" if text is None else f'"{_shortened(text.strip(), 60)}": '
         message = f"{place}: {quoted}{_shortened(reason, 300)}"
-        return MalformedFileError(
-            "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
-        )
+        return MalformedFileError(printable(message))
 
     def warn(self, reason: str, line: int | None = None, text: str | None = None) -> None:
         """Warn in one line, in the words of ``error``, that the file may mean something else."""
@@ -90,6 +88,11 @@ class FileContent:
             words = line.strip()
             if words and words[0] not in "#%":
                 yield number, words
+
+
+def printable(text: str) -> str:
+    """The text with every character that could end the line or control a terminal replaced."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def open_regular(path: Path) -> io.BufferedReader:
