@@ -13,7 +13,7 @@ class _Output:
     Characters that the stream's encoding lacks are written as escapes such as \\u2264.
     """
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: Any) -> None:
         self.problem: str | None = None
         self._closed = stream is None  # Python's stdout is None if it was closed from the start
         self._stream = stream or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
