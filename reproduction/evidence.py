@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -215,7 +215,7 @@ def read_record(job: Job, output_dir: Path) -> Record:
     return Record(job, folder, data)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a number in the range of float64."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False

@@ -103,7 +103,7 @@ def test_every_field_may_hold_anything(small: Path, name: str) -> None:
     for place in places(document):
         if place[:1] == ("claims",) and place[1:2] not in ((), (0,)):
             continue  # the others have the same fields
-        for value in chosen.sample(ODD, 2):
+        for value in chosen.sample(ODD, 1):
             path.write_text(json.dumps(replaced(document, place, value)))
             check(small)
 
