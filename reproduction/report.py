@@ -40,7 +40,7 @@ NUMBERS = ("reference", "exact", "sampled")  # columns of the table of results
 # Characters of a text that Markdown would otherwise read as markup; _cell adds the vertical bar.
 # GitHub also makes links of addresses, and formulas of what is between dollar signs.
 MARKUP = re.compile(
-    r"[\\`*~$@]|(?<=\])\(|<(?=[A-Za-z/!?])|&(?=[#A-Za-z])|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\."
+    r"[\\`*~$]|(?<=\w)@(?=[A-Za-z])|(?<=\])\(|<(?=[A-Za-z/!?])|&(?=[#A-Za-z])|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\."
 )
 STYLE = Path(__file__).with_name("report.css")
 CELL_CLASSES = {"holds": "holds", "does not hold": "fails", "open": "open", "–": "none"}
