@@ -40,7 +40,8 @@ NUMBERS = ("reference", "exact", "sampled")  # columns of the table of results
 # Characters of a text that Markdown would otherwise read as markup; _cell adds the vertical bar.
 # GitHub also makes links of addresses, and formulas of what is between dollar signs.
 MARKUP = re.compile(
-    r"[\\`*~$]|(?<=\w)@(?=[A-Za-z])|(?<=\])\(|<(?=[A-Za-z/!?])|&(?=[#A-Za-z])|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\."
+    r"[\\`*~$]|(?<=\w)@(?=[A-Za-z])|:(?=//)|(?<=www)\."
+    r"|(?<=\])\(|<(?=[A-Za-z/!?])|&(?=[#A-Za-z])|(?<!\w)_|_(?!\w)"
 )
 STYLE = Path(__file__).with_name("report.css")
 CELL_CLASSES = {"holds": "holds", "does not hold": "fails", "open": "open", "–": "none"}
