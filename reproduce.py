@@ -1,17 +1,16 @@
 """Reproduce the paper: run its experiments, and write a report that says which claims hold."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from derandomization.laboratory.command_line import launch
+from derandomization.laboratory.output import say_on_stderr
 from derandomization.laboratory.settings import Between, check_fields
 from derandomization.laboratory.workers import WorkersConfig, parallel_calls
 from reproduction.claims import SEEDS, parse_ids, plan
@@ -61,7 +60,7 @@ def main(config: Config) -> None:
     if config.check:
         problems = problems_in(config.output_dir)
         if problems:
-            print(*problems, sep="\n", file=sys.stderr)
+            say_on_stderr("\n".join(problems))
             raise SystemExit(2)
         findings = read_report(config.output_dir).findings
         missing = [finding.id for finding in findings if not finding.checks]
@@ -125,15 +124,15 @@ def _show(report: Report, ids: Sequence[str]) -> None:
         if ids and finding.id not in ids:
             continue
         if finding.checks:
-            row = (finding.id, finding.statement, *finding.numbers, finding.verdict)
-            table.add_row(*map(escape, row))
+            table.add_row(finding.id, finding.statement, *finding.numbers, finding.verdict)
         else:
             omitted.setdefault(not_run(finding), []).append(finding.id)
-    console = Console()
+    # Paths and statements may contain what rich takes for markup or emoji.
+    console = Console(markup=False, emoji=False, highlight=False)
     console.print(table)
     for reason, ids in omitted.items():
-        console.print(f"{reason}: {', '.join(ids)}", highlight=False)
-    console.print(f"{report.verdicts}; {report.output_dir}: {REPORT}, {PAGE}", highlight=False)
+        console.print(f"{reason}: {', '.join(ids)}", soft_wrap=True)
+    console.print(f"{report.verdicts}; {report.output_dir}: {REPORT}, {PAGE}", soft_wrap=True)
 
 
 if __name__ == "__main__":

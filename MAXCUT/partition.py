@@ -1,6 +1,7 @@
 """Cut any graph from Python: two sides in the graph's own labels, with a proven upper bound."""
 
 import csv
+import io
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -12,6 +13,7 @@ from jaxtyping import Float
 
 from derandomization import Certificate
 from derandomization.checks import MAX_SEED, require_between, require_whole
+from derandomization.files.content import open_regular
 from MAXCUT.graph import Graph, GraphLike, Signs, as_graph
 from MAXCUT.limits import CutProgress, Limits, StopReason
 from MAXCUT.optimizer import DerandomizedCut, derandomize
@@ -284,20 +286,23 @@ def write_partition(path: Path, graph: Graph, cuts: Float[np.ndarray, "cuts vert
 def read_partition(path: Path, graph: Graph) -> dict[Hashable, int]:
     """Read the sides that ``write_partition`` wrote; of several cuts the first.
 
-    Raises ``ValueError`` where the file has another form or names a vertex that is not in the
-    graph, and ``OSError`` where it can't be read.
+    Raises ``ValueError`` where the file has another form, lists a vertex twice or names one that is
+    not in the graph, and ``OSError`` where it can't be read.
     """
     names = {str(label): label for label in graph.labels}
     if len(names) < graph.num_vertices:
         raise ValueError("the graph has two labels of the same text: a file can't tell them apart")
     sides: dict[Hashable, int] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
+    with open_regular(path) as file:
+        lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        for number, row in enumerate(csv.reader(lines), start=1):
             if number == 1 and row[:1] == ["vertex"]:
                 continue
             if len(row) < 2 or row[1] not in ("0", "1"):
                 raise ValueError(f"{path}, line {number}: a line must be a vertex and 0 or 1")
             if row[0] not in names:
                 raise ValueError(f"{path}, line {number}: the graph has no vertex {row[0]!r}")
+            if names[row[0]] in sides:
+                raise ValueError(f"{path}, line {number}: the vertex {row[0]!r} is listed twice")
             sides[names[row[0]]] = int(row[1])
     return sides

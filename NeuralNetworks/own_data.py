@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from derandomization.files.points import column_names, read_points
+from derandomization.files.points import read_table
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.settings import AtLeast
 from NeuralNetworks import plot
@@ -37,7 +37,7 @@ class Config(RunConfig):
     output_dir: Path = Path("results/NeuralNetworks/subspace")
     """Folder for results.json, subspace.csv and the figures; made if missing."""
     data: Path
-    """Table with one row per example: .csv, .npy, .npz or .mtx. The first line of a .csv may name
+    """Table with one row per example: .csv, .npy, .npz or .mtx. The first row of a .csv may name
     the columns."""
     target: str
     """Column to explain, by its name or its number, from 1. Other columns are the inputs."""
@@ -78,8 +78,10 @@ def main(config: Config) -> None:
 
 def _columns(config: Config) -> tuple[np.ndarray, np.ndarray, list[str], str]:
     """The inputs, the labels, the names of the inputs and the name of the target."""
-    table = read_points(config.data).numpy()
-    names = column_names(config.data, table.shape[1])
+    table, found = read_table(config.data)
+    names = list(found or map(str, range(1, table.shape[1] + 1)))
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"data is {config.data}: two columns have the name {repeated[0]!r}")
     if config.target not in names and config.target.isdecimal():
         number = int(config.target)
         column = number - 1 if 1 <= number <= len(names) else None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reproduction.evidence import Record, summary
+from reproduction.evidence import Record, is_number, summary
 
 Data = dict[str, Any]
 NETWORKS, MAXCUT, EMBEDDING = "NeuralNetworks", "MAXCUT", "JohnsonLindenstrauss"
@@ -117,9 +117,10 @@ def measure(number: Number, records: Sequence[Record]) -> str | None:
             continue
         data, value = record.data, number.value
         try:
-            values.append(float(value(data) if callable(value) else data["results"][value]))
-        except (KeyError, TypeError, StopIteration):
-            raise ValueError(
-                f"{record.folder / 'results.json'}: no number for {number.label!r}"
-            ) from None
+            found = value(data) if callable(value) else data["results"][value]
+        except (KeyError, TypeError, ValueError, OverflowError, StopIteration):
+            found = None
+        if not is_number(found):
+            raise ValueError(f"{record.folder / 'results.json'}: no number for {number.label!r}")
+        values.append(float(found))
     return summary(values) if values else None

@@ -1,23 +1,26 @@
 """What the results.json files of a run say about each claim."""
 
-import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from derandomization.laboratory.intervals import confidence_interval
 from reproduction.claims import CLAIMS, SEEDS
-from reproduction.jobs import Job
+from reproduction.jobs import Job, read_json
 
 VERDICTS = {True: "holds", False: "does not hold", None: "open"}
 ORDER = {"exact": 0, "sampled": 1}  # of the checks that are shown; studies follow
 DECADE = 10.0  # positive values that spread over more than this are averaged by their logarithms
-RECORD_FIELDS = {"results": dict, "claims": list, "figures": list, "wall_seconds": int | float}
 CLAIM_FIELDS = {"id", "statement", "reference", "reference_kind", "measured", "holds"}
+REFERENCE_KINDS = ("paper", "bound", "baseline", None)
+# Ids and names of figures become parts of links and paths: a figure is in its results' folder.
+ID = re.compile(r"\w[\w.-]{0,40}", re.ASCII)
+FIGURE = re.compile(r"\w[\w.-]{0,100}\.(png|gif)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -172,10 +175,11 @@ def summary(values: Sequence[float | str | None]) -> str:
     numbers = np.array(known, dtype=float)
     if np.all(numbers == numbers[0]):
         return _digits(float(numbers[0]))
-    spread = numbers.min() > 0 and numbers.max() > DECADE * numbers.min()
-    found = confidence_interval(np.log(numbers) if spread else numbers)
-    ends = (found.mean, found.low, found.high)
-    mean, low, high = (_digits(math.exp(end) if spread else end) for end in ends)
+    with np.errstate(all="ignore"):  # sums and intervals may be too large for float64
+        spread = numbers.min() > 0 and numbers.max() > DECADE * numbers.min()
+        found = confidence_interval(np.log(numbers) if spread else numbers)
+        ends = np.array([found.mean, found.low, found.high])
+        mean, low, high = map(_digits, (np.exp(ends) if spread else ends).tolist())
     return f"{mean} [{low}, {high}]"
 
 
@@ -190,27 +194,55 @@ def read_record(job: Job, output_dir: Path) -> Record:
     folder = output_dir / job.folder
     path = folder / "results.json"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        data = read_json(path)
+    except (OSError, ValueError):
         raise ValueError(f"{path}: missing or broken") from None
-    for name, kind in RECORD_FIELDS.items():
-        if not isinstance(data, dict) or not isinstance(data.get(name), kind):
+    if not isinstance(data, dict):
+        raise ValueError(f"{path}: no results")
+    for name, kind in (("results", dict), ("claims", list), ("figures", list)):
+        if not isinstance(data.get(name), kind):
+            raise ValueError(f"{path}: no {name}")
+    if not is_number(data.get("wall_seconds")):
+        raise ValueError(f"{path}: no wall_seconds")
+    for name in ("config", "environment"):
+        if not isinstance(data.get(name, {}), dict):
             raise ValueError(f"{path}: no {name}")
     if not all(map(_is_claim, data["claims"])):
         raise ValueError(f"{path}: a claim lacks its statement, its number or its verdict")
+    for figure in data["figures"]:
+        if not (isinstance(figure, str) and FIGURE.fullmatch(figure)):
+            raise ValueError(f"{path}: a figure is {figure!r}: no name of an image in this folder")
     return Record(job, folder, data)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a number in the range of float64."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -math.inf < value < math.inf and abs(value) < 2**1023
 
 
 def _is_claim(entry: Any) -> bool:
     """Whether an entry of ``claims`` has every field, each of its type."""
     if not isinstance(entry, dict) or not set(entry) >= CLAIM_FIELDS:
         return False
-    texts = all(isinstance(entry[name], str) for name in ("id", "statement"))
     numbers = all(
-        entry[name] is None or isinstance(entry[name], int | float | str)
+        entry[name] is None or is_number(entry[name]) or _is_text(entry[name])
         for name in ("reference", "measured")
     )
-    return texts and numbers and (entry["holds"] is None or isinstance(entry["holds"], bool))
+    return (
+        numbers
+        and _is_text(entry["statement"])
+        and _is_text(entry["id"])
+        and bool(ID.fullmatch(entry["id"]))
+        and entry["reference_kind"] in REFERENCE_KINDS
+        and (entry["holds"] is None or isinstance(entry["holds"], bool))
+    )
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is one line of text, without characters that control a terminal."""
+    return isinstance(value, str) and value.isprintable()
 
 
 def problems_of(record: Record) -> list[str]:
@@ -228,7 +260,9 @@ def problems_of(record: Record) -> list[str]:
         problems.append(f"{path}: no figures")
     for figure in record.data["figures"]:
         file = record.folder / figure
-        if not file.is_file() or not file.stat().st_size:
+        if file.is_symlink():
+            problems.append(f"{file}: a link, and no image")
+        elif not file.is_file() or not file.stat().st_size:
             problems.append(f"{file}: missing or empty")
     return problems
 

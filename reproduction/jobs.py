@@ -5,7 +5,9 @@ import functools
 import hashlib
 import importlib
 import json
+import math
 import pkgutil
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -13,10 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import derandomization
+from derandomization.files.content import open_regular
 from derandomization.laboratory.run import NOT_SETTINGS, plain
 from reproduction import EXPERIMENTS
 
 STAMP = "part.json"
+# What may stand in the commands of a manifest, which the report shows.
+_RUN = re.compile(r"python reproduce\.py( [\w.,-]+)*", re.ASCII)
+_OPTION = re.compile(r"[\w.+-]*", re.ASCII)
 MANIFEST = "reproduction.json"
 JOBS_FOLDER = "parts"  # in the output folder
 MAINS = {experiment: importlib.import_module(f"{experiment}.main") for experiment in EXPERIMENTS}
@@ -94,8 +100,8 @@ def is_finished(job: Job, output_dir: Path) -> bool:
     """Whether the folder has complete results of this job, with these settings and this code."""
     folder = output_dir / job.folder
     try:
-        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-        json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        stamp = read_json(folder / STAMP)
+        read_json(folder / "results.json")
     except (OSError, ValueError):
         return False
     return bool(stamp == _stamp(job, output_dir))
@@ -127,7 +133,7 @@ def is_made_by_other_code(job: Job, output_dir: Path) -> bool:
     Published results have no stamp; for them the report names the commit.
     """
     try:
-        stamp = json.loads((output_dir / job.folder / STAMP).read_text(encoding="utf-8"))
+        stamp = read_json(output_dir / job.folder / STAMP)
         return bool(stamp["code"] != code_version(job.experiment))
     except (OSError, ValueError, TypeError, KeyError):
         return False
@@ -156,16 +162,49 @@ def write_manifest(
 def read_manifest(output_dir: Path) -> dict[str, list[Job]]:
     """Read the commands of the runs into this folder, each with the jobs that it ran last."""
     try:
-        record = json.loads((output_dir / MANIFEST).read_text(encoding="utf-8"))
+        record = read_json(output_dir / MANIFEST)
+        if not all(map(_RUN.fullmatch, record["runs"])):
+            raise ValueError("a run was no command")
         return {
-            command: [Job(**(each | {"claims": tuple(each["claims"])})) for each in parts]
+            command: [_manifest_job(each) for each in parts]
             for command, parts in record["runs"].items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise ValueError(
             f"output_dir is {output_dir}: no run of reproduce.py ended there, {MANIFEST} is "
             "missing or broken"
         ) from None
+
+
+def _manifest_job(entry: Any) -> Job:
+    """A job of a manifest; raises an error of some kind if its fields are none of a job."""
+    job = Job(**(entry | {"claims": tuple(entry["claims"])}))
+    commands, studies = MAINS[job.experiment].CLAIMS.commands, MAINS[job.experiment].STUDIES
+    is_run = job.kind in studies if job.study else type(job.options["seed"]) is int
+    words = (str(word) for option in job.options.items() for word in option)
+    if not (
+        is_run
+        and job.kind in commands
+        and all(map(_OPTION.fullmatch, words))
+        and all(isinstance(id, str) for id in job.claims)
+        and math.isfinite(job.seconds)
+    ):
+        raise ValueError(f"{entry} is no job")
+    return job
+
+
+def read_text(path: Path) -> str:
+    """The content of a regular file as UTF-8; raises ``OSError`` or ``ValueError``."""
+    with open_regular(path) as file:
+        return file.read().decode("utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a regular file in JSON; raises ``OSError`` or ``ValueError``."""
+    try:
+        return json.loads(read_text(path))
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply") from None
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:

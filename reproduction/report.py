@@ -13,10 +13,11 @@ from urllib.parse import unquote
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from derandomization.files.content import printable
 from reproduction.claims import EXPERIMENT_COMMANDS
 from reproduction.differences import DIFFERENCES, Difference, measure
 from reproduction.evidence import Finding, Record, find, problems_of, read_record
-from reproduction.jobs import MAINS, is_made_by_other_code, read_manifest
+from reproduction.jobs import MAINS, is_made_by_other_code, read_manifest, read_text
 
 REPORT, PAGE = "REPORT.md", "report.html"
 TITLE = "A derandomization framework for structure discovery, reproduced"
@@ -37,7 +38,11 @@ NOTE = (
 )
 NUMBERS = ("reference", "exact", "sampled")  # columns of the table of results
 # Characters of a text that Markdown would otherwise read as markup; _cell adds the vertical bar.
-MARKUP = re.compile(r"[\\`*~]|(?<=\])\(|<(?=[A-Za-z/!?])|&(?=[#A-Za-z])|(?<!\w)_|_(?!\w)")
+# GitHub also makes links of addresses, and formulas of what is between dollar signs.
+MARKUP = re.compile(
+    r"[\\`*~$]|(?<=\w)@(?=[A-Za-z])|:(?=//)|(?<=www)\."
+    r"|(?<=\])\(|<(?=[A-Za-z/!?])|&(?=[#A-Za-z])|(?<!\w)_|_(?!\w)"
+)
 STYLE = Path(__file__).with_name("report.css")
 CELL_CLASSES = {"holds": "holds", "does not hold": "fails", "open": "open", "–": "none"}
 
@@ -79,7 +84,7 @@ class Report:
             values = dict.fromkeys(str(each.get(key, "")) for each in environments)
             known = [value[:12] if key == "git_commit" else value for value in values if value]
             if known:
-                shown.append(f"{name} {' and '.join(known)}")
+                shown.append(f"{name} {_text(printable(' and '.join(known)))}")
         return ", ".join(shown)
 
 
@@ -117,11 +122,11 @@ def problems_in(output_dir: Path) -> list[str]:
     for name, text in _pages(report).items():
         path = output_dir / name
         try:
-            if path.read_text(encoding="utf-8") != text:
+            if read_text(path) != text:
                 problems.append(f"{path}: is not what the results.json files say")
-        except (OSError, UnicodeDecodeError):
+        except (OSError, ValueError):
             problems.append(f"{path}: missing or broken")
-    return problems
+    return list(map(printable, problems))
 
 
 def write_report(report: Report) -> None:
@@ -272,7 +277,7 @@ def _embed_figures(tokens: Sequence[Token], folder: Path) -> None:
     for number, image in enumerate((each for each in inline if each.type == "image"), start=1):
         source = image.attrs["src"]
         path = folder / unquote(str(source))
-        if path.is_file():
+        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
             data = base64.b64encode(path.read_bytes()).decode("ascii")
             image.attrSet("src", f"data:image/png;base64,{data}")
             image.attrSet("id", f"figure-{number}")

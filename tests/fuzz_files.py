@@ -19,6 +19,17 @@ NASTY = [
     *(b"2147483648", b"18446744073709551616", b"9007199254740993", "٣".encode(), "１".encode()),
     *(b"\0", b"\xff", b"\xef\xbb\xbf", b"\x1b[31m", "\u2028".encode(), b"\r", b"\r\n", b"\n\n"),
     *(b"#", b"%", b'"', b"'", b"[", b"]" * 3, b"{" * 50, b"<", b"<![CDATA[", b"&e;", b",", b",,"),
+    *(
+        b";",
+        b'"1"',
+        b'"1,5"',
+        b"1,5",
+        b"NA",
+        b"True",
+        b"<graph>",
+        b"<default>2</default>",
+        b" weight",
+    ),
     *(b"<!DOCTYPE a>", b"]]>", b"<node", b"/>", b"object", b"|O", b"inf", b"e", b"+", b"."),
 ]
 HOSTILE = [  # what an array's header may say
@@ -200,9 +211,10 @@ def graphml(random: Random) -> bytes:
     lines = [
         f'<edge source="n{i}" target="n{j}"><data key="w">{w}</data></edge>' for i, j, w in edges
     ]
+    default = random.choice(["", "<default>3</default>"])
     return (
         '<?xml version="1.0"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">'
-        '<key id="w" for="edge" attr.name="weight" attr.type="double"/>'
+        f'<key id="w" for="edge" attr.name="weight" attr.type="double">{default}</key>'
         f'<graph edgedefault="undirected">{nodes}\n' + "\n".join(lines) + "</graph></graphml>"
     ).encode()
 
@@ -230,7 +242,15 @@ def graph_csv(random: Random) -> bytes:
     header = random.choice([[], ["source,target,weight"], ["time,source,target,value"]])
     start = "7," if header and "time" in header[0] else ""
     lines = [f"{start}a{i},{j},{w}" for i, j, w in _edges(random)[1]]
-    return "\n".join([*(header or ["x,y,1"]), *lines]).encode()
+    return _perhaps_semicolons("\n".join([*(header or ["x,y,1"]), *lines]), random)
+
+
+def _perhaps_semicolons(text: str, random: Random) -> bytes:
+    """The same cells, in one of three files between semicolons, perhaps with decimal commas."""
+    if random.randrange(3) == 0:
+        text = text.replace(",", ";")
+        text = text.replace(".", ",") if random.randrange(2) else text
+    return text.encode()
 
 
 def node_link(random: Random) -> bytes:
@@ -303,7 +323,9 @@ def array(random: Random) -> bytes:
 def csv(random: Random) -> bytes:
     table = _matrix(random).tolist()
     header = [",".join(f"x{i}" for i in range(len(table[0])))] if random.randrange(2) else []
-    return "\n".join([*header, *(json.dumps(row)[1:-1] for row in table)]).encode()
+    return _perhaps_semicolons(
+        "\n".join([*header, *(json.dumps(row)[1:-1] for row in table)]), random
+    )
 
 
 def point_market(random: Random) -> bytes:

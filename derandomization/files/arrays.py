@@ -3,10 +3,13 @@
 import io
 import math
 import zipfile
+from collections import Counter
 from typing import IO, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse
+
+from derandomization.files.content import MAX_RATIO, most_unpacked
 
 SparseMatrix: TypeAlias = scipy.sparse.sparray | scipy.sparse.spmatrix
 
@@ -18,6 +21,8 @@ _HEADERS = {
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # The most rows of a graph's matrix: their labels still fit into memory.
 MAX_VERTICES = 10**7
+# Archives may unpack to this much, whatever their size. Their arrays are not copied often.
+_FREE_UNPACKED_BYTES = 2**25
 _LONGEST_HEADER = 2**16  # six times the longest that numpy parses
 _INDICES = {f"{name}.npy" for name in ("indices", "indptr", "row", "col", "offsets", "shape")}
 
@@ -37,13 +42,23 @@ class Header(NamedTuple):
 def check_archive(file: io.BufferedIOBase, max_bytes: int) -> dict[str, Header]:
     """Check that an .npz archive is safe to read and unpacks to at most ``max_bytes``.
 
-    Return the header of every array; the file is rewound.
+    Nor may it unpack to more than ``most_unpacked`` bytes, or hold two arrays of one name. Return
+    the header of every array; the file is rewound.
     """
-    headers = {}
+    packed_bytes = file.seek(0, io.SEEK_END)
+    headers: dict[str, Header] = {}
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        if sum(member.file_size for member in members) > max_bytes:
+        unpacked_bytes = sum(member.file_size for member in members)
+        if unpacked_bytes > max_bytes:
             raise ValueError(f"the arrays unpack to more than {max_bytes} bytes")
+        if unpacked_bytes > most_unpacked(packed_bytes, _FREE_UNPACKED_BYTES):
+            reason = f"the arrays unpack to over {MAX_RATIO} times the file's size"
+            raise ValueError(f"{reason}: save them without compression")
+        # numpy reads the last of two members of one name, with or without the suffix.
+        names = Counter(member.filename.removesuffix(".npy") for member in members)
+        if repeated := [name for name, count in names.items() if count > 1]:
+            raise ValueError(f"two arrays have the name {repeated[0]}")
         for member in members:
             if member.compress_type not in _COMPRESSIONS:
                 raise ValueError(f"the array {member.filename} must be stored or deflated")

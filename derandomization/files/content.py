@@ -5,6 +5,7 @@ import gzip
 import io
 import math
 import re
+import stat
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,6 +15,10 @@ from typing import TypeVar
 
 COMPRESSED = (".gz", ".bz2")
 CHUNK = 2**20
+# A compressed file may unpack to this many times its size, or to the free bytes if they are more.
+# Lists of edges and tables unpack to about 10 times; a megabyte of gzip can hold a gigabyte.
+MAX_RATIO = 100
+FREE_UNPACKED_BYTES = 2**20
 # float() also accepts underscores and the digits of every script, which no file format allows.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -38,9 +43,7 @@ class FileContent:
         place = self.name if line is None else f"{self.name}, line {line}"
         quoted = "" if text is None else f'"{_shortened(text.strip(), 60)}": '
         message = f"{place}: {quoted}{_shortened(reason, 300)}"
-        return MalformedFileError(
-            "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
-        )
+        return MalformedFileError(printable(message))
 
     def warn(self, reason: str, line: int | None = None, text: str | None = None) -> None:
         """Warn in one line, in the words of ``error``, that the file may mean something else."""
@@ -87,22 +90,57 @@ class FileContent:
                 yield number, words
 
 
+def printable(text: str) -> str:
+    """The text with every character that could end the line or control a terminal replaced."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a regular file to read bytes; a pipe, a device or a socket is a ``ValueError``.
+
+    A pipe may never end or never start, and a device may hold anything. Raises ``OSError`` if the
+    file can't be opened.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a folder is an OSError
+        reason = "it is a pipe, a device or a socket: it must be a regular file"
+        raise FileContent(str(path)).error(reason)
+    return path.open("rb")
+
+
+def most_unpacked(packed_bytes: int, free_bytes: int = FREE_UNPACKED_BYTES) -> int:
+    """The most bytes to which a compressed file of ``packed_bytes`` may unpack."""
+    return max(free_bytes, MAX_RATIO * packed_bytes)
+
+
 def read_content(
     file: io.BufferedIOBase, path: Path, *, max_bytes: int, longest_line: int | None = None
 ) -> FileContent:
     """Read an open file, and decompress it if the path ends in .gz or .bz2.
 
-    No more than ``max_bytes`` are read, compressed or decompressed. The longest line, in bytes, is
-    checked to the nearest MiB. A file that is broken, empty or too large is a ``ValueError``.
+    No more than ``max_bytes`` are read, compressed or decompressed, and nothing of a larger file. A
+    compressed file may unpack to ``most_unpacked`` bytes. The longest line, in bytes, is checked to
+    the nearest MiB. A file that is broken, empty or too large is a ``ValueError``.
     """
     name = str(path)
-    content = FileContent(name, _read_bounded(file, name, max_bytes, longest_line))
+    too_large = f"the file holds more than {max_bytes} bytes"
+    if file.seekable():
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        if size > max_bytes:
+            raise FileContent(name).error(too_large)
+    content = FileContent(name, _read_bounded(file, name, max_bytes, longest_line, too_large))
     suffix = path.suffix.lower()
     if suffix in COMPRESSED:
         packed = io.BytesIO(content.data)
         stream = gzip.GzipFile(fileobj=packed) if suffix == ".gz" else bz2.BZ2File(packed)
+        most = most_unpacked(len(content.data))
+        if most < max_bytes:
+            max_bytes = most
+            too_large = f"the file unpacks to over {MAX_RATIO} times its size: unpack it by hand"
         try:
-            content = FileContent(name, _read_bounded(stream, name, max_bytes, longest_line))
+            data = _read_bounded(stream, name, max_bytes, longest_line, too_large)
+            content = FileContent(name, data)
         except (OSError, EOFError, zlib.error) as error:
             raise content.error(f"the {suffix} stream is broken: {error}") from error
     return content
@@ -115,14 +153,14 @@ def parse_number(text: str | bytes) -> float:
 
 
 def _read_bounded(
-    stream: io.BufferedIOBase, name: str, max_bytes: int, longest_line: int | None
+    stream: io.BufferedIOBase, name: str, max_bytes: int, longest_line: int | None, too_large: str
 ) -> bytes:
     chunks, size, in_line = [], 0, 0
     while chunk := stream.read(CHUNK):
         chunks.append(chunk)
         size += len(chunk)
         if size > max_bytes:
-            raise FileContent(name).error(f"the file holds more than {max_bytes} bytes")
+            raise FileContent(name).error(too_large)
         last_break = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         in_line = len(chunk) - last_break - 1 + (in_line if last_break < 0 else 0)
         if longest_line is not None and in_line > longest_line:

@@ -8,19 +8,26 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from derandomization.files.cells import CellFormat, cell_format, is_name, is_not_finite
 from derandomization.files.content import FileContent, parse_number
-from derandomization.files.edges import EdgeList, WeightAttribute, one_direction, opposite_edges
+from derandomization.files.edges import (
+    EdgeList,
+    WeightAttribute,
+    one_direction,
+    opposite_edges,
+    weight_number,
+)
 
 # Parsing a dictionary of attributes takes up to 500 times its size.
 LONGEST_ATTRIBUTES = 10**4
 _TAILS = {"source", "from", "src", "fromnodeid", "node", "node1", "node_1", "vertex", "vertex1"}
 _HEADS = {"target", "to", "dst", "tonodeid", "node2", "node_2", "vertex2"}
 _HEADS |= {"neighbour", "neighbours", "neighbor", "neighbors"}
-_NO_NAMES = ("nan", "inf")  # numbers to Python, refused as weights
 
 
 class Row(NamedTuple):
@@ -34,8 +41,15 @@ class Row(NamedTuple):
 Splitter: TypeAlias = Callable[[str], list[str]]
 
 
+class Fields(NamedTuple):
+    """How the lines of a file are split, and how numbers are written in their fields."""
+
+    split: Splitter
+    cells: CellFormat = CellFormat(",")
+
+
 def read_edge_list(content: FileContent, weight: str) -> EdgeList:
-    """One edge per line: ``u v``, ``u v weight`` or ``u v {'weight': …}``; or between commas.
+    """One edge per line: ``u v``, ``u v weight`` or ``u v {'weight': …}``; also as in CSV files.
 
     KONECT's files are edge lists whose fourth column, the time, is ignored.
     """
@@ -43,19 +57,22 @@ def read_edge_list(content: FileContent, weight: str) -> EdgeList:
         if banner[1] == b"bip":
             reason = "a bipartite file of KONECT numbers both sides from 1"
             raise content.error(f"{reason}: write other labels on one side, such as a1, a2, …", 1)
-        return _edges(content, _rows(content, lambda line: line.split()[:3]), weight)
-    split = _splitter(content)
-    if split is _words:
-        split = _two_words
-    return _edges(content, _rows(content, split), weight)
+        return _edges(content, Fields(lambda line: line.split()[:3]), weight)
+    fields = _fields(content)
+    if fields.split is _words:
+        fields = Fields(_two_words)
+    return _edges(content, fields, weight)
 
 
 def read_csv(content: FileContent, weight: str) -> EdgeList:
-    """One edge per line, between commas: ``u,v`` or ``u,v,weight``, or columns that a header names.
+    """One edge per line: ``u,v`` or ``u,v,weight``, or columns that a header names.
 
-    With a header, the ends are the columns ``source`` and ``target``, or else the first two.
+    With a header, the ends are the columns ``source`` and ``target``, or else the first two. If the
+    first line has a semicolon outside of quotes, semicolons separate the cells, and the weights may
+    have decimal commas.
     """
-    return _edges(content, _rows(content, _cells), weight, header_expected=True)
+    cells = cell_format(_first_line(content))
+    return _edges(content, Fields(partial(_cells, cells), cells), weight, header_expected=True)
 
 
 def read_adjacency_list(content: FileContent, weight: str) -> EdgeList:
@@ -66,7 +83,8 @@ def read_adjacency_list(content: FileContent, weight: str) -> EdgeList:
     """
     index: dict[str, int] = {}
     listed: Counter[tuple[int, int]] = Counter()
-    header, rows = _without_header(_rows(content, _splitter(content)), looked_at=1)
+    fields = _fields(content)
+    header, rows = _without_header(_rows(content, fields.split), fields.cells, looked_at=1)
     for row in rows:
         if not all(row.fields):
             raise content.error("a label is empty", row.number, row.line)
@@ -98,11 +116,12 @@ def warn_of_missing(content: FileContent, attribute: WeightAttribute) -> None:
 
 
 def _edges(
-    content: FileContent, rows: Iterator[Row], weight: str, *, header_expected: bool = False
+    content: FileContent, fields: Fields, weight: str, *, header_expected: bool = False
 ) -> EdgeList:
-    """The edges that the rows list, by the names of the columns if the first row holds names."""
+    """The edges that the file lists, by the names of the columns if the first row holds names."""
     # networkx.read_edgelist skips malformed lines and keeps only the last of parallel edges.
-    header, rows = _without_header(rows)
+    cells = fields.cells
+    header, rows = _without_header(_rows(content, fields.split), cells)
     names = header.fields if header else []
     columns = _columns_of_ends(content, header)
     attribute = WeightAttribute(weight)
@@ -117,15 +136,20 @@ def _edges(
             reason = "an edge must be two labels and, if it is not 1, a weight"
             raise content.error(reason, row.number, row.line)
         attributes = (
-            _named(names, row.fields, columns) if header else _attributes(row.fields[2:], weight)
+            _named(names, row.fields, columns, cells)
+            if header
+            else _attributes(row.fields[2:], weight, cells)
         )
-        value = _number(attribute.of(attributes))
+        value = weight_number(attribute.of(attributes))
         if not math.isfinite(value):
             raise content.error("the weight must be one finite number", row.number, row.line)
         ends.append([index.setdefault(label, len(index)) for label in pair])
         weights.append(value)
-    if not header_expected:
-        _report_header(content, header, index)
+    # In a .csv file a header is expected; but without usual names it may be an edge.
+    if not (header_expected and _has_usual_ends(names)):
+        surely = header_expected and (len(names) == 2 or weight in names[2:])
+        _report_header(content, header, index, surely=surely)
+    cells.warn_of_decimal_commas(content)
     warn_of_missing(content, attribute)
     pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
     edges = EdgeList(tuple(index), pairs, np.array(weights, dtype=np.float64))
@@ -140,19 +164,28 @@ def _rows(content: FileContent, split: Splitter) -> Iterator[Row]:
             raise content.error(str(error), number, line) from error
 
 
-def _splitter(content: FileContent) -> Splitter:
-    """Split at commas if the first line has one word between each two of them, else at blanks."""
+def _first_line(content: FileContent) -> str:
+    """The first line that is no comment, without a dictionary of attributes at its end."""
     _, line = next(content.uncommented_lines(), (0, ""))
-    pieces = line.partition("{")[0].rstrip(", \t").split(",")
-    return _cells if len(pieces) > 1 and all(len(p.split()) == 1 for p in pieces) else _words
+    return line.partition("{")[0]
 
 
-def _cells(line: str) -> list[str]:
-    """The fields between commas; a field in quotes may hold commas."""
-    cells = [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True, strict=True))]
-    if len(cells) > 2 and cells[2].startswith("{"):
-        return [*cells[:2], ",".join(cells[2:])]
-    return cells
+def _fields(content: FileContent) -> Fields:
+    """Cells if the first line has one word between each two separators, else fields in blanks."""
+    line = _first_line(content).rstrip(",; \t")
+    cells = cell_format(line)
+    pieces = line.split(cells.separator)
+    if len(pieces) > 1 and all(len(piece.split()) == 1 for piece in pieces):
+        return Fields(partial(_cells, cells), cells)
+    return Fields(_words)
+
+
+def _cells(cells: CellFormat, line: str) -> list[str]:
+    """The cells of a line, of which the third may be a dictionary that holds the separator."""
+    found = cells.split(line)
+    if len(found) > 2 and found[2].startswith("{"):
+        return [*found[:2], cells.separator.join(found[2:])]
+    return found
 
 
 def _words(line: str, most: int = -1) -> list[str]:
@@ -181,45 +214,61 @@ def _two_words(line: str) -> list[str]:
     return _words(line, most=2)
 
 
-def _without_header(rows: Iterator[Row], looked_at: int = 2) -> tuple[Row | None, Iterator[Row]]:
+def _without_header(
+    rows: Iterator[Row], cells: CellFormat, looked_at: int = 2
+) -> tuple[Row | None, Iterator[Row]]:
     """The first row if it names the columns, else None; and the rows of edges."""
     first = list(itertools.islice(rows, looked_at))
-    if first and _is_header(*(row.fields for row in first)):
+    if first and _is_header(cells, *(row.fields for row in first)):
         return first[0], itertools.chain(first[1:], rows)
     return None, itertools.chain(first, rows)
 
 
-def _is_header(first: list[str], second: list[str] | None = None) -> bool:
+def _is_header(cells: CellFormat, first: list[str], second: list[str] | None = None) -> bool:
     """Whether the first row has usual names of columns, or names where the second has numbers."""
-    names = [field.lower() for field in first]
-    if any(map(_is_number, names)) or any(name.lstrip("+-") in _NO_NAMES for name in names):
+    if any(cells.is_number(field) or is_not_finite(field) for field in first):
         return False
-    if any(name.startswith("{") for name in names):
+    if any(field.startswith("{") for field in first):
         return False
-    if {"source", "target"} <= set(names) or (
-        len(names) > 1 and names[0] in _TAILS and names[1] in _HEADS
-    ):
+    if _has_usual_ends(first):
         return True
-    if second is None or len(second) != len(first):
+    # Else it may be an edge with a broken weight, such as a,b,1.O or a,b,NA.
+    if second is None or len(second) != len(first) or not all(map(is_name, first[2:])):
         return False
-    numbers = list(map(_is_number, second))
+    numbers = list(map(cells.is_number, second))
     return len(numbers) > 1 and (all(numbers[:2]) or any(numbers[2:]))
 
 
-def _report_header(content: FileContent, header: Row | None, index: Mapping[str, int]) -> None:
-    """Warn that the first row is not read as an edge; refuse it if its words are labels too."""
+def _has_usual_ends(header: list[str]) -> bool:
+    names = [field.lower() for field in header]
+    return {"source", "target"} <= set(names) or (
+        len(names) > 1 and names[0] in _TAILS and names[1] in _HEADS
+    )
+
+
+def _report_header(
+    content: FileContent, header: Row | None, index: Mapping[str, int], *, surely: bool = False
+) -> None:
+    """Refuse a header whose words are labels too; warn about it unless it ``surely`` is one."""
     if header is None:
         return
     if not index.keys().isdisjoint(header.fields[:2]):
         reason = "the line is either a header or an edge: start a header with #"
         raise content.error(f"{reason}, or move the edge down", header.number, header.line)
-    content.warn("the line is taken for a header, not for an edge", header.number, header.line)
+    if not surely:
+        content.warn("the line is taken for a header, not for an edge", header.number, header.line)
 
 
 def _columns_of_ends(content: FileContent, header: Row | None) -> tuple[int, int]:
     if header is None:
         return 0, 1
     names = [name.lower() for name in header.fields]
+    counts = Counter(filter(None, header.fields))
+    repeated = [name for name, count in counts.items() if count > 1]
+    repeated += [end for end in ("source", "target") if names.count(end) > 1]
+    if repeated:
+        reason = f"two columns have the name {repeated[0]!r}"
+        raise content.error(reason, header.number, header.line)
     if {"source", "target"} <= set(names):
         return names.index("source"), names.index("target")
     if not all(names[:2]):
@@ -228,39 +277,31 @@ def _columns_of_ends(content: FileContent, header: Row | None) -> tuple[int, int
     return 0, 1
 
 
-def _named(names: list[str], fields: list[str], ends: tuple[int, int]) -> dict[str, object]:
+def _named(
+    names: list[str], fields: list[str], ends: tuple[int, int], cells: CellFormat
+) -> dict[str, object]:
     """The fields that are neither ends nor empty, by the names of their columns."""
     named = enumerate(zip(names, fields, strict=True))
     return {
-        name: parse_number(field) if _is_number(field) else field
+        name: cells.number(field) if cells.is_number(field) else field
         for column, (name, field) in named
         if field and column not in ends
     }
 
 
-def _attributes(fields: list[str], weight: str) -> Mapping:
+def _attributes(fields: list[str], weight: str, cells: CellFormat) -> Mapping:
     """What is after the labels: nothing, a weight, or networkx's dictionary of attributes."""
     if not fields:
         return {}
     (text,) = fields
     if not text.startswith("{"):
-        return {weight: parse_number(text)}
+        return {weight: cells.number(text)}
     if len(text) <= LONGEST_ATTRIBUTES:
-        # On malicious text literal_eval raises several types, among them MemoryError.
+        # On malicious text these raise several types, among them MemoryError.
         with suppress(Exception):
-            attributes = ast.literal_eval(text)
-            if isinstance(attributes, dict):
+            tree = ast.parse(text, mode="eval").body
+            attributes = ast.literal_eval(tree)
+            # Of two values of a name, the dictionary keeps the last.
+            if isinstance(tree, ast.Dict) and len(attributes) == len(tree.keys):
                 return attributes
     return {weight: math.nan}
-
-
-def _number(value: object) -> float:
-    """The value as a float; NaN if it is not a number."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-
-
-def _is_number(text: str) -> bool:
-    return not math.isnan(parse_number(text))

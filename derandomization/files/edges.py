@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from derandomization.files.arrays import SparseMatrix
+from derandomization.files.content import parse_number
 
 GraphFormat: TypeAlias = Literal[
     "rudy",
@@ -27,7 +28,7 @@ GraphFormat: TypeAlias = Literal[
     "sparse6",
 ]
 # Numbers under these names tell edges apart; they are no weights.
-_IDENTIFIERS = ("id", "key")
+_IDENTIFIERS = ("id", "key", "source", "target")
 _LONGEST_NAME = 60
 
 
@@ -86,12 +87,19 @@ def _numeric_name(attribute: tuple[Hashable, object]) -> Hashable:
     return name if numeric and str(name).lower() not in _IDENTIFIERS else None
 
 
+def weight_number(value: object) -> float:
+    """The weight as a float; NaN if it is no number. A text must be one by ``parse_number``."""
+    if isinstance(value, str | bytes):
+        return parse_number(value.strip())
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
 def edge_weight(value: object, u: Hashable, v: Hashable) -> float:
     """The weight as a float; an error names the edge, its ends u and v."""
-    try:
-        weight = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        weight = math.nan
+    weight = weight_number(value)
     if not math.isfinite(weight):
         raise ValueError(
             f"the weight of the edge {u!r} – {v!r} is {value!r}: it must be a finite number"

@@ -7,22 +7,23 @@ import json
 import os
 import re
 from array import array
+from collections import Counter
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, NoReturn, TypeAlias, TypeGuard, TypeVar
-from xml.parsers import expat
+from typing import NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 import networkx as nx
 import numpy as np
 import scipy.sparse
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 
 from derandomization.files.arrays import MAX_VERTICES, check_archive, load_sparse
 from derandomization.files.content import (
     COMPRESSED,
     FileContent,
     MalformedFileError,
+    open_regular,
     parse_number,
     read_content,
 )
@@ -41,7 +42,9 @@ from derandomization.files.edges import (
     edge_weight,
     one_direction,
 )
-from derandomization.files.number_lines import LineFormat, NumberLines, read_banner
+from derandomization.files.graphml import read_graphml
+from derandomization.files.matrix_market import read_banner, require_each_entry_once
+from derandomization.files.number_lines import LineFormat, NumberLines
 from derandomization.files.pajek import read_pajek
 
 # 256 MiB hold 10^7 edges of a G-set file; networkx needs ten times as much memory.
@@ -99,15 +102,15 @@ def read_graph_file(
     Vertices of rudy files count from 1, or from 0 if there is a 0 and no n. An edge without a
     weight has weight 1. In GraphML, GML, JSON, Pajek, CSV with a header and attributes of edge
     lists, weights are stored under the name ``weight``. A warning says so if only some edges have
-    a weight, or if none has but there are other numbers. Edge lists, CSV and rudy files that list
-    every edge in both directions with equal weights count it once, with a warning. Directions have
-    no other meaning, and the weights of opposite and parallel edges are summed; but a matrix that
-    is neither symmetric nor triangular is refused.
+    a weight, or if none has but there are other numbers. Edge lists, CSV, rudy and undirected
+    GraphML, JSON and Pajek files that list every edge in both directions with equal weights count
+    it once, with a warning. Directions have no other meaning, and the weights of opposite and
+    parallel edges are summed; but a matrix that is neither symmetric nor triangular is refused.
 
     Reading takes at most 100 times the decompressed size of the file in memory, plus 32 MiB; for
     graph6 and sparse6, whose bytes may hold several edges, 600 times. A file that decompresses to
-    more than 256 MiB (32 MiB for these two), or whose header counts more than a file of its size
-    can hold, is refused before it is parsed.
+    more than 256 MiB (32 MiB for these two) or 100 times its size, or whose header counts more than
+    a file of its size can hold, is refused before it is parsed; so is a pipe or a device.
 
     ``build`` makes the caller's graph from the content. All errors, including those of ``build``,
     are a ``ValueError`` of one line that says where and why, or an ``OSError``.
@@ -116,7 +119,7 @@ def read_graph_file(
         raise ValueError(f"format is {format!r}: it must be one of {', '.join(FORMATS)}")
     path = Path(path)
     read = _reader_for(path) if format is None else FORMATS[format].read
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = read_content(file, path, max_bytes=MAX_BYTES)
     return content.run_reader(lambda: build(read(content, weight)), plain=(nx.NetworkXError,))
 
@@ -173,25 +176,10 @@ def _read_matrix_market(content: FileContent, _: str) -> AdjacencyMatrix:
     labels, ends, weights = _numbered_edges(content, sizes, banner.valued)
     if banner.symmetric:
         # The file stores one triangle only, which describes the same graph.
-        ends = _in_one_triangle(content, ends, len(labels))
+        require_each_entry_once(content, ends, len(labels))
+        ends = np.sort(ends, axis=1)
     matrix = scipy.sparse.coo_array((weights, tuple(ends.T)), (len(labels), len(labels)))
     return AdjacencyMatrix(matrix, labels)
-
-
-def _in_one_triangle(
-    content: FileContent, ends: Int[np.ndarray, "entries 2"], num_vertices: int
-) -> Int[np.ndarray, "entries 2"]:
-    """The entries, all moved above the diagonal; an entry that is on both sides is an error."""
-    places = ends @ np.array([num_vertices, 1])
-    mirrored = ends[:, ::-1] @ np.array([num_vertices, 1])
-    twice = np.intersect1d(places[places > mirrored], mirrored[places < mirrored])
-    if len(twice):
-        i, j = (int(index) + 1 for index in divmod(twice[0], num_vertices))
-        raise content.error(
-            f"a symmetric file holds each entry once, but this one has both ({i}, {j}) and "
-            f"({j}, {i}): leave one out, or write general in the first line"
-        )
-    return np.sort(ends, axis=1)
 
 
 def _numbered_edges(
@@ -283,62 +271,6 @@ def _is_metis(content: FileContent) -> bool:
     return True
 
 
-def _read_graphml(content: FileContent, weight: str) -> nx.Graph:
-    """The first graph of the file; an edge without a weight has the default of the key."""
-    default = _check_graphml(content, weight)
-    # networkx replaces an edge by a parallel edge of the same id: here no two ids are equal.
-    graph = nx.read_graphml(io.BytesIO(content.data), edge_key_type=lambda _: object())
-    if default is not None:
-        for *_, attributes in graph.edges(data=True):
-            attributes.setdefault(weight, default)
-    return graph
-
-
-def _check_graphml(content: FileContent, weight: str) -> str | None:
-    """The default of the edges' weight; the first XML entity or undeclared node is an error."""
-    parser = expat.ParserCreate(namespace_separator=" ")
-    nodes: set[str] = set()
-    ends: list[tuple[str | None, int]] = []
-    default: list[str] = []
-    of_weight = False  # whether the last key is that of the edges' weight
-
-    def start_element(name: str, attributes: dict[str, str]) -> None:
-        nonlocal of_weight
-        line = parser.CurrentLineNumber
-        element = name.rpartition(" ")[2]
-        if element == "node":
-            if "id" not in attributes:
-                raise content.error("the node has no id", line)
-            nodes.add(attributes["id"])
-        elif element == "edge":
-            ends.extend((attributes.get(end), line) for end in ("source", "target"))
-        elif element == "key":
-            of_edges = attributes.get("for", "all") in ("all", "edge")
-            of_weight = of_edges and attributes.get("attr.name") == weight
-        elif element == "default" and of_weight:
-            default.clear()
-            parser.CharacterDataHandler = default.append
-            parser.EndElementHandler = end_default
-
-    def end_default(_: str) -> None:
-        parser.CharacterDataHandler = parser.EndElementHandler = None
-
-    def refuse_doctype(*_: object) -> NoReturn:
-        reason = "a DOCTYPE is not allowed: its entities can expand without bound"
-        raise content.error(reason, parser.CurrentLineNumber)
-
-    parser.StartElementHandler = start_element
-    parser.StartDoctypeDeclHandler = refuse_doctype
-    try:
-        parser.Parse(content.data, True)
-    except expat.ExpatError as error:
-        raise content.error(f"broken XML: {expat.ErrorString(error.code)}", error.lineno) from error
-    for end, line in ends:
-        if end not in nodes:
-            raise content.error(f"the edge ends at {end!r}, which is no node", line)
-    return "".join(default).strip() or None
-
-
 def _read_gml(content: FileContent, _: str) -> nx.Graph:
     """Nodes are named by unique labels, else by their ids."""
     # networkx rejects parallel edges unless the file says multigraph; a repeated word is no error.
@@ -352,6 +284,8 @@ def _read_gml(content: FileContent, _: str) -> nx.Graph:
         if match := re.search(r" at \((\d{1,9}), \d+\)$", str(error)):
             raise content.error(str(error)[: match.start()], int(match[1])) from error
         raise
+    if "graph" in graph.graph or any("graph" in each for _, each in graph.nodes(data=True)):
+        raise content.error("a graph is nested in another: the file must hold one")
     labels = dict(graph.nodes(data="label"))
     if None not in labels.values() and len(set(labels.values())) == len(labels):
         graph = nx.relabel_nodes(graph, labels)
@@ -365,10 +299,12 @@ def _read_json(content: FileContent, weight: str) -> EdgeList:
     """
     # networkx.node_link_graph makes a node of every end that is none, and takes twice the memory.
     try:
-        data = json.loads(content.text())
+        data = json.loads(content.text(), object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as error:
         raise content.error(f"broken JSON: {error.msg}", error.lineno) from error
     found = data if isinstance(data, dict) else {}
+    if "edges" in found and "links" in found:
+        raise content.error("the file has edges and links: it must have one of them")
     nodes, edges = found.get("nodes"), found.get("edges", found.get("links"))
     if not (_are_objects(nodes) and _are_objects(edges)):
         raise content.error("the file must be an object with lists of objects, nodes and edges")
@@ -389,6 +325,15 @@ def _read_json(content: FileContent, weight: str) -> EdgeList:
     pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
     listed = EdgeList(tuple(index), pairs, np.array(weights, dtype=np.float64))
     return each_edge_once(content, listed, directed=bool(found.get("directed")))
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The object of these pairs; Python's would keep the last of two values."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        repeated = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"an object has two values of {repeated!r}")
+    return found
 
 
 def _are_objects(found: object) -> TypeGuard[list[dict]]:
@@ -470,7 +415,7 @@ FORMATS: dict[GraphFormat, Format] = {
     "edgelist": Format(read_edge_list, (".edgelist",)),
     "csv": Format(read_csv, (".csv",)),
     "adjlist": Format(read_adjacency_list, (".adjlist",)),
-    "graphml": Format(_read_graphml, (".graphml",)),
+    "graphml": Format(read_graphml, (".graphml",)),
     "gml": Format(_read_gml, (".gml",)),
     "json": Format(_read_json, (".json",)),
     "pajek": Format(_read_pajek, (".net", ".paj")),

@@ -8,7 +8,7 @@ import codecs
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,37 +19,6 @@ from derandomization.files.content import FileContent, parse_number
 # A file of only these characters holds no nan, no inf and no comment: numpy may parse it at once.
 _CLEAN = b"0123456789+-.eE \t\n"
 _LONGEST_LINE = 1000
-_FIELDS = {"real": True, "double": True, "integer": True, "pattern": False}
-_SYMMETRIES = ("general", "symmetric")
-
-
-@dataclass(frozen=True)
-class Banner:
-    """The first line of a Matrix Market file."""
-
-    layout: str  # coordinate or array
-    valued: bool  # whether the lines end with a value; the entries of a pattern are 1
-    symmetric: bool  # whether the file holds one triangle only
-
-
-def read_banner(content: FileContent, layouts: Sequence[str]) -> Banner:
-    """Read the first line of a Matrix Market file of real numbers in one of the layouts."""
-    banner = content.data[:_LONGEST_LINE].decode(errors="replace").partition("\n")[0]
-    words = banner.lower().split()
-    if (
-        len(words) != 5
-        or words[:2] != ["%%matrixmarket", "matrix"]
-        or words[2] not in layouts
-        or words[3] not in _FIELDS
-        or words[2:4] == ["array", "pattern"]
-        or words[4] not in _SYMMETRIES
-    ):
-        reason = (
-            f"the first line must be %%MatrixMarket matrix {' or '.join(layouts)}, then real, "
-            "integer or pattern, then general or symmetric"
-        )
-        raise content.error(reason, 1, banner)
-    return Banner(words[2], _FIELDS[words[3]], words[4] == "symmetric")
 
 
 @dataclass(frozen=True)

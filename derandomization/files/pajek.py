@@ -14,6 +14,8 @@ from derandomization.files.edges import AdjacencyMatrix, EdgeList, WeightAttribu
 
 # How the next network of a project file starts; partitions and vectors start with *Vertices too.
 _NEXT = ("*network", "*vertices")
+# How the edges of a network start.
+_EDGES = ("*edges", "*arcs", "*matrix")
 
 
 def read_pajek(content: FileContent, weight: str, most: int) -> EdgeList | AdjacencyMatrix:
@@ -29,7 +31,8 @@ def read_pajek(content: FileContent, weight: str, most: int) -> EdgeList | Adjac
     names: dict[int, str] = {}
     ends, weights = array("q"), array("d")
     rows: list[array[float]] = []
-    for number, line in content.uncommented_lines():
+    lines = content.uncommented_lines()
+    for number, line in lines:
         words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', line)]
         try:
             if line[0] == "*":
@@ -42,11 +45,15 @@ def read_pajek(content: FileContent, weight: str, most: int) -> EdgeList | Adjac
                         "".join(words[1:2]), "number of vertices in a file of this size", most
                     )
             elif section == "*vertices":
-                names[_vertex(words[0], n)] = "".join(words[1:2])
+                vertex = _vertex(words[0], n)
+                if vertex in names:
+                    raise ValueError(f"the vertex {vertex + 1} is listed twice")
+                names[vertex] = "".join(words[1:2])
             elif section in ("*edges", "*arcs"):
                 u, v = (_vertex(word, n) for word in (*words, "")[:2])
                 ends.extend((u, v))
-                weights.append(edge_weight(attribute.of(_attributes(words[2:])), u + 1, v + 1))
+                value = attribute.of(_attributes(words[2:], weight))
+                weights.append(edge_weight(value, u + 1, v + 1))
             elif section in ("*edgeslist", "*arcslist"):
                 first, *others = (_vertex(word, n) for word in words)
                 for other in others:
@@ -58,6 +65,8 @@ def read_pajek(content: FileContent, weight: str, most: int) -> EdgeList | Adjac
                 raise ValueError(f"the line is in no section of a network of {n} vertices")
         except ValueError as error:
             raise content.error(str(error), number, line) from error
+    if any(line.lower().startswith(_EDGES) for _, line in lines):
+        content.warn("the file holds several networks: only the first is read")
     labels: tuple[Hashable, ...] = tuple(range(1, n + 1))
     if len(names) == len(set(names.values()) - {""}) == n:
         labels = tuple(names[vertex] for vertex in range(n))
@@ -81,12 +90,14 @@ def _integer(word: str, name: str, most: int) -> int:
     return int(value)
 
 
-def _attributes(words: list[str]) -> dict[str, object]:
-    """The weight of an edge, and the names and values after it."""
+def _attributes(words: list[str], weight: str) -> dict[str, object]:
+    """The weight of an edge, and the names and values after it; ``weight`` is there once."""
     if not words:
         return {}
-    if math.isnan(weight := parse_number(words[0])):
+    if math.isnan(value := parse_number(words[0])):
         raise ValueError("the weight of an edge must be a number")
+    if ["weight", *words[1:-1:2]].count(weight) > 1:
+        raise ValueError(f"an edge must have its {weight} once")
     named = dict(zip(words[1::2], words[2::2], strict=False))
-    numbers = {name: parse_number(value) for name, value in named.items()}
-    return {**named, **{k: v for k, v in numbers.items() if not math.isnan(v)}, "weight": weight}
+    numbers = {name: parse_number(text) for name, text in named.items()}
+    return {**named, **{k: v for k, v in numbers.items() if not math.isnan(v)}, "weight": value}

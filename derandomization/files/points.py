@@ -1,6 +1,5 @@
 """Points from files: .npy, .npz, .csv and Matrix Market, never pickled objects."""
 
-import csv
 import io
 import math
 import os
@@ -15,8 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from derandomization.files.arrays import check_archive, load_sparse, read_header, sparse_entries
-from derandomization.files.content import FileContent, parse_number, read_content
-from derandomization.files.number_lines import LineFormat, NumberLines, read_banner
+from derandomization.files.content import FileContent, open_regular, read_content
+from derandomization.files.matrix_market import read_banner, require_each_entry_once
+from derandomization.files.number_lines import LineFormat, NumberLines
+from derandomization.files.tables import Table, read_csv_table
 
 MAX_NUMBERS = 2**29  # 4 GiB in float64; larger tables are refused instead of filling the swap
 LONGEST_LINE = 2**24  # bytes of a .csv line: a million coordinates of sixteen characters
@@ -26,17 +27,23 @@ FREE_NUMBERS = 2**20  # tables up to 8 MiB are exempt from that ratio
 
 
 def read_points(path: Path) -> Float[Tensor, "points dimension"]:
-    """A table of finite numbers in float64, one point per row.
+    """A table of finite numbers in float64, one point per row; see ``read_table``."""
+    return torch.from_numpy(read_table(path).values)
+
+
+def read_table(path: Path) -> Table:
+    """Rows of finite numbers in float64, with the names of the columns if the file has them.
 
     The suffix gives the format: .npy or .npz with one array of numpy, .npz with a sparse matrix of
-    ``scipy.sparse.save_npz``, .csv with numbers between commas, of which a first line of names is
-    skipped, or .mtx for Matrix Market, dense or sparse.
+    ``scipy.sparse.save_npz``, .csv with numbers between commas or semicolons, of which the first
+    row may be names (see ``read_csv_table``), or .mtx for Matrix Market, dense or sparse.
 
-    Warns about columns in which all points agree, since these change no distance.
+    Warns about columns in which all rows agree, since these change no distance.
 
-    Needs at most 32 MiB and 50 times the decompressed size of the file in memory; for a sparse file
+    Needs at most 32 MiB and 50 times the size of the file, unpacked, in memory; for a sparse file
     also the table, which is at most 1000 times the size of the file. Tables of more than 2^29
-    numbers, and shapes that need a larger file, are refused before they are read. All errors are a
+    numbers, shapes that need a larger file, archives that unpack to over 32 MiB and 100 times their
+    size, and what is no regular file are refused before they are read. All errors are a
     ``ValueError`` of one line that names the file and the reason.
     """
     content = FileContent(str(path))
@@ -45,50 +52,22 @@ def read_points(path: Path) -> Float[Tensor, "points dimension"]:
         allowed = ", ".join(READERS)
         raise content.error(f"the suffix is {path.suffix!r}: it must be one of {allowed}")
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             table = content.run_reader(lambda: _checked(reader(file, path)))
     except OSError as problem:
         reason = problem.strerror or "broken"
         raise content.error(f"the file can't be read ({reason})") from None
-    constant = int((table == table[0]).all(axis=0).sum()) if len(table) > 1 else 0
+    values = table.values
+    constant = int((values == values[0]).all(axis=0).sum()) if len(values) > 1 else 0
     if constant:
-        reason = f"{constant} of {table.shape[1]} columns are constant"
+        reason = f"{constant} of {values.shape[1]} columns are constant"
         warnings.warn(str(content.error(reason)), stacklevel=2)
-    return torch.from_numpy(table)
+    return table
 
 
-def column_names(path: Path, count: int) -> list[str]:
-    """The names in the first line of a .csv file that ``read_points`` reads, else the numbers 1, 2…
-
-    Raises ``ValueError`` if there are not ``count`` names, or two are the same.
-    """
-    if path.suffix.lower() == ".csv":
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            line = file.readline(LONGEST_LINE)
-        if _names_columns(line):
-            content = FileContent(str(path))
-            try:
-                names = [name.strip() for name in next(csv.reader([line]))]
-            except csv.Error as problem:
-                raise content.error(f"the first line holds no names ({problem})") from None
-            if len(names) != count:
-                raise content.error(f"{len(names)} names in the first line for {count} columns")
-            if repeated := [name for name in names if names.count(name) > 1]:
-                raise content.error(f"two columns have the name {repeated[0]!r}")
-            return names
-    return [str(number) for number in range(1, count + 1)]
-
-
-def _names_columns(line: str) -> bool:
-    """Whether a line of a .csv file has an entry that is no number."""
-    words = [word.strip().lower() for word in line.rstrip("\r\n").split(",")]
-    return any(
-        word.lstrip("+-") not in ("nan", "inf") and math.isnan(parse_number(word)) for word in words
-    )
-
-
-def _checked(table: np.ndarray) -> np.ndarray:
+def _checked(found: np.ndarray | Table) -> Table:
     """The table in float64, if it holds finite real numbers in rows and columns."""
+    table, names = found if isinstance(found, Table) else Table(found)
     if table.ndim != 2 or 0 in table.shape:
         raise ValueError(f"the array has shape {table.shape}: it must be a table of points")
     if table.dtype.kind not in "fiub":
@@ -101,7 +80,7 @@ def _checked(table: np.ndarray) -> np.ndarray:
         row, column = np.argwhere(~finite)[0]
         value = table[row, column]
         raise ValueError(f"row {row + 1}, column {column + 1} is {value}: no number")
-    return table
+    return Table(table, names)
 
 
 def _require_size(shape: tuple[int, ...], sparse_bytes: float = math.inf) -> None:
@@ -132,17 +111,10 @@ def _read_npz(file: io.BufferedReader, path: Path) -> np.ndarray:
         return arrays[arrays.files[0]]
 
 
-def _read_csv(file: io.BufferedReader, path: Path) -> np.ndarray:
-    content = read_content(file, path, max_bytes=8 * MAX_NUMBERS, longest_line=LONGEST_LINE)
-    text = io.TextIOWrapper(io.BytesIO(content.data), encoding="utf-8-sig")
-    skipped = 1 if _names_columns(text.readline()) else 0
-    text.seek(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            return np.loadtxt(text, delimiter=",", skiprows=skipped, ndmin=2, comments=None)
-        except UserWarning:  # numpy only warns if the file has no data
-            raise ValueError("the file holds no line of numbers") from None
+def _read_csv(file: io.BufferedReader, path: Path) -> Table:
+    return read_csv_table(
+        read_content(file, path, max_bytes=8 * MAX_NUMBERS, longest_line=LONGEST_LINE)
+    )
 
 
 def _read_matrix_market(file: io.BufferedReader, path: Path) -> np.ndarray:
@@ -159,7 +131,10 @@ def _read_matrix_market(file: io.BufferedReader, path: Path) -> np.ndarray:
     _require_size((n, d), len(content.data))
     line = LineFormat((("row", n), ("column", d)), "value", banner.valued)
     entries = lines.entries(promised[0], "entries", line)
-    row, column = entries[:, :2].astype(np.int64).T - 1
+    ends = entries[:, :2].astype(np.int64) - 1
+    if banner.symmetric:
+        require_each_entry_once(content, ends, n)
+    row, column = ends.T
     table = np.zeros((n, d))
     with np.errstate(over="ignore"):  # infinite sums are refused later, as infinite entries
         np.add.at(table, (row, column), entries[:, 2])
@@ -181,7 +156,7 @@ def _dense(lines: NumberLines, n: int, d: int, *, symmetric: bool) -> np.ndarray
     return table
 
 
-READERS: dict[str, Callable[[Any, Path], np.ndarray]] = {
+READERS: dict[str, Callable[[Any, Path], np.ndarray | Table]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
     ".csv": _read_csv,

@@ -15,6 +15,7 @@ import tyro
 
 import derandomization
 from derandomization.laboratory.checkpoints import handling_signals
+from derandomization.laboratory.output import reporting_stdout, say_on_stderr
 from derandomization.laboratory.workers import WorkerDied, prepare_process
 
 ConfigT = TypeVar("ConfigT")
@@ -29,24 +30,32 @@ def launch(
 ) -> None:
     """Parse the command line into a config and run the experiment or one of its studies.
 
-    Bad input ends in one line and exit code 2, Ctrl-C and SIGTERM in one line and exit code 130.
+    Bad input ends in one line and exit code 2, Ctrl-C and SIGTERM in one line and exit code 130. If
+    stdout can't be written, all files are, and then one line and exit code 2 follow.
     ``studies`` names for each subcommand the ``module`` or ``module:object`` that it runs instead;
     this has a ``main`` and a ``Config`` and is imported only when asked for.
     """
     prepare_process()
+    with reporting_stdout():
+        _launch(experiment, config_type, studies or {})
+
+
+def _launch(
+    experiment: Callable[[Any], None], config_type: type[Any], studies: Mapping[str, str]
+) -> None:
     try:
         with handling_signals(signal.default_int_handler, signal.SIGTERM):
             arguments = sys.argv[1:]
             if arguments == ["--version"]:
                 print(derandomization.__version__)
             elif arguments and not arguments[0].startswith("-"):
-                _run_study(arguments[0], arguments[1:], studies or {})
+                _run_study(arguments[0], arguments[1:], studies)
             else:
-                experiment(_parse(config_type, arguments, studies or {}))
+                experiment(_parse(config_type, arguments, studies))
     except KeyboardInterrupt:
         resumes = any(each.name == "resume" for each in fields(config_type))
         again = "the same command with --resume" if resumes else "the same command"
-        print(f"\nstopped: {again} continues from what was saved", file=sys.stderr)
+        say_on_stderr(f"\nstopped: {again} continues from what was saved")
         raise SystemExit(STOPPED) from None
     except (ValueError, FloatingPointError, WorkerDied) as problem:
         _fail(str(problem))
@@ -68,7 +77,7 @@ def _run_study(name: str, arguments: list[str], studies: Mapping[str, str]) -> N
 
 
 def _fail(sentence: str) -> NoReturn:
-    print(f"error: {sentence}", file=sys.stderr)
+    say_on_stderr(f"error: {sentence}")
     raise SystemExit(2) from None
 
 

@@ -20,9 +20,9 @@ import torch
 from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from derandomization.certificate import Certificate
 from derandomization.descent import Diverged, StepCallback
@@ -110,7 +110,8 @@ class Run:
         self.arrays: dict[str, np.ndarray] = {}
         self._figures: list[tuple[str, Figure]] = []
         self._animations: list[tuple[str, FuncAnimation]] = []
-        self._console = Console(quiet=config.quiet)
+        # Paths, labels and names of columns may contain what rich takes for markup or emoji.
+        self._console = Console(quiet=config.quiet, markup=False, emoji=False, highlight=False)
         self._started = time.perf_counter()
         self._environment = environment(config.torch_device())
         _require_writable(self.folder)  # now, not after hours of work
@@ -281,7 +282,9 @@ class Run:
             + [f"{name}.gif" for name, _ in self._animations],
         }
         text = json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        self.write("results.json", lambda path: path.write_text(text, encoding="utf-8"))
+        # Of a path's bytes that are no text, the escapes of JSON are written.
+        content = text.encode("utf-8", "backslashreplace")
+        self.write("results.json", lambda path: path.write_bytes(content))
 
     def write(self, name: str, writer: Callable[[Path], Any]) -> None:
         """Write a file whole or not at all: under a temporary name, then renamed.
@@ -301,7 +304,7 @@ class Run:
 
     def say(self, line: str) -> None:
         """Print a line, unless quiet."""
-        self._console.print(line, highlight=False)
+        self._console.print(line, soft_wrap=True)
 
     def show(self, table: Table) -> None:
         """Print a table, unless quiet."""
@@ -310,16 +313,17 @@ class Run:
     def _print_claims(self) -> None:
         headings = ("claim", "statement", "reference", "measured", "holds")
         table = Table(*headings, title=self.experiment, title_justify="left")
-        words = {True: "[green]yes[/]", False: "[red]no[/]", None: "open"}
+        words = {True: Text("yes", "green"), False: Text("no", "red"), None: Text("open")}
         for claim in self.claims:
             numbers = (_with_kind(claim), readable(claim.measured))
-            table.add_row(*map(escape, (claim.id, claim.statement, *numbers)), words[claim.holds])
+            table.add_row(claim.id, claim.statement, *numbers, words[claim.holds])
         self.show(table)
 
 
 def _require_writable(folder: Path) -> None:
     """Check that the folder can be made and written to, leaving nothing behind."""
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    # Path.exists raises errors about names that are too long and folders that can't be entered.
+    made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

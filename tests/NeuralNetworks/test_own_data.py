@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from derandomization.files.points import column_names
 from NeuralNetworks.own_data import Config, main
 
 
@@ -71,19 +70,19 @@ def test_a_target_that_is_no_column_is_one_line(table: Path, target: str) -> Non
         main(Config(data=table, target=target, quiet=True))
 
 
-def test_names_of_columns(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b,c\n3,4\n", r"row 2 has 2 cells, row 1 has 3$"),
+        ("a,a\n3,4\n", r"data is .*: two columns have the name 'a'$"),
+        ("a,2019\n3,4\n", r"row 1, column 1 is 'a', but column 2 is the number '2019'"),
+        ("a,b\n3,x\n", r"row 2, column 2 is 'x': it must be a finite number$"),
+    ],
+)
+def test_a_table_with_a_broken_header_or_cell_is_one_line(
+    text: str, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "a.csv"
-    for first, expected in (
-        ("1,2", ["1", "2"]),
-        ('"a, b",c', ["a, b", "c"]),
-        ("x,nan", ["x", "nan"]),
-    ):
-        path.write_text(f"{first}\n3,4\n")
-        assert column_names(path, 2) == expected
-    assert column_names(tmp_path / "a.npy", 2) == ["1", "2"]
-    path.write_text("a,b,c\n3,4\n")
-    with pytest.raises(ValueError, match="3 names in the first line for 2 columns"):
-        column_names(path, 2)
-    path.write_text("a,a\n3,4\n")
-    with pytest.raises(ValueError, match="two columns have the name 'a'"):
-        column_names(path, 2)
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        main(Config(data=path, target="a", quiet=True))

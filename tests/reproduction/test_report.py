@@ -96,7 +96,9 @@ def test_every_link_of_the_page_leads_to_an_anchor_in_it(folder: Path) -> None:
 
 
 def test_markup_in_results_is_shown_as_text(folder: Path) -> None:
-    statement = "<script>x</script> *a* _b_ `c` [d](http://e) &lt; |f| \\g ![h](i.png)"
+    statement = (
+        "<script>x</script> *a* _b_ `c` [d](http://e) &lt; |f| \\g ![h](i.png) $x$ www.j k@l"
+    )
     edit(
         folder / "parts/MAXCUT/exact/seed-42/results.json",
         lambda record: record["claims"][0].update(statement=statement, measured=statement),

@@ -2,6 +2,7 @@
 
 import io
 import tracemalloc
+import warnings
 import zipfile
 
 import numpy as np
@@ -122,3 +123,21 @@ def test_sound_matrices_are_loaded_whole(kind: str) -> None:
     file.seek(0)
     entries = sparse_entries(load_sparse(file, check_archive(file, 10**6)))
     np.testing.assert_array_equal(entries.toarray(), table)
+
+
+@pytest.mark.parametrize("second", ["data.npy", "data"])
+def test_two_arrays_of_one_name_are_refused(second: str) -> None:
+    file = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(file, "w") as opened:
+        warnings.simplefilter("ignore")  # zipfile warns about the second name
+        for name, value in (("data.npy", 5.0), (second, 10.0)):
+            opened.writestr(name, saved(np.array([[value]])))
+    with pytest.raises(ValueError, match="two arrays have the name data"):
+        check_archive(file, 10**6)
+
+
+def test_an_archive_unpacks_to_a_hundred_times_its_size() -> None:
+    file = archive(a=saved(np.zeros((5 * 2**20,))))  # 40 MiB of zeros
+    with pytest.raises(ValueError, match=r"over 100 times the file's size: save them without"):
+        check_archive(file, 2**40)
+    assert check_archive(archive(a=saved(np.zeros(3 * 2**20))), 2**40)  # 24 MiB always may

@@ -1,8 +1,14 @@
 """Reading within limits, and errors of one line."""
 
+import bz2
+import gzip
 import io
 import math
+import os
+import socket
+import tracemalloc
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +18,12 @@ from hypothesis import strategies as st
 from derandomization.files.content import (
     FileContent,
     MalformedFileError,
+    open_regular,
     parse_number,
     read_content,
 )
+from derandomization.files.points import READERS, read_points
+from MAXCUT.graph import read_graph
 
 
 class Endless(io.RawIOBase):
@@ -106,3 +115,57 @@ def test_warnings_about_the_files_own_code_are_not_ours() -> None:
         FileContent("f").run_reader(lambda: compile("'\\s'", "f", "eval"))
         FileContent("f").run_reader(lambda: warnings.warn("ours", stacklevel=1))
     assert [str(each.message) for each in caught] == ["ours"]
+
+
+NOT_REGULAR = "it is a pipe, a device or a socket: it must be a regular file"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+@pytest.mark.parametrize("name", ["a", "a.npy", "a.npz", "a.csv", "a.mtx", "a.gz", "a.graphml"])
+def test_pipes_sockets_and_devices_are_not_read(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers = [read_graph, read_points] if Path(name).suffix in READERS else [read_graph]
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        os.mkfifo("pipe")
+        for kind in ("socket", "pipe", "/dev/zero"):
+            Path(name).symlink_to(kind)
+            for read in readers:
+                with pytest.raises(ValueError, match=f"^{name}: {NOT_REGULAR}$"):
+                    read(Path(name))
+            Path(name).unlink()
+
+
+def test_links_to_regular_files_are_read_and_folders_are_not(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with open_regular(tmp_path / "b") as file:
+        assert file.read() == b"x"
+    with pytest.raises(OSError, match="Is a directory"):
+        open_regular(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "c")
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".bz2", bz2.compress)])
+def test_a_stream_unpacks_to_a_hundred_times_its_size(suffix: str, pack: Callable) -> None:
+    packed = pack(b"1 2 1\n" * 2**20)
+    assert 150 * len(packed) < 6 * 2**20
+    tracemalloc.start()
+    with pytest.raises(
+        ValueError, match=rf"^a{suffix}: the file unpacks to over 100 times its size"
+    ):
+        read_content(io.BytesIO(packed), Path("a").with_suffix(suffix), max_bytes=2**30)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * 2**20 + 100 * len(packed)
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".bz2", bz2.compress)])
+def test_ordinary_files_unpack_to_less(suffix: str, pack: Callable) -> None:
+    edges = "".join(f"{i} {i % 500 + 1} 1\n" for i in range(1, 200_001)).encode()
+    assert len(edges) > 2 * 2**20
+    found = read_content(io.BytesIO(pack(edges)), Path("a").with_suffix(suffix), max_bytes=2**30)
+    assert found.data == edges

@@ -218,3 +218,83 @@ def test_what_no_format_fits_asks_for_one(tmp_path: Path) -> None:
         )
         edges = {("0", "7"): 1, ("7", "9"): 1}
         assert silently(tmp_path, name, "0 7\n7 9\n", format="edgelist") == edges
+
+
+@pytest.mark.parametrize("name", ["graph.csv", "graph.edgelist"])
+@pytest.mark.parametrize(
+    ("content", "edges", "words"),
+    [
+        ("a;b;2\nb;c;3\n", {("a", "b"): 2, ("b", "c"): 3}, ""),
+        ("a;b\nb;c\n", {("a", "b"): 1, ("b", "c"): 1}, ""),
+        ("1;2;0,5\n2;3;1.5\n", {("1", "2"): 0.5, ("2", "3"): 1.5}, "so 0,5 is read as 0.5"),
+        ("a;b;{'weight': 2, 'time': 3}\n", {("a", "b"): 2}, ""),
+        ('a;b;2\n"x, y";c;3\n', {("a", "b"): 2, ("c", "x, y"): 3}, ""),
+        (
+            "source;target;weight\na;b;2,5\nb;c;1\n",
+            {("a", "b"): 2.5, ("b", "c"): 1},
+            "so 2,5 is read as 2.5",
+        ),
+    ],
+)
+def test_semicolons_separate_cells(
+    tmp_path: Path, name: str, content: str, edges: dict, words: str
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert read(tmp_path, name, content) == edges
+    said = [str(each.message) for each in caught if "is taken for a header" not in str(each)]
+    assert [words in message for message in said] == [True] * bool(words)
+
+
+def test_semicolons_separate_the_nodes_of_an_adjacency_list(tmp_path: Path) -> None:
+    edges = {("a", "b"): 1, ("a", "c"): 1}
+    assert silently(tmp_path, "graph.adjlist", "a;b;c\n") == edges
+    assert silently(tmp_path, "graph.edgelist", "a;1 b;2\n") == {("a;1", "b;2"): 1}
+
+
+@pytest.mark.parametrize("name", ["graph.csv", "graph.edgelist"])
+def test_labels_with_the_other_separator_are_in_quotes(tmp_path: Path, name: str) -> None:
+    assert "put a cell with commas in quotes" in refusal(tmp_path, name, "a;1,b;2\n")
+    assert silently(tmp_path, "graph.csv", '"a;1","b;2"\n') == {("a;1", "b;2"): 1}
+
+
+@pytest.mark.parametrize("weight", ["1.O", "NA", "$1", "1_0", "nan", "null"])
+def test_an_edge_with_a_broken_weight_is_no_header(tmp_path: Path, weight: str) -> None:
+    message = refusal(tmp_path, "graph.csv", f"a,b,{weight}\nc,d,2\n")
+    assert message.startswith(f', line 1: "a,b,{weight}": the weight must be one finite number')
+
+
+def test_an_unusual_header_of_a_csv_file_is_a_warning_or_refused(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="the line is taken for a header, not for an edge"):
+        edges = read(tmp_path, "graph.csv", "person,friend,x\nada,bob,2\n")
+    assert edges == {("ada", "bob"): 1}
+    for content in ("a,b,x\nb,c,2\n", "a,b\n1,2\n2,a\n"):
+        assert "the line is either a header or an edge" in refusal(tmp_path, "graph.csv", content)
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("source,target,weight,weight", "weight"),
+        ("source,target,Source", "source"),
+        ("a,b,c,c", "c"),
+    ],
+)
+def test_two_columns_of_one_name_are_refused(tmp_path: Path, header: str, name: str) -> None:
+    row = ",".join("12345"[: header.count(",") + 1])
+    message = refusal(tmp_path, "graph.csv", f"{header}\n{row}\n")
+    assert message.endswith(f"two columns have the name {name!r}")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a b {'weight': 2, 'weight': 3}\n",
+        "a b {'weight': '1_0'}\n",
+        "source,target,weight\na,b,1_0\n",
+        "source,target,weight\na,b,٣\n",
+    ],
+)
+def test_weights_that_only_python_takes_for_numbers(tmp_path: Path, content: str) -> None:
+    name = "graph.csv" if "," in content.splitlines()[0][:8] else "graph.edgelist"
+    assert "the weight must be one finite number" in refusal(tmp_path, name, content)

@@ -126,19 +126,43 @@ def test_broken_streams(tmp_path: Path, packing: str) -> None:
 
 
 @pytest.mark.parametrize("packing", PACK)
-def test_bombs_are_defused(tmp_path: Path, packing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit = 3 * 2**20
+def test_a_file_of_the_largest_size_is_read(
+    tmp_path: Path, packing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 2**20  # so small a file may unpack to this
     monkeypatch.setattr(graphs, "MAX_BYTES", limit)
     path = tmp_path / f"graph{packing}"
     start = b"2 1\n1 2\n"
     path.write_bytes(PACK[packing](start + b"\n" * (limit - len(start))))
     assert read_graph(path).num_vertices == 2
+    assert refusal(path, PACK[packing](start + b"\n" * limit)) == (
+        f": the file holds more than {limit} bytes"
+    )
+
+
+@pytest.mark.parametrize("packing", [".gz", ".bz2"])
+def test_bombs_are_defused(tmp_path: Path, packing: str) -> None:
     bomb = PACK[packing](b"\n" * (20 * 2**20))
     tracemalloc.start()
-    assert refusal(path, bomb) == f": the file holds more than {limit} bytes"
+    message = refusal(tmp_path / f"graph{packing}", bomb)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 3 * limit + len(bomb)
+    assert message == ": the file unpacks to over 100 times its size: unpack it by hand"
+    assert peak < 5 * 2**20 + 100 * len(bomb)
+
+
+def test_a_file_that_is_too_large_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphs, "MAX_BYTES", 10**7)
+    path = tmp_path / "graph"
+    with path.open("wb") as file:
+        file.truncate(10**10)  # a hole, which takes no space
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="graph: the file holds more than 10000000 bytes"):
+        read_graph(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
 
 
 def test_bombs_inside_npz_are_defused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
