@@ -204,7 +204,7 @@ def _numbered_edges(
         raise lines.error(f"the number of {sizes[0]} must be from 1 to {MAX_VERTICES}")
     if num_columns and num_columns != [num_vertices]:
         raise lines.error("the matrix must be square")
-    most = _most_vertices(content)
+    most = most_vertices(content)
     if num_vertices > most:
         raise lines.error(f"a file of this size may have at most {most} {sizes[0]}")
     vertex = ("vertex", num_vertices - 1 + least)
@@ -214,7 +214,8 @@ def _numbered_edges(
     return EdgeList(labels, edges[:, :2].astype(np.int64) - least, edges[:, 2])
 
 
-def _most_vertices(content: FileContent) -> int:
+def most_vertices(content: FileContent) -> int:
+    """The most vertices that a file without their names may have: its size limits them."""
     return min(MAX_UNNAMED_VERTICES + len(content.data), MAX_VERTICES)
 
 
@@ -247,8 +248,8 @@ def _read_metis(content: FileContent, _: str) -> EdgeList:
         reason = "the header must be the numbers of vertices and edges and, if there are weights,"
         raise content.error(f"{reason} their type, such as 001", number, line)
     n, num_edges, kind = int(header[1]), int(header[2]), f"{header[3] or '':0>3}"
-    if not 1 <= n <= _most_vertices(content):
-        raise content.error(f"a file of this size may have 1 to {_most_vertices(content)} vertices")
+    if not 1 <= n <= most_vertices(content):
+        raise content.error(f"a file of this size may have 1 to {most_vertices(content)} vertices")
     skipped = int(kind[0]) + int(kind[1]) * int(header[4] or 1)
     width = 1 + int(kind[2])
     counts, numbers = array("q"), array("d")
@@ -403,7 +404,7 @@ def _json_label(label: object) -> Hashable:
 
 
 def _read_pajek(content: FileContent, weight: str) -> GraphContent:
-    return read_pajek(content, weight, _most_vertices(content))
+    return read_pajek(content, weight, most_vertices(content))
 
 
 def _read_graph6(content: FileContent, _: str) -> EdgeList:
@@ -459,8 +460,8 @@ def _packed_bits(
     length = (1, 3, 6)[escapes]
     digits = sextets[escapes : escapes + length]
     n = sum(int(digit) << 6 * place for place, digit in enumerate(digits[::-1]))
-    if len(digits) < length or not 1 <= n <= _most_vertices(content):
-        raise content.error(f"a file of this size may have 1 to {_most_vertices(content)} vertices")
+    if len(digits) < length or not 1 <= n <= most_vertices(content):
+        raise content.error(f"a file of this size may have 1 to {most_vertices(content)} vertices")
     packed = sextets[escapes + length :]
     return n, np.unpackbits(packed[:, None], axis=1)[:, 2:].ravel()
 
