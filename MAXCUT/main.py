@@ -13,6 +13,7 @@ from derandomization.laboratory.settings import AtLeast, Between, Positive
 from derandomization.laboratory.trace import trace_norm
 from derandomization.laboratory.workers import WorkersConfig, storable
 from MAXCUT import plot
+from MAXCUT.commands import COMMANDS
 from MAXCUT.graph import Graph, Signs
 from MAXCUT.limits import Limits
 from MAXCUT.optimizer import DerandomizedCut, Estimator, derandomize, settings_for
@@ -289,4 +290,4 @@ def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, Config, STUDIES)
+    launch(main, Config, STUDIES | COMMANDS)

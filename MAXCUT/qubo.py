@@ -43,6 +43,9 @@ class QuadraticSolution:
             negative, else as in ``Partition.bound_proof``.
         proven_optimal: whether no assignment has a smaller energy. If the coefficients are no
             multiples of a common unit, it means: smaller by more than 1e-12 of their absolute sum.
+        expected_energy: the exact mean over Goemans and Williamson's random hyperplanes.
+        derandomized_energy: where the first descent ended, to which Theorem 5.2 applies. ``energy``
+            is the smallest of all energies that were computed.
         highest_energy: the largest energy that was seen, from a descent of −energy by single
             flips. The energies range at least from ``energy`` to this one.
         stopped_by: which limit ended the computation; None if none did.
@@ -57,6 +60,8 @@ class QuadraticSolution:
     lower_bound: float
     bound_proof: str
     proven_optimal: bool
+    expected_energy: float
+    derandomized_energy: float
     highest_energy: float
     stopped_by: StopReason | None
     certificate: Certificate | None
@@ -99,6 +104,10 @@ class CutProblem:
     base: Fraction
     unit: Fraction
     rounding: float
+
+    def energy(self, cut_value: float) -> float:
+        """The energy of a cut of this weight."""
+        return float(self.base - self.unit * Fraction(cut_value))
 
     def lower_bound(self, upper_bound: float) -> Fraction:
         """The lower bound on the energies that an upper bound on the cuts gives."""
@@ -271,9 +280,9 @@ def minimize(
         bits = np.zeros(model.num_variables, dtype=np.int64) if start is None else start
         energy = model.energy(_domain(bits, model.spin))
         assignment = _labelled(model, bits, spin)
-        return QuadraticSolution(
-            assignment, energy, energy, "coefficients", True, energy, None, None
-        )
+        energies = (energy, energy, energy)
+        proof = "coefficients"
+        return QuadraticSolution(assignment, energy, energy, proof, True, *energies, None, None)
     partition = derandomized_cut(
         problem.graph,
         initial_cut=None if start is None else [*(1 - start).tolist(), 0],
@@ -306,6 +315,8 @@ def _solution(
         lower_bound=_rounded_down(min(lower, exact)),
         bound_proof=proof,
         proven_optimal=float(exact - lower) <= tolerance,
+        expected_energy=problem.energy(partition.goemans_williamson_mean),
+        derandomized_energy=problem.energy(partition.derandomized_cut_value),
         highest_energy=_highest_energy(model, problem, bits),
         stopped_by=partition.stopped_by,
         certificate=partition.certificate,

@@ -158,11 +158,11 @@ def _read_rudy(content: FileContent, _: str) -> EdgeList:
 def _rudy_edges(content: FileContent) -> EdgeList:
     sizes = ("vertices", "edges")
     try:
-        return _numbered_edges(content, sizes, valued=None)
+        return numbered_edges(content, sizes, valued=None)
     except MalformedFileError:
         # If a 0 was the only fault, the vertices count from 0.
         with suppress(MalformedFileError):
-            return _numbered_edges(content, sizes, valued=None, least=0)
+            return numbered_edges(content, sizes, valued=None, least=0)
         raise
 
 
@@ -170,7 +170,7 @@ def _read_matrix_market(content: FileContent, _: str) -> AdjacencyMatrix:
     """A matrix in coordinate layout: real, integer or pattern."""
     banner = read_banner(content, ("coordinate",))
     sizes = ("rows", "columns", "entries")
-    labels, ends, weights = _numbered_edges(content, sizes, banner.valued)
+    labels, ends, weights = numbered_edges(content, sizes, banner.valued)
     if banner.symmetric:
         # The file stores one triangle only, which describes the same graph.
         ends = _in_one_triangle(content, ends, len(labels))
@@ -194,7 +194,7 @@ def _in_one_triangle(
     return np.sort(ends, axis=1)
 
 
-def _numbered_edges(
+def numbered_edges(
     content: FileContent, sizes: tuple[str, ...], valued: bool | None, least: int = 1
 ) -> EdgeList:
     """The edges after a header that counts vertices (rows, columns) and edges (entries)."""

@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from jaxtyping import Float, Int
 
-from derandomization.files.arrays import MAX_VERTICES
 from derandomization.files.content import COMPRESSED, FileContent, parse_number, read_content
 from derandomization.files.graphs import MAX_BYTES, most_vertices
 from derandomization.files.number_lines import LineFormat, NumberLines
@@ -92,7 +91,9 @@ def _read_qubo(content: FileContent, _: bool) -> QuadraticTerms:
     num_variables, num_entries = lines.header
     most = min(most_vertices(content), MAX_VERTICES)
     if not 1 <= num_variables <= most:
-        raise lines.error(f"the number of variables must be from 1 to {most} in a file of this size")
+        raise lines.error(
+            f"the number of variables must be from 1 to {most} in a file of this size"
+        )
     variable = ("variable", num_variables)
     line = LineFormat((variable, variable), "coefficient", valued=True)
     entries = lines.entries(num_entries, "entries", line)
@@ -292,7 +293,7 @@ def _written_json(path: Path, terms: QuadraticTerms) -> str:
 
 
 def _text(value: float) -> str:
-    """The shortest decimal number that is read as this float, without an exponent if it is whole."""
+    """The shortest decimal number that is read as this float; integers without a point."""
     return f"{value:.0f}" if value.is_integer() and abs(value) < _MAX_EXACT else repr(value)
 
 
