@@ -61,6 +61,13 @@ CLAIMS = ExperimentClaims(
         "guarantee": Command(("T5.2", "F5", "L3.1"), seconds=400),
         "sparse": Command(("T5.2",), seconds=200),
         "baselines": Command(("T5.2",), seconds=200),
+        "formulas": Command(("SAT",), seconds=100),
+    },
+    questions={
+        "SAT": PaperClaim(
+            "The same descent solves MAX-2-SAT within Goemans and Williamson's 0.878 and MAX-DICUT "
+            "within 0.796, with a proven bound"
+        ),
     },
 )
 

@@ -164,7 +164,7 @@ def finish(run: Run, model: QuadraticModel, solution: QuadraticSolution, quantit
     tolerance = MEAN_TOLERANCE * float(np.abs(model.values).sum())
     run.claim(
         "T5.2",
-        f"the {quantity} is at most the mean of the hyperplanes",
+        f"{quantity} is at most the mean of the hyperplanes",
         baseline=expected,
         measured=solution.energy,
         holds=solution.energy <= expected + tolerance,
