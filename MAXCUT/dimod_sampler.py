@@ -86,8 +86,6 @@ class DerandomizationSampler(dimod.Sampler):
             (np.array(rows, dtype=np.int8).reshape(len(found), len(labels)), labels),
             vartype=bqm.vartype,
             energy=[energy for _, energy in found],
-            info={
-                name: getattr(solution, name) for name in (*names, "proven_optimal", "stopped_by")
-            },
+            info={name: getattr(solution, name) for name in INFO},
             sort_labels=False,
         )

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from derandomization.files.arrays import MAX_VERTICES, sparse_entries
 
@@ -63,12 +63,12 @@ class QuadraticModel:
         """The number of variables, without the fixed one."""
         return len(self.labels)
 
-    def is_constant(self) -> np.ndarray:
+    def is_constant(self) -> Bool[np.ndarray, " terms"]:
         """For each term, whether it has the same value for all variables."""
         i, j = self.ends.T
         return i == j if self.spin else (i == j) & (i == self.num_variables)
 
-    def products(self, values: Values) -> Values:
+    def products(self, values: Values) -> Int[np.ndarray, " terms"]:
         """z_i · z_j for each term."""
         extended = np.append(values, 1)
         return extended[self.ends[:, 0]] * extended[self.ends[:, 1]]

@@ -38,7 +38,9 @@ class QuadraticSolution:
     Attributes:
         assignment: 0 or 1 (``minimize_ising``: −1 or +1) for each variable, by label.
         energy: the function there, correctly rounded.
-        lower_bound: no assignment has a smaller energy.
+        lower_bound: no assignment has a smaller energy; rounded down.
+        gap: the energy is at most this much above the minimum. It is computed before energy and
+            bound are rounded.
         bound_proof: how the bound was proven: "coefficients" if it is the sum of all that can be
             negative, else as in ``Partition.bound_proof``.
         proven_optimal: whether no assignment has a smaller energy. If the coefficients are no
@@ -58,6 +60,7 @@ class QuadraticSolution:
     assignment: Assignment
     energy: float
     lower_bound: float
+    gap: float
     bound_proof: str
     proven_optimal: bool
     expected_energy: float
@@ -66,11 +69,6 @@ class QuadraticSolution:
     stopped_by: StopReason | None
     certificate: Certificate | None
     other_assignments: tuple[tuple[Assignment, float], ...] = ()
-
-    @property
-    def gap(self) -> float:
-        """The energy is at most this much above the minimum."""
-        return self.energy - self.lower_bound
 
     @property
     def relative_gap(self) -> float:
@@ -179,7 +177,7 @@ def minimize_qubo(
     num_assignments: int = 1,
     time_limit: float | None = None,
     target: float | None = None,
-    initial: Assignment | Sequence[int] | np.ndarray | None = None,
+    initial: Assignment | Sequence | np.ndarray | None = None,
     seed: int | np.integer | np.random.Generator = 0,
     workers: int = 1,
 ) -> QuadraticSolution:
@@ -228,7 +226,7 @@ def minimize_ising(
     num_assignments: int = 1,
     time_limit: float | None = None,
     target: float | None = None,
-    initial: Assignment | Sequence[int] | np.ndarray | None = None,
+    initial: Assignment | Sequence | np.ndarray | None = None,
     seed: int | np.integer | np.random.Generator = 0,
     workers: int = 1,
 ) -> QuadraticSolution:
@@ -266,7 +264,7 @@ def minimize(
     *,
     spin: bool,
     target: float | None = None,
-    initial: Assignment | Sequence[int] | np.ndarray | None = None,
+    initial: Assignment | Sequence | np.ndarray | None = None,
     num_assignments: int = 1,
     **options: Any,
 ) -> QuadraticSolution:
@@ -278,11 +276,7 @@ def minimize(
     start = None if initial is None else _initial_bits(model, initial, spin=spin)
     if not len(problem.graph.weights):
         bits = np.zeros(model.num_variables, dtype=np.int64) if start is None else start
-        energy = model.energy(_domain(bits, model.spin))
-        assignment = _labelled(model, bits, spin)
-        energies = (energy, energy, energy)
-        proof = "coefficients"
-        return QuadraticSolution(assignment, energy, energy, proof, True, *energies, None, None)
+        return _constant(model, _labelled(model, bits, spin))
     partition = derandomized_cut(
         problem.graph,
         initial_cut=None if start is None else [*(1 - start).tolist(), 0],
@@ -291,6 +285,25 @@ def minimize(
         **options,
     )
     return _solution(model, problem, partition, spin)
+
+
+def _constant(model: QuadraticModel, assignment: Assignment) -> QuadraticSolution:
+    """The solution of a function that has the same value everywhere."""
+    exact = model.exact_energy(np.ones(model.num_variables, dtype=np.int64))
+    energy = float(exact)
+    return QuadraticSolution(
+        assignment=assignment,
+        energy=energy,
+        lower_bound=_rounded_down(exact),
+        gap=0.0,
+        bound_proof="coefficients",
+        proven_optimal=True,
+        expected_energy=energy,
+        derandomized_energy=energy,
+        highest_energy=energy,
+        stopped_by=None,
+        certificate=None,
+    )
 
 
 def _solution(
@@ -308,13 +321,16 @@ def _solution(
         lower, proof = trivial, "coefficients"
     # Where energies are rounded, so may be the difference of an optimal one and its bound.
     tolerance = ROUNDING * float(np.abs(model.values).sum()) if problem.rounding else 0.0
+    lower = min(lower, exact)
+    gap = float(exact - lower)
     energies = [model.energy(_domain(each, model.spin)) for each in others]
     return QuadraticSolution(
         assignment=_labelled(model, bits, spin),
         energy=float(exact),
-        lower_bound=_rounded_down(min(lower, exact)),
+        lower_bound=_rounded_down(lower),
+        gap=gap,
         bound_proof=proof,
-        proven_optimal=float(exact - lower) <= tolerance,
+        proven_optimal=gap <= tolerance,
         expected_energy=problem.energy(partition.goemans_williamson_mean),
         derandomized_energy=problem.energy(partition.derandomized_cut_value),
         highest_energy=_highest_energy(model, problem, bits),

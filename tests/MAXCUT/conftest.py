@@ -1,10 +1,12 @@
-"""Random graphs with weights of both signs."""
+"""Random graphs with weights of both signs, and descents of a few steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from MAXCUT import optimizer
 from MAXCUT.graph import Graph
 
 
@@ -19,3 +21,12 @@ def signed_graph() -> Callable[..., Graph]:
         return Graph(n, ends, rng.standard_normal(len(ends)))
 
     return build
+
+
+@pytest.fixture(scope="module")
+def short_descents() -> Iterator[None]:
+    """For tests of what is around a descent: relaxation, bound and polishing are as always."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimizer, "EXACT", replace(optimizer.EXACT, max_steps=20))
+        patch.setattr(optimizer, "MOST_HYPERPLANES", 8)
+        yield
