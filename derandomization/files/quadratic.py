@@ -89,7 +89,7 @@ def _checked(content: FileContent, terms: QuadraticTerms) -> QuadraticTerms:
 def _read_qubo(content: FileContent, _: bool) -> QuadraticTerms:
     lines = NumberLines(content, ("variables", "entries"))
     num_variables, num_entries = lines.header
-    most = min(most_vertices(content), MAX_VERTICES)
+    most = most_vertices(content)
     if not 1 <= num_variables <= most:
         raise lines.error(
             f"the number of variables must be from 1 to {most} in a file of this size"

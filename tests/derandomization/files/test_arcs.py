@@ -40,5 +40,5 @@ def test_a_directed_graph_with_labels(tmp_path: Path) -> None:
 def test_an_arc_outside_the_graph(tmp_path: Path) -> None:
     path = tmp_path / "graph.txt"
     path.write_text("2 1\n1 3\n")
-    with pytest.raises(ValueError, match="line 2: .*the vertex must be an integer from 1 to 2"):
+    with pytest.raises(ValueError, match=r"line 2: .*the vertex must be an integer from 1 to 2"):
         read(path)
