@@ -62,18 +62,19 @@ class Graph:
         whole = bool((self.weights == np.rint(self.weights)).all())
         return whole and float(np.abs(self.weights).sum()) < 2**53
 
-    def cut_unit(self) -> int:
-        """The largest integer of which every cut's weight is a multiple, if weights are integers.
+    def cut_divisor(self) -> int:
+        """A number of which each cut is a multiple, the largest one; 0 if weights are no integers.
 
-        A cut's weight is Σ_i d_i x_i − 2 Σ w_ij x_i x_j with the side x_i, 0 or 1, of each vertex
-        and the sum d_i of its weights: the greatest common divisor of all d_i and 2 w_ij. Without
-        edges, 0.
+        The cut of a set S is the sum of w over the edges at each vertex of S, less twice the weight
+        inside S. So this is the greatest common divisor of those sums and of all 2w. It is 2, for
+        instance, on a torus with weights ±1, where each vertex has four edges.
         """
+        if not self.has_integer_weights():
+            return 0
         weights = self.weights.astype(np.int64)
         sums = np.zeros(self.num_vertices, dtype=np.int64)
-        for end in self.ends.T:
-            np.add.at(sums, end, weights)
-        return int(np.gcd.reduce(np.concatenate([sums, 2 * weights]), initial=0))
+        np.add.at(sums, self.ends.ravel(), np.repeat(weights, 2))
+        return int(np.gcd.reduce(np.concatenate([sums, 2 * weights])))
 
     def adjacency(self) -> scipy.sparse.csr_array:
         """The symmetric n×n adjacency matrix A."""

@@ -110,7 +110,7 @@ class CutProblem:
     def lower_bound(self, upper_bound: float) -> Fraction:
         """The lower bound on the energies that an upper bound on the cuts gives."""
         largest = Fraction(upper_bound)
-        if not self.rounding and (step := self.graph.cut_unit()):
+        if not self.rounding and (step := self.graph.cut_divisor()):
             largest = Fraction(largest // step * step)
         return self.base - self.unit * (largest + Fraction(self.rounding))
 

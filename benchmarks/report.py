@@ -22,12 +22,15 @@ class Effort:
         repeats: rounds of every comparison.
         quick: sizes that only show that it works.
         gset: folder with the G-set's graphs and best_known.csv; without it they are left out.
-        cache: file that keeps the outcomes of the part directions from one run to the next.
+        biqmac: folder with the Biq Mac library's graphs and best_known.csv; the same.
+        cache: file that keeps the outcomes of the parts directions and quadratic from one run to
+            the next.
     """
 
     repeats: int
     quick: bool = False
     gset: Path | None = None
+    biqmac: Path | None = None
     cache: Path | None = None
 
 

@@ -33,7 +33,9 @@ PARTS = (
     "johnson_lindenstrauss",
     "maxcut",
     "gset",
+    "quadratic",
 )
+FOLDERS = {"gset": "gset", "quadratic": "biqmac"}  # the option that each of them needs
 PUBLISHED, TRIAL = Path("benchmarks"), Path("results/benchmarks")
 
 
@@ -55,23 +57,28 @@ class Config:
     """Folder for results.json and the figures; benchmarks if None, results/benchmarks if quick."""
     gset: Path | None = None
     """Folder with graphs of the G-set (G1.txt, …) and best_known.csv, for the part gset."""
+    biqmac: Path | None = None
+    """Folder with problems of the Biq Mac library (g05_60.0.mc, …) and best_known.csv, for the part
+    quadratic."""
     cache: Path | None = None
-    """File that keeps the outcomes of the part directions; those of code that has not changed since
-    are not measured again."""
+    """File that keeps the outcomes of the parts directions and quadratic: a run that was stopped
+    goes on, and of directions what its code has changed is measured again."""
 
     def __post_init__(self) -> None:
         require_at_least("repeats", self.repeats, 1)
         for name in self.parts():
             if name not in PARTS:
                 raise ValueError(f"only names {name!r}: the parts are {', '.join(PARTS)}")
-        if self.gset is not None and not (self.gset / "best_known.csv").is_file():
-            raise ValueError(f"gset is {self.gset}: it holds no best_known.csv")
+        for name, folder in (("gset", self.gset), ("biqmac", self.biqmac)):
+            if folder is not None and not (folder / "best_known.csv").is_file():
+                raise ValueError(f"{name} is {folder}: it holds no best_known.csv")
 
     def parts(self) -> Sequence[str]:
-        """The parts to run, in order; the G-set only where there is one."""
+        """The parts to run, in order; those on a folder of graphs only where it is given."""
         if self.only:
             return [name.strip() for name in self.only.split(",")]
-        return [name for name in PARTS if name != "gset" or self.gset is not None]
+        missing = [name for name, option in FOLDERS.items() if getattr(self, option) is None]
+        return [name for name in PARTS if name not in missing]
 
     def folder(self) -> Path:
         """Where results go: a quick run does not overwrite what was measured in earnest."""
@@ -81,7 +88,9 @@ class Config:
 def main(config: Config) -> None:
     """Run the parts, each written as soon as it is there."""
     repeats = 1 if config.quick else config.repeats
-    effort = Effort(repeats, config.quick, config.gset, config.cache)
+    effort = Effort(
+        repeats, config.quick, gset=config.gset, biqmac=config.biqmac, cache=config.cache
+    )
     folder, console = config.folder(), Console()
     prepare_process()
     folder.mkdir(parents=True, exist_ok=True)

@@ -259,7 +259,7 @@ def test_the_unit_of_cuts_divides_every_cut() -> None:
         (nx.empty_graph(3), 0),
     ):
         found = Graph.from_networkx(graph)
-        assert found.cut_unit() == unit
+        assert found.cut_divisor() == unit
         signs = 2.0 * assignments(found.num_vertices, spin=False) - 1
         cuts = np.atleast_1d(found.cut_value(signs)).astype(int)
         assert math.gcd(*cuts.tolist()) == unit
