@@ -78,8 +78,8 @@ class DerandomizationSampler(dimod.Sampler):
             workers=workers,
         )
         best = (solution.assignment, solution.energy)
-        found = [best, *solution.other_assignments]
-        found += [best] * (num_reads - len(found))
+        others = solution.other_assignments
+        found = [best] * (num_reads - len(others)) + list(others)
         labels = list(bqm.variables)
         rows = [[assignment[label] for label in labels] for assignment, _ in found]
         return dimod.SampleSet.from_samples(
