@@ -19,8 +19,8 @@ from MAXCUT.commands.common import model_of
 from MAXCUT.graph import Graph, read_graph
 from MAXCUT.quadratic import QuadraticModel
 from MAXCUT.qubo import CutProblem, cut_problem
-from MAXCUT.sdp import solve_sdp
-from MAXCUT.search import search
+from MAXCUT.sdp import good_hyperplane, solve_sdp
+from MAXCUT.search import one_flip_optimum, search
 
 SECONDS = 1.0, 10.0  # of processor time
 SEEDS = 5
@@ -43,10 +43,12 @@ Method = Callable[[Problem, float, int], float]
 
 
 def searched(problem: Problem, seconds: float, seed: int) -> float:
-    """Ours: the relaxation, then searches around the best cut so far until the time is over."""
+    """Ours: the relaxation, a hyperplane, and searches around the best cut until the time is
+    over."""
     budget, graph = Budget(seconds), problem.cut.graph
-    solution = solve_sdp(graph, np.random.default_rng(seed))
-    best = np.ones(graph.num_vertices)
+    rng = np.random.default_rng(seed)
+    solution = solve_sdp(graph, rng)
+    best = one_flip_optimum(graph, good_hyperplane(graph, solution.vectors, rng))
     for each in spawn_seeds(seed, MANY):
         best = search(graph, solution.vectors, best, each, stop=lambda: budget.left <= 0)
         if budget.left <= 0:

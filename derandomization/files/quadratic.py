@@ -61,7 +61,7 @@ def read_quadratic_file(
     .gz or .bz2 after the suffix says that the file is compressed. COO text without a vartype is
     read as a function of spins with ``spin``, else of bits. Terms that are listed twice add.
     Reading takes at most 100 times the decompressed size of the file in memory, plus 32 MiB. A
-    warning says how many coefficients are above 2^53, where float64 rounds.
+    warning says how many coefficients are 2^53 or more, where float64 rounds.
 
     ``build`` makes the caller's model. All errors, including those of ``build``, are a
     ``ValueError`` of one line that says where and why, or an ``OSError``.
@@ -80,9 +80,9 @@ def read_quadratic_file(
 
 
 def _checked(content: FileContent, terms: QuadraticTerms) -> QuadraticTerms:
-    large = int((np.abs(terms.values) > _MAX_EXACT).sum())
+    large = int((np.abs(terms.values) >= _MAX_EXACT).sum())
     if large:
-        content.warn(f"{large} coefficients are above 2^53: they are rounded to float64")
+        content.warn(f"{large} coefficients are 2^53 or more: float64 may have rounded them")
     return terms
 
 
@@ -91,9 +91,7 @@ def _read_qubo(content: FileContent, _: bool) -> QuadraticTerms:
     num_variables, num_entries = lines.header
     most = most_vertices(content)
     if not 1 <= num_variables <= most:
-        raise lines.error(
-            f"the number of variables must be from 1 to {most} in a file of this size"
-        )
+        raise lines.error(f"a file of this size may have 1 to {most} variables")
     variable = ("variable", num_variables)
     line = LineFormat((variable, variable), "coefficient", valued=True)
     entries = lines.entries(num_entries, "entries", line)
@@ -215,7 +213,7 @@ SUFFIXES = {".qubo": "qubo", ".coo": "coo", ".txt": "coo", ".json": "json"}
 
 
 def write_quadratic_file(path: Path, terms: QuadraticTerms) -> None:
-    """Write a function in the format that the suffix tells, so that it is read as it was.
+    """Write a function in the format that the suffix tells; terms of the same ends are summed.
 
     Raises ``ValueError`` where the format can't hold it: an offset in .qubo and COO text, spins in
     .qubo, and labels other than integers from 0 in COO text. The labels of .qubo files are 1 … n.
@@ -227,25 +225,30 @@ def write_quadratic_file(path: Path, terms: QuadraticTerms) -> None:
 
 
 def _summed(
-    path: Path, terms: QuadraticTerms
+    terms: QuadraticTerms,
 ) -> tuple[dict[int, float], dict[tuple[int, int], float], float]:
-    """The linear coefficients, the quadratic ones with i < j, and the offset."""
+    """The linear coefficients, the quadratic ones with i < j, and the offset, correctly rounded."""
     n = len(terms.labels)
-    linear: dict[int, float] = dict.fromkeys(range(n), 0.0)
-    quadratic: dict[tuple[int, int], float] = {}
-    offset = 0.0
-    for (i, j), value in zip(np.sort(terms.ends, axis=1).tolist(), terms.values, strict=True):
+    linear: dict[int, list[float]] = {i: [] for i in range(n)}
+    quadratic: dict[tuple[int, int], list[float]] = {}
+    offset: list[float] = []
+    ends = np.sort(terms.ends, axis=1).tolist()
+    for (i, j), value in zip(ends, terms.values.tolist(), strict=True):
         if i == n or (i == j and terms.spin):
-            offset += float(value)
+            offset.append(value)
         elif j in (i, n):
-            linear[i] += float(value)
+            linear[i].append(value)
         else:
-            quadratic[i, j] = quadratic.get((i, j), 0.0) + float(value)
-    return linear, quadratic, offset
+            quadratic.setdefault((i, j), []).append(value)
+    return (
+        {i: math.fsum(values) for i, values in linear.items()},
+        {pair: math.fsum(values) for pair, values in quadratic.items()},
+        math.fsum(offset),
+    )
 
 
 def _written_qubo(path: Path, terms: QuadraticTerms) -> str:
-    linear, quadratic, offset = _summed(path, terms)
+    linear, quadratic, offset = _summed(terms)
     if terms.spin or offset:
         kind = "spins" if terms.spin else "an offset"
         raise ValueError(f"{path}: .qubo can't hold {kind}: choose .json")
@@ -255,7 +258,7 @@ def _written_qubo(path: Path, terms: QuadraticTerms) -> str:
 
 
 def _written_coo(path: Path, terms: QuadraticTerms) -> str:
-    linear, quadratic, offset = _summed(path, terms)
+    linear, quadratic, offset = _summed(terms)
     labels = terms.labels
     if offset:
         raise ValueError(f"{path}: COO text can't hold an offset: choose .json")
@@ -268,7 +271,7 @@ def _written_coo(path: Path, terms: QuadraticTerms) -> str:
 
 
 def _written_json(path: Path, terms: QuadraticTerms) -> str:
-    linear, quadratic, offset = _summed(path, terms)
+    linear, quadratic, offset = _summed(terms)
     record = {
         "type": "BinaryQuadraticModel",
         "version": {"bqm_schema": "3.0.0"},
