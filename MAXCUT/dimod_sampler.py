@@ -11,8 +11,15 @@ from MAXCUT.quadratic import qubo_model
 from MAXCUT.qubo import minimize
 
 # What the info of a sample set has, of the attributes of a QuadraticSolution.
-INFO = ("lower_bound", "bound_proof", "gap", "relative_gap", "gap_in_range")
-INFO += ("proven_optimal", "stopped_by")
+INFO = (
+    "lower_bound",
+    "bound_proof",
+    "gap",
+    "relative_gap",
+    "gap_in_range",
+    "proven_optimal",
+    "stopped_by",
+)
 
 
 class DerandomizationSampler(dimod.Sampler):
@@ -78,8 +85,8 @@ class DerandomizationSampler(dimod.Sampler):
             workers=workers,
         )
         best = (solution.assignment, solution.energy)
-        others = solution.other_assignments
-        found = [best] * (num_reads - len(others)) + list(others)
+        rest = solution.other_assignments
+        found = [best] * (num_reads - len(rest)) + list(rest)
         labels = list(bqm.variables)
         rows = [[assignment[label] for label in labels] for assignment, _ in found]
         return dimod.SampleSet.from_samples(

@@ -396,7 +396,7 @@ def _target_cut(problem: CutProblem, target: object) -> float:
         raise ValueError(f"target is {target!r}: it must be a number")
     if math.isinf(target):
         return -float(target)
-    cut = (problem.base - Fraction(target)) / problem.unit
+    cut = (problem.base - Fraction(float(target))) / problem.unit
     try:
         return float(cut)
     except OverflowError:

@@ -20,9 +20,20 @@ from MAXCUT.sdp import MEAN_TOLERANCE
 
 ContentT = TypeVar("ContentT")
 # What results.json has, of the attributes of a QuadraticSolution.
-RECORDED = ("energy", "lower_bound", "bound_proof", "gap", "relative_gap", "gap_in_range")
-RECORDED += ("proven_optimal", "expected_energy", "derandomized_energy", "highest_energy")
-RECORDED += ("stopped_by", "certificate")
+RECORDED = (
+    "energy",
+    "lower_bound",
+    "bound_proof",
+    "gap",
+    "relative_gap",
+    "gap_in_range",
+    "proven_optimal",
+    "expected_energy",
+    "derandomized_energy",
+    "highest_energy",
+    "stopped_by",
+    "certificate",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,7 +120,7 @@ MAX_DICUT: Mapping[str, Callable[[np.random.Generator], QuadraticModel]] = {
     "MAX-DICUT, p = 0.2": partial(random_digraph, 0.2),
     "MAX-DICUT, p = 0.6": partial(random_digraph, 0.6),
 }
-FAMILIES = MAX_2_SAT | MAX_DICUT
+FAMILIES = {**MAX_2_SAT, **MAX_DICUT}
 
 
 def _claim(run: Run, rows: list[Row[FamilySetting]]) -> None:

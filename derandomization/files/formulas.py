@@ -122,8 +122,8 @@ def _header(content: FileContent, number: int, line: str) -> _Header:
     ):
         reason = "the line p must be p cnf variables clauses, or p wcnf variables clauses [top]"
         raise content.error(reason, number, line)
-    numbers = list(map(int, words[2:]))
-    return _Header(words[1] == "wcnf", *numbers[:2], numbers[2] if len(numbers) > 2 else None)
+    num_variables, num_clauses, *top = map(int, words[2:])
+    return _Header(words[1] == "wcnf", num_variables, num_clauses, top[0] if top else None)
 
 
 def _clauses(
