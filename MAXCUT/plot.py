@@ -80,24 +80,40 @@ def vertex_norms_figure(
 
 def bracket_figure(cut_value: float, upper_bound: float, others: Mapping[str, float]) -> Figure:
     """Draw the interval that contains the largest cut, and other values by name."""
-    figure, (axes,) = new_figure(width=6.6, height=2.2 + 0.28 * len(others))
-    axes.axvspan(cut_value, upper_bound, color=BLUE, alpha=0.15)
-    values = {**others, "deterministic cut": cut_value, "proven upper bound": upper_bound}
-    for height, (name, value) in enumerate(sorted(values.items(), key=lambda pair: pair[1])):
-        ours = name not in others
-        axes.plot(value, height, "o" if ours else "|", color=BLUE if ours else GREY, markersize=9)
-        text, offset = f"{name}  {value:.6g}", (-10, 0)
-        place: dict[str, Any] = {"ha": "right", "va": "center", "textcoords": "offset points"}
-        axes.annotate(text, (value, height), offset, fontsize=9, **place)
-    lowest = min(values.values())
-    width = upper_bound - lowest or 1.0  # 0 if no cut has a positive value
-    axes.set_xlim(lowest - 0.9 * width, upper_bound + 0.04 * width)
-    axes.set_ylim(-0.6, len(values) - 0.4)
-    axes.set_yticks([])
     title = "The largest cut lies in the band"
     if upper_bound > 0:
         title += f": ours is at least {cut_value / upper_bound:.2%} of it"
-    label(axes, x="weight cut", y="", title=title, legend=False)
+    ours = {"deterministic cut": cut_value, "proven upper bound": upper_bound}
+    return _interval_figure(ours, others, "weight cut", title)
+
+
+def energy_figure(
+    energy: float, lower_bound: float, others: Mapping[str, float], quantity: str
+) -> Figure:
+    """Draw the interval that contains the smallest energy, and other values by name."""
+    ours = {"our assignment": energy, "proven lower bound": lower_bound}
+    return _interval_figure(ours, others, quantity, "The minimum lies in the band")
+
+
+def _interval_figure(
+    ours: Mapping[str, float], others: Mapping[str, float], quantity: str, title: str
+) -> Figure:
+    """A band between our value and its bound, and one line for each value."""
+    figure, (axes,) = new_figure(width=6.6, height=2.2 + 0.28 * len(others))
+    axes.axvspan(min(ours.values()), max(ours.values()), color=BLUE, alpha=0.15)
+    values = {**others, **ours}
+    for height, (name, value) in enumerate(sorted(values.items(), key=lambda pair: pair[1])):
+        marker, colour = ("o", BLUE) if name in ours else ("|", GREY)
+        axes.plot(value, height, marker, color=colour, markersize=9)
+        text, offset = f"{name}  {value:.6g}", (-10, 0)
+        place: dict[str, Any] = {"ha": "right", "va": "center", "textcoords": "offset points"}
+        axes.annotate(text, (value, height), offset, fontsize=9, **place)
+    lowest, highest = min(values.values()), max(values.values())
+    width = highest - lowest or 1.0  # 0 if no cut has a positive value
+    axes.set_xlim(lowest - 0.9 * width, highest + 0.04 * width)
+    axes.set_ylim(-0.6, len(values) - 0.4)
+    axes.set_yticks([])
+    label(axes, x=quantity, y="", title=title, legend=False)
     return figure
 
 

@@ -13,9 +13,11 @@ from derandomization.checks import require_at_least, require_between
 from derandomization.files.graphs import GraphFormat
 from derandomization.laboratory.settings import AtLeast, Between
 from MAXCUT.graph import Graph, read_graph
+from MAXCUT.quadratic import QuadraticModel
 
 # The 2^23 partitions of 24 vertices take half a second; each additional vertex doubles the time.
 MAX_ENUMERATED_VERTICES = 24
+MAX_ENUMERATED_VARIABLES = 16  # of a quadratic function, whose terms are all evaluated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,19 @@ def maximum_cut(graph: Graph) -> float:
     across = first @ adjacency[:half, half:] @ second.T
     smallest = (within_first[:, None] + within_second + across).min()
     return float((graph.weights.sum() - smallest) / 2)
+
+
+def minimum_energy(model: QuadraticModel) -> float:
+    """The smallest energy, by enumeration of all assignments."""
+    n = model.num_variables
+    if n > MAX_ENUMERATED_VARIABLES:
+        raise ValueError(f"model has {n} variables: enumeration reaches {MAX_ENUMERATED_VARIABLES}")
+    signs = _all_signs(n)
+    every = (signs if model.spin else (signs + 1) / 2).astype(np.int64)
+    i, j = model.ends.T
+    extended = np.column_stack([every, np.ones(len(every), dtype=np.int64)])
+    energies = (extended[:, i] * extended[:, j]) @ model.values
+    return model.energy(every[energies.argmin()])
 
 
 def _all_signs(count: int) -> Float[np.ndarray, "partitions vertices"]:

@@ -75,29 +75,40 @@ def exchanges(graph: Graph, seconds: float, seed: int) -> float:
 
 
 def tabu(graph: Graph, seconds: float, seed: int) -> float:
-    """dwave-samplers' tabu search; it counts wall seconds, so it is asked again for the rest."""
-    budget, model, best = Budget(seconds), _ising(graph), -np.inf
-    while best == -np.inf or budget.left > WORTHWHILE * seconds:
-        milliseconds = max(1, int(1_000 * budget.left))
-        found = TabuSampler().sample(model, timeout=milliseconds, seed=seed % 2**31)
-        best, seed = max(best, _cut(graph, found.first.energy)), seed + 1
-    return best
+    """dwave-samplers' tabu search."""
+    return _cut(graph, tabu_energy(_ising(graph), seconds, seed))
 
 
 def annealing(graph: Graph, seconds: float, seed: int) -> float:
-    """dwave-samplers' simulated annealing, each anneal twice as long as the last that fitted."""
-    budget, model = Budget(seconds), _ising(graph)
-    best, sweeps, a_sweep = -np.inf, FIRST_SWEEPS, 0.0
+    """dwave-samplers' simulated annealing."""
+    return _cut(graph, annealing_energy(_ising(graph), seconds, seed))
+
+
+def tabu_energy(model: BinaryQuadraticModel, seconds: float, seed: int) -> float:
+    """The least energy of tabu search; it counts wall seconds, so it is asked again for the
+    rest."""
+    budget, lowest = Budget(seconds), np.inf
+    while lowest == np.inf or budget.left > WORTHWHILE * seconds:
+        milliseconds = max(1, int(1_000 * budget.left))
+        found = TabuSampler().sample(model, timeout=milliseconds, seed=seed % 2**31)
+        lowest, seed = min(lowest, float(found.first.energy)), seed + 1
+    return lowest
+
+
+def annealing_energy(model: BinaryQuadraticModel, seconds: float, seed: int) -> float:
+    """The least energy of annealing, each anneal twice as long as the last that fitted."""
+    budget = Budget(seconds)
+    lowest, sweeps, a_sweep = np.inf, FIRST_SWEEPS, 0.0
     while True:
         before = budget.left
         found = SimulatedAnnealingSampler().sample(
             model, num_sweeps=sweeps, num_reads=1, seed=seed % 2**31
         )
-        best, seed = max(best, _cut(graph, found.first.energy)), seed + 1
+        lowest, seed = min(lowest, float(found.first.energy)), seed + 1
         a_sweep = max((before - budget.left) / sweeps, 1e-9)
         sweeps = min(2 * sweeps, int(budget.left / a_sweep))
         if sweeps < FEWEST_SWEEPS:
-            return best
+            return lowest
 
 
 OTHERS: dict[str, Cutter] = {"tabu search": tabu, "simulated annealing": annealing}

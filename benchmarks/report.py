@@ -23,7 +23,8 @@ class Effort:
         quick: sizes that only show that it works.
         gset: folder with the G-set's graphs and best_known.csv; without it they are left out.
         biqmac: folder with the Biq Mac library's graphs and best_known.csv; the same.
-        cache: file that keeps the outcomes of directions and samples from one run to the next.
+        cache: file that keeps the outcomes of directions, samples and quadratic from one run to the
+            next.
     """
 
     repeats: int

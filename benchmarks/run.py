@@ -35,8 +35,10 @@ PARTS = (
     "maxcut",
     "gset",
     "triangle_bounds",
+    "quadratic",
 )
-FOLDERS = {"gset": "gset", "triangle_bounds": "biqmac"}  # the option that each of them needs
+# The option that each of them needs.
+FOLDERS = {"gset": "gset", "triangle_bounds": "biqmac", "quadratic": "biqmac"}
 PUBLISHED, TRIAL = Path("benchmarks"), Path("results/benchmarks")
 
 
@@ -59,11 +61,11 @@ class Config:
     gset: Path | None = None
     """Folder with graphs of the G-set (G1.txt, …) and best_known.csv, for the part gset."""
     biqmac: Path | None = None
-    """Folder with graphs of the Biq Mac library (g05_60.0.mc, …) and best_known.csv, for the part
-    triangle_bounds."""
+    """Folder with problems of the Biq Mac library (g05_60.0.mc, …) and best_known.csv, for the
+    parts triangle_bounds and quadratic."""
     cache: Path | None = None
-    """File that keeps the outcomes of the parts directions and samples; those of code that has not
-    changed since are not measured again."""
+    """File that keeps the outcomes of the parts directions, samples and quadratic: a run that was
+    stopped goes on, and what code of the first two has changed is measured again."""
 
     def __post_init__(self) -> None:
         require_at_least("repeats", self.repeats, 1)

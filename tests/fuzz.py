@@ -84,6 +84,12 @@ TARGETS = {
         Target("graph.metis", fuzz_files.metis),
         Target("graph.g6", fuzz_files.graph6),
         Target("graph.s6", fuzz_files.sparse6),
+        Target("model.qubo", fuzz_files.qubo),
+        Target("model.coo", fuzz_files.coordinates),
+        Target("model.json", fuzz_files.dimod_json),
+        Target("formula.cnf", fuzz_files.cnf),
+        Target("formula.wcnf", fuzz_files.wcnf),
+        Target("arcs.txt", fuzz_files.arcs),
         Target("points.npy", fuzz_files.array, fuzz_files.mutated_array),
         Target("points.npz", fuzz_files.point_archive, fuzz_files.mutated_archive),
         Target("points.csv", fuzz_files.csv),
@@ -98,11 +104,7 @@ def examine(path: Path, content: bytes) -> str:
     Raises:
         AssertionError: the result or the message breaks a promise of the readers.
     """
-    # Imported here, so that atheris can instrument the import.
-    from derandomization.files.points import read_points
-    from MAXCUT.graph import read_graph
-
-    read: Callable[[Path], Any] = read_points if path.stem == "points" else read_graph
+    read = reader_of(path.stem)
     path.write_bytes(content)
     tracemalloc.start()
     began = time.perf_counter()
@@ -122,14 +124,48 @@ def examine(path: Path, content: bytes) -> str:
     if found is None:
         _examine_message(path, message)
         return message.removeprefix(str(path))
-    numbers = found.numpy() if path.stem == "points" else found.weights
-    assert np.isfinite(numbers).all(), numbers
-    if path.stem == "points":
+    _examine_result(path.stem, found)
+    return ""
+
+
+def reader_of(stem: str) -> Callable[[Path], Any]:
+    """The reader of the files of this name."""
+    # Imported here, so that atheris can instrument the imports.
+    from derandomization.files.arcs import read_arc_file
+    from derandomization.files.formulas import read_formula_file
+    from derandomization.files.points import read_points
+    from derandomization.files.quadratic import read_quadratic_file
+    from MAXCUT.graph import read_graph
+
+    return {
+        "points": read_points,
+        "model": lambda path: read_quadratic_file(path, lambda terms: terms),
+        "formula": lambda path: read_formula_file(path, lambda clauses: clauses),
+        "arcs": lambda path: read_arc_file(path, lambda arcs: arcs),
+    }.get(stem, read_graph)
+
+
+def _examine_result(stem: str, found: Any) -> None:
+    if stem == "points":
+        assert np.isfinite(found.numpy()).all()
         assert found.ndim == 2
         assert found.numel() > 0
+    elif stem == "formula":
+        assert (found.weights > 0).all()
+        assert np.abs(found.literals).max(initial=0) <= found.num_variables
+        assert (found.literals[:, 0] != 0).all()
+    elif stem == "model":
+        # The coefficients of .qubo files are doubled: the sum of all is checked later.
+        assert not np.isnan(found.values).any()
+        assert found.ends.min(initial=0) >= 0
+        assert found.ends.max(initial=0) <= len(found.labels)
+        hash(found.labels)
+    elif stem == "arcs":
+        assert np.isfinite(found.weights).all()
+        assert found.ends.max(initial=0) < len(found.labels)
     else:
+        assert np.isfinite(found.weights).all()
         assert found.num_vertices == len(found.labels) > 0
-    return ""
 
 
 def _examine_message(path: Path, message: str) -> None:
@@ -162,8 +198,11 @@ def fuzz_guided(target: Target, files: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=GUIDED):
+        import derandomization.files.arcs
+        import derandomization.files.formulas
         import derandomization.files.graphs
-        import derandomization.files.points  # noqa: F401
+        import derandomization.files.points
+        import derandomization.files.quadratic  # noqa: F401
         import MAXCUT.graph  # noqa: F401
 
     with tempfile.TemporaryDirectory() as name:

@@ -345,6 +345,53 @@ def point_market(random: Random) -> bytes:
     return "\n".join([*head, *lines, ""]).encode()
 
 
+def qubo(random: Random) -> bytes:
+    n, edges = _edges(random)
+    lines = [f"{i} {j} {w}" for i, j, w in [*edges, (1, 1, -1.5), (n, n, 2)]]
+    return "\n".join([f"{n} {len(lines)}", *lines, ""]).encode()
+
+
+def coordinates(random: Random) -> bytes:
+    header = random.choice([[], ["# vartype=SPIN"], ["# vartype=BINARY"]])
+    lines = [f"{i} {j} {w}" for i, j, w in [*_edges(random)[1], (0, 0, 1)]]
+    return "\n".join([*header, *lines, ""]).encode()
+
+
+def dimod_json(random: Random) -> bytes:
+    n, edges = _edges(random)
+    record = {
+        "type": "BinaryQuadraticModel",
+        "use_bytes": False,
+        "variable_labels": [random.choice([i, f"v{i}", ["a", i]]) for i in range(n)],
+        "variable_type": random.choice(["SPIN", "BINARY"]),
+        "offset": 0.5,
+        "linear_biases": [1.5] * n,
+        "quadratic_biases": [w for *_, w in edges],
+        "quadratic_head": [i - 1 for i, _, _ in edges],
+        "quadratic_tail": [j - 1 for _, j, _ in edges],
+    }
+    return json.dumps(record).encode()
+
+
+def cnf(random: Random) -> bytes:
+    n, edges = _edges(random)
+    lines = [f"{i} -{j} 0" for i, j, _ in edges] + ["1 0"]
+    return "\n".join(["c f", f"p cnf {n} {len(lines)}", *lines, ""]).encode()
+
+
+def wcnf(random: Random) -> bytes:
+    n, edges = _edges(random)
+    lines = [f"{i * j} -{i} {j} 0" for i, j, _ in edges] + ["7 1 0"]
+    header = random.choice([[], [f"p wcnf {n} {len(lines)}"], [f"p wcnf {n} {len(lines)} 999"]])
+    return "\n".join([*header, *lines, ""]).encode()
+
+
+def arcs(random: Random) -> bytes:
+    n, edges = _edges(random)
+    lines = [f"{j} {i} {w}" for i, j, w in edges]
+    return "\n".join([f"{n} {len(lines)}", *lines, ""]).encode()
+
+
 def gzipped(random: Random) -> bytes:
     return gzip.compress(rudy(random), mtime=0)
 

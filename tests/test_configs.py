@@ -13,19 +13,26 @@ import pytest
 
 import reproduce
 from derandomization.laboratory.settings import MAX_INTEGER, check_fields
+from MAXCUT.commands import COMMANDS
 from NeuralNetworks import own_data
 from NeuralNetworks.main import OWN_DATA
 from reproduction import EXPERIMENTS
 from reproduction.jobs import MAINS
 
 STUDIES = [study for main in MAINS.values() for study in main.STUDIES.values()]
-STUDIES += OWN_DATA.values()
+STUDIES += [*OWN_DATA.values(), *COMMANDS.values()]
 CONFIGS = {
     "reproduce": reproduce.Config,
     **{f"{experiment}.main": main.Config for experiment, main in MAINS.items()},
     **{study: pkgutil.resolve_name(study).Config for study in STUDIES},
 }
-REQUIRED = {own_data.Config: {"data": Path("table.csv"), "target": "price"}}
+REQUIRED: dict[type, dict[str, Any]] = {
+    own_data.Config: {"data": Path("table.csv"), "target": "price"},
+    **{
+        pkgutil.resolve_name(command).Config: {"file": Path("model.qubo")}
+        for command in COMMANDS.values()
+    },
+}
 INTEGERS = [-(10**30), -1, 0, 1, MAX_INTEGER + 1, 10**30]
 NUMBERS = [math.nan, math.inf, -math.inf, -1.0, -0.0, 0.0, 5e-324, 1e-320, 1e100, 1e101]
 # Which of the values above a field accepts; all other fields accept 1 only. A seed may be any

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derandomization.files.graphs import FORMATS
-from derandomization.files.points import READERS, read_points
+from derandomization.files.points import READERS
+from derandomization.files.quadratic import SUFFIXES
 from MAXCUT.graph import read_graph
-from tests.fuzz import TARGETS, Target, examine, fuzz
+from tests.fuzz import TARGETS, Target, examine, fuzz, reader_of
 
 # One profile for all: the same examples on every machine, and no clock but that of ``examine``.
 PROFILE = settings(
@@ -29,7 +30,7 @@ PROFILE = settings(
 
 def test_every_reader_is_fuzzed() -> None:
     fed = {Path(name).suffix for name in TARGETS}
-    assert {*READERS, ".gz", ".bz2"} <= fed
+    assert {*READERS, ".gz", ".bz2", *SUFFIXES, ".cnf", ".wcnf"} <= fed
     # A name without a suffix is read as rudy.
     assert all(fed.intersection(("", *format.suffixes)) for format in FORMATS.values())
 
@@ -121,6 +122,23 @@ GREEDY: dict[str, Callable[[int], bytes]] = {
     "star.metis": lambda size: (
         b"%d %d\n" % (size // 8 + 1, size // 8) + labels(b"%d ")(size)[2:] + b"\n1" * (size // 8)
     ),
+    "model-entries.qubo": headed(b"9 %d\n", b"1 2 1\n"),
+    "model-lines.coo": repeated(b"0 1 1\n"),
+    "model-labels.coo": labels(b"%d 0 1\n"),
+    "model-labels.json": lambda size: (
+        b'{"type":"BinaryQuadraticModel","variable_type":"SPIN","linear_biases":[],'
+        b'"variable_labels":[' + labels(b"%d,")(size) + b"0]}"
+    ),
+    "model-biases.json": headed(
+        b'{"type":"BinaryQuadraticModel","variable_type":"SPIN","variable_labels":[],'
+        b'"linear_biases":[1',
+        b",1",
+        b"]}",
+    ),
+    "formula-units.cnf": headed(b"p cnf 9 %d\n", b"1 0\n"),
+    "formula-words.cnf": headed(b"p cnf 9 %d\n", b"1 0 "),
+    "formula-weights.wcnf": repeated(b"1 2 0\n"),
+    "arcs.txt": headed(b"9 %d\n", b"1 2\n"),
     "points.csv": repeated(b"1\n"),
     "points-wide.csv": lambda size: b"1," * (size // 2) + b"1",
     "points-names.csv": lambda size: b"a," * (size // 2) + b"a",
@@ -137,7 +155,7 @@ def test_memory_is_at_most_what_the_readers_say(name: str, tmp_path: Path) -> No
     tracemalloc.start()
     with warnings.catch_warnings(), contextlib.suppress(ValueError):
         warnings.simplefilter("ignore")
-        (read_points if name.startswith("points") else read_graph)(path)
+        reader_of(path.stem.partition("-")[0])(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     multiple = 50 if name.startswith("points") else 100

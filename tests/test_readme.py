@@ -93,6 +93,18 @@ def test_the_graph_of_ones_own_is_cut_with_a_proof(capsys: pytest.CaptureFixture
     assert set(sides) <= {0, 1}
 
 
+def test_the_function_of_ones_own_is_minimised_with_a_proof(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    exec(example("minimize_qubo(Q"), {})
+    assert capsys.readouterr().out.splitlines() == [
+        "-2.0 -2.0 True",
+        "{'a': 1, 'b': 0, 'c': 1}",
+    ]
+    exec(example("spins = minimize_ising("), {})
+    assert capsys.readouterr().out == "{'a': -1, 'b': 1} -3.0 -3.0\n"
+
+
 @pytest.mark.parametrize(
     ("words", "id", "column", "form"),
     [

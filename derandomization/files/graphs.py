@@ -161,11 +161,11 @@ def _read_rudy(content: FileContent, _: str) -> EdgeList:
 def _rudy_edges(content: FileContent) -> EdgeList:
     sizes = ("vertices", "edges")
     try:
-        return _numbered_edges(content, sizes, valued=None)
+        return numbered_edges(content, sizes, valued=None)
     except MalformedFileError:
         # If a 0 was the only fault, the vertices count from 0.
         with suppress(MalformedFileError):
-            return _numbered_edges(content, sizes, valued=None, least=0)
+            return numbered_edges(content, sizes, valued=None, least=0)
         raise
 
 
@@ -173,7 +173,7 @@ def _read_matrix_market(content: FileContent, _: str) -> AdjacencyMatrix:
     """A matrix in coordinate layout: real, integer or pattern."""
     banner = read_banner(content, ("coordinate",))
     sizes = ("rows", "columns", "entries")
-    labels, ends, weights = _numbered_edges(content, sizes, banner.valued)
+    labels, ends, weights = numbered_edges(content, sizes, banner.valued)
     if banner.symmetric:
         # The file stores one triangle only, which describes the same graph.
         require_each_entry_once(content, ends, len(labels))
@@ -182,7 +182,7 @@ def _read_matrix_market(content: FileContent, _: str) -> AdjacencyMatrix:
     return AdjacencyMatrix(matrix, labels)
 
 
-def _numbered_edges(
+def numbered_edges(
     content: FileContent, sizes: tuple[str, ...], valued: bool | None, least: int = 1
 ) -> EdgeList:
     """The edges after a header that counts vertices (rows, columns) and edges (entries)."""
@@ -192,7 +192,7 @@ def _numbered_edges(
         raise lines.error(f"the number of {sizes[0]} must be from 1 to {MAX_VERTICES}")
     if num_columns and num_columns != [num_vertices]:
         raise lines.error("the matrix must be square")
-    most = _most_vertices(content)
+    most = most_vertices(content)
     if num_vertices > most:
         raise lines.error(f"a file of this size may have at most {most} {sizes[0]}")
     vertex = ("vertex", num_vertices - 1 + least)
@@ -202,7 +202,8 @@ def _numbered_edges(
     return EdgeList(labels, edges[:, :2].astype(np.int64) - least, edges[:, 2])
 
 
-def _most_vertices(content: FileContent) -> int:
+def most_vertices(content: FileContent) -> int:
+    """The most vertices that a file without their names may have: its size limits them."""
     return min(MAX_UNNAMED_VERTICES + len(content.data), MAX_VERTICES)
 
 
@@ -235,8 +236,8 @@ def _read_metis(content: FileContent, _: str) -> EdgeList:
         reason = "the header must be the numbers of vertices and edges and, if there are weights,"
         raise content.error(f"{reason} their type, such as 001", number, line)
     n, num_edges, kind = int(header[1]), int(header[2]), f"{header[3] or '':0>3}"
-    if not 1 <= n <= _most_vertices(content):
-        raise content.error(f"a file of this size may have 1 to {_most_vertices(content)} vertices")
+    if not 1 <= n <= most_vertices(content):
+        raise content.error(f"a file of this size may have 1 to {most_vertices(content)} vertices")
     skipped = int(kind[0]) + int(kind[1]) * int(header[4] or 1)
     width = 1 + int(kind[2])
     counts, numbers = array("q"), array("d")
@@ -348,7 +349,7 @@ def _json_label(label: object) -> Hashable:
 
 
 def _read_pajek(content: FileContent, weight: str) -> GraphContent:
-    return read_pajek(content, weight, _most_vertices(content))
+    return read_pajek(content, weight, most_vertices(content))
 
 
 def _read_graph6(content: FileContent, _: str) -> EdgeList:
@@ -404,8 +405,8 @@ def _packed_bits(
     length = (1, 3, 6)[escapes]
     digits = sextets[escapes : escapes + length]
     n = sum(int(digit) << 6 * place for place, digit in enumerate(digits[::-1]))
-    if len(digits) < length or not 1 <= n <= _most_vertices(content):
-        raise content.error(f"a file of this size may have 1 to {_most_vertices(content)} vertices")
+    if len(digits) < length or not 1 <= n <= most_vertices(content):
+        raise content.error(f"a file of this size may have 1 to {most_vertices(content)} vertices")
     packed = sextets[escapes + length :]
     return n, np.unpackbits(packed[:, None], axis=1)[:, 2:].ravel()
 

@@ -1,6 +1,6 @@
 """Random graphs with weights of both signs, and settings that make a cut quick."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -42,3 +42,12 @@ def short_searches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches of a tenth of the steps, in this process: for tests that do not ask how good."""
     for name in ("NUM_STEPS", "NUM_LAST_STEPS"):
         monkeypatch.setattr(MAXCUT.search, name, getattr(MAXCUT.search, name) // 10)
+
+
+@pytest.fixture(scope="module")
+def few_steps() -> Iterator[None]:
+    """For tests of what is around a descent: relaxation, bound and polishing are as always."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MAXCUT.optimizer, "EXACT", replace(MAXCUT.optimizer.EXACT, max_steps=20))
+        patch.setattr(MAXCUT.optimizer, "MOST_HYPERPLANES", 8)
+        yield

@@ -1,0 +1,200 @@
+"""The Biq Mac library at equal seconds: ours against dwave-samplers' annealing and tabu search."""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from dimod import BinaryQuadraticModel
+
+from benchmarks.cutters import MANY, Budget, annealing_energy, tabu_energy
+from benchmarks.measure import now
+from benchmarks.report import Effort, Report, Row, Target
+from derandomization.files.quadratic import read_quadratic_file
+from derandomization.laboratory.figures import Panel
+from derandomization.laboratory.study import spawn_seeds
+from MAXCUT.commands.common import model_of
+from MAXCUT.graph import Graph, read_graph
+from MAXCUT.quadratic import QuadraticModel
+from MAXCUT.qubo import CutProblem, cut_problem
+from MAXCUT.sdp import good_hyperplane, solve_sdp
+from MAXCUT.search import one_flip_optimum, search
+
+SECONDS = 1.0, 10.0  # of processor time
+SEEDS = 5
+QUICK = ("bqp50-2", "pm1s_80.0")
+OURS = "SDP and search"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A quadratic function, in our form and in dimod's, and its best known energy."""
+
+    name: str
+    model: QuadraticModel
+    cut: CutProblem
+    dimod: BinaryQuadraticModel
+    best_known: float
+
+
+Method = Callable[[Problem, float, int], float]
+
+
+def searched(problem: Problem, seconds: float, seed: int) -> float:
+    """Ours: the relaxation, a hyperplane, and searches around the best cut until the time is
+    over."""
+    budget, graph = Budget(seconds), problem.cut.graph
+    rng = np.random.default_rng(seed)
+    solution = solve_sdp(graph, rng)
+    best = one_flip_optimum(graph, good_hyperplane(graph, solution.vectors, rng))
+    for each in spawn_seeds(seed, MANY):
+        best = search(graph, solution.vectors, best, each, stop=lambda: budget.left <= 0)
+        if budget.left <= 0:
+            break
+    values = problem.cut.values(best)
+    return problem.model.energy(2 * values - 1 if problem.model.spin else values)
+
+
+METHODS: dict[str, Method] = {
+    OURS: searched,
+    "simulated annealing": lambda problem, seconds, seed: annealing_energy(
+        problem.dimod, seconds, seed
+    ),
+    "tabu search": lambda problem, seconds, seed: tabu_energy(problem.dimod, seconds, seed),
+}
+
+
+def read_problem(folder: Path, name: str, kind: str, best_known: float) -> Problem:
+    """A .qubo file as it is; of a graph minus the cut, Σ w_ij (s_i s_j − 1)/2."""
+    if kind == "qubo":
+        model = read_quadratic_file(folder / f"{name}.qubo", model_of)
+    else:
+        model = _minus_cut(read_graph(folder / f"{name}.mc"))
+        best_known = -best_known
+    return Problem(name, model, cut_problem(model), _in_dimods_form(model), best_known)
+
+
+def _minus_cut(graph: Graph) -> QuadraticModel:
+    n = graph.num_vertices
+    terms = [
+        (i, j, weight / 2)
+        for (i, j), weight in zip(graph.ends.tolist(), graph.weights.tolist(), strict=True)
+    ]
+    terms.append((n, n, -float(graph.weights.sum()) / 2))
+    return QuadraticModel.from_terms(range(n), terms, spin=True)
+
+
+def _in_dimods_form(model: QuadraticModel) -> BinaryQuadraticModel:
+    n = model.num_variables
+    found = BinaryQuadraticModel("SPIN" if model.spin else "BINARY")
+    found.add_linear_from((variable, 0.0) for variable in range(n))
+    for (i, j), value in zip(np.sort(model.ends, axis=1).tolist(), model.values, strict=True):
+        if i == n or (i == j and model.spin):
+            found.offset += value
+        elif j in (i, n):
+            found.add_linear(i, value)
+        else:
+            found.add_quadratic(i, j, value)
+    return found
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The energy reached, and the processor seconds it took."""
+
+    energy: float
+    seconds: float
+
+
+class Cache:
+    """Outcomes in a file of one JSON line each; in memory alone without a file."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.known: dict[str, Outcome] = {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                record = json.loads(line)
+                self.known[record["key"]] = Outcome(record["energy"], record["seconds"])
+
+    def outcome(self, method: str, problem: Problem, seconds: float, seed: int) -> Outcome:
+        """What a method reached, measured if it is not known."""
+        key = json.dumps([method, problem.name, seconds, seed])
+        if key not in self.known:
+            started = now()
+            energy = METHODS[method](problem, seconds, seed)
+            self.known[key] = Outcome(energy, now().since(started).cpu)
+            if self.path is not None:
+                found = self.known[key]
+                line = {"key": key, "energy": found.energy, "seconds": found.seconds}
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(line) + "\n")
+        return self.known[key]
+
+
+def measure(effort: Effort) -> Report:
+    """Every problem of the folder, with each of the numbers of seconds and all seeds."""
+    if effort.biqmac is None:
+        raise ValueError("biqmac is not given: the part quadratic needs the folder of its problems")
+    with (effort.biqmac / "best_known.csv").open(encoding="utf-8") as file:
+        rows = [
+            (row["instance"], row["kind"], float(row["best_known"])) for row in csv.DictReader(file)
+        ]
+    if effort.quick:
+        rows = [row for row in rows if row[0] in QUICK]
+    problems = [read_problem(effort.biqmac, *row) for row in rows]
+    budgets, seeds = (SECONDS[:1], 1) if effort.quick else (SECONDS, SEEDS)
+    report, cache = Report(), Cache(effort.cache)
+    for seconds in budgets:
+        _compare(report, cache, problems, seconds, seeds)
+    return report
+
+
+def _compare(
+    report: Report, cache: Cache, problems: list[Problem], seconds: float, seeds: int
+) -> None:
+    """One table for a number of seconds: the mean gap to the best known energy over the seeds."""
+    gaps: dict[str, list[float]] = {method: [] for method in METHODS}
+    rows: list[Row] = []
+    for problem in problems:
+        row: dict[str, float | str | bool | None] = {
+            "problem": problem.name,
+            "best known": f"{problem.best_known:.10g}",
+        }
+        for method in METHODS:
+            found = [cache.outcome(method, problem, seconds, seed) for seed in range(seeds)]
+            energies = np.array([each.energy for each in found])
+            gap = float(energies.mean() - problem.best_known) / abs(problem.best_known)
+            gaps[method].append(gap)
+            reached = int((energies <= problem.best_known + 1e-9 * abs(problem.best_known)).sum())
+            row |= {method: f"{energies.mean():.10g}", f"{method}, reached": f"{reached}/{seeds}"}
+            row |= {f"{method}, CPU s": float(np.mean([each.seconds for each in found]))}
+        rows.append(row)
+    title = f"{seconds:g} processor seconds, mean of {seeds} seeds"
+    report.tables[f"energies of the Biq Mac library, {title}"] = rows
+    report.tables[f"mean gap to the best known energy, {title}"] = [
+        {"method": name, "mean": float(np.mean(each)), "largest": max(each)}
+        for name, each in gaps.items()
+    ]
+    for name in list(METHODS)[1:]:
+        worse = [
+            problem.name
+            for problem, ours, theirs in zip(problems, gaps[OURS], gaps[name], strict=True)
+            if ours > theirs + 1e-12
+        ]
+        statement = f"Biq Mac, {seconds:g} s: problems on which {name} has a lower mean energy"
+        report.targets.append(Target(statement, "≤", 0, len(worse)))
+        report.notes.append(f"{seconds:g} s, {name} is better on: {', '.join(worse) or 'none'}")
+    report.panels.append(
+        Panel(
+            series={name: 1 + np.array(each)[:, None] for name, each in gaps.items()},
+            x=[problem.name for problem in problems],
+            x_label="",
+            y_label="1 + gap relative to the best known energy",
+            title=f"The Biq Mac library, {seconds:g} s each",
+            log_y=False,
+            repetition="rounds",
+        )
+    )
