@@ -99,7 +99,7 @@ def main(config: Config) -> None:
     limits = Limits(config.time_limit, config.target)
     graph = config.load_graph(config.seed)
     start = _initial_cut(graph, config.initial_cut)
-    run = Run("MAXCUT", config)
+    run = Run("MAXCUT", config, inputs=(graph, start))
     solution = _relax(run, graph, config.seed, limits)
     rng = np.random.default_rng([config.seed, 1])
     hyperplanes, best = sample_hyperplanes(graph, solution.vectors, NUM_HYPERPLANES, rng)

@@ -53,7 +53,7 @@ def main(config: Config) -> None:
         inputs, labels, names, target = _columns(config)
     task = guessed_task(labels) if config.task == "auto" else config.task
     subspace = PrincipalSubspace(config.components, task=task, random_state=config.seed)
-    run = Run("NeuralNetworks/subspace", config)
+    run = Run("NeuralNetworks/subspace", config, inputs=(inputs, labels, names, target))
     for warning in caught:
         run.say(f"warning: {warning.message}")
     with run.stage("directions"):

@@ -295,11 +295,14 @@ class Descent:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what ``state_dict`` returned."""
+        """Restore what ``state_dict`` returned; ``ValueError`` if that was of other parameters."""
+        kept = {name: parameter.shape for name, parameter in state["parameters"].items()}
+        if kept != {name: p.shape for name, p in self._objective.named_parameters()}:
+            raise ValueError("the state has other parameters than the objective")
         self._restore(state["parameters"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._columns = {name: column.tolist() for name, column in state["columns"].items()}
         self._snapshots, self._best = state["snapshots"], state["best"]
-        for name, value in state["numbers"].items():
-            setattr(self, name, value)
+        for name in _NUMBERS:
+            setattr(self, name, state["numbers"][name])
         self._started = time.perf_counter() - state["seconds"]
