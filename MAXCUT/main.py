@@ -11,7 +11,7 @@ from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.settings import AtLeast, Between, Positive
 from derandomization.laboratory.trace import trace_norm
-from derandomization.laboratory.workers import WorkersConfig, storable
+from derandomization.laboratory.workers import WorkersConfig
 from MAXCUT import plot
 from MAXCUT.graph import Graph, Signs
 from MAXCUT.limits import Limits
@@ -89,7 +89,7 @@ class Config(RunConfig, WorkersConfig, GraphConfig):
     num_cuts: Annotated[int, Between(1, 1_000)] = 1
     """How many different good cuts to write, into cuts.csv."""
     time_limit: Annotated[float | None, Positive()] = None
-    """Seconds of wall time after which the best cut so far is written."""
+    """Seconds of wall time after which the best cut so far is written; --resume counts anew."""
     target: float | None = None
     """Stop as soon as a cut is worth at least this."""
 
@@ -173,19 +173,15 @@ def _initial_cut(graph: Graph, path: Path | None) -> Signs | None:
 
 def _relax(run: Run, graph: Graph, seed: int, limits: Limits) -> SdpSolution:
     """Solve the semidefinite relaxation, or take its solution from the checkpoint."""
-    slot = run.checkpoints.slot()
-    if slot.content is None:
-        with run.stage("relaxation") as say:
-            solution = solve_sdp(
-                graph,
-                np.random.default_rng(seed),
-                progress=lambda sweep, value: say(f"sweep {sweep}, value {value:.6g}"),
-                stop=lambda: limits.reached("SDP", SDP_SHARE),
-            )
-        slot.keep(storable(asdict(solution)))
-        run.checkpoints.write()
-    kept = slot.content or {}
-    solution = SdpSolution(**{**kept, "vectors": np.asarray(kept["vectors"])})
+    with run.stage("relaxation") as say:
+        solution = solve_sdp(
+            graph,
+            np.random.default_rng(seed),
+            progress=lambda sweep, value: say(f"sweep {sweep}, value {value:.6g}"),
+            stop=lambda: limits.reached("SDP", SDP_SHARE),
+            checkpoints=run.checkpoints,
+        )
+    limits.keep_in(run.checkpoints.slot("limits"))
     limits.upper_bound = solution.upper_bound
     return solution
 
@@ -269,8 +265,7 @@ def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:
         "uniformly random": float(graph.weights.sum() / 2),
     }
     trace = trace_norm(history, cut.objective, cut.certificate)
-    steps = np.array(list(history.snapshots))
-    norms = np.stack([s["vectors"].norm(dim=1).numpy() for s in history.snapshots.values()])
+    steps, norms = np.array(list(cut.vertex_norms)), np.stack(list(cut.vertex_norms.values()))
     values, deviations = (history.observations[n] for n in ("cut_value", "largest_deviation"))
     run.figure("figure4_cut_value", plot.cut_value_figure(values, expected_cuts, levels))
     run.figure("figure5_largest_deviation", plot.deviation_figure(deviations, trace))
