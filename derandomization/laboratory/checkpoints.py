@@ -276,7 +276,8 @@ def _read(path: Path, identity: Mapping[str, Any]) -> dict[int, Content]:
         raise damaged
     try:
         record = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        found, contents = dict(record["identity"]), dict(record["contents"])
+        found = dict(record["identity"])
+        contents = {int(number): dict(each) for number, each in record["contents"].items()}
     except Exception:  # torch raises a dozen types
         raise damaged from None
     for name in sorted({*found, *identity}, key=str):
