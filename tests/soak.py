@@ -342,7 +342,7 @@ def _killed_scheduler(soak: Soak, name: str, folder: Path) -> str:
     expected = soak.folder / "unbroken cluster study"
     if not expected.exists():
         assert soak.run(study, expected, "--workers", "1") == 0
-    with _cluster() as (address, scheduler, workers):
+    with cluster({}) as (address, scheduler, workers):
         process = soak.start(study, folder, "--scheduler", address)
         wait_for(folder / CHECKPOINT, process)
         victim = soak.random.choice([scheduler, workers[0]])
@@ -358,8 +358,8 @@ def _killed_scheduler(soak: Soak, name: str, folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def _cluster() -> Iterator[tuple[str, Any, list[Any]]]:
-    """The address of a scheduler with two workers, and their processes."""
+def cluster(variables: dict[str, str]) -> Iterator[tuple[str, Any, list[Any]]]:
+    """The address of a scheduler with two workers that have these variables, and the processes."""
     import socket
 
     with socket.socket() as free:
@@ -367,7 +367,7 @@ def _cluster() -> Iterator[tuple[str, Any, list[Any]]]:
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    quiet["env"] = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    quiet["env"] = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | variables
     dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard"]
     processes = [
         subprocess.Popen([*dask, "--host", "127.0.0.1", "--port", str(port)], **quiet),

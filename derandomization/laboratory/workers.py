@@ -285,6 +285,7 @@ def _on_cluster(
 ) -> Iterator[tuple[int, Any]]:
     try:
         from distributed import Client, KilledWorker, as_completed
+        from distributed.comm import CommClosedError
     except ImportError:
         raise ValueError(
             f"scheduler is {address}: that needs Dask; pip install 'derandomization[cluster]'"
@@ -316,7 +317,7 @@ def _on_cluster(
                     yield numbers[future], future.result()
                 except KilledWorker:
                     lost.append(calls[numbers[future]])
-                except CancelledError:
+                except (CancelledError, CommClosedError):
                     raise lost_connection from None
         finally:
             client.cancel(list(numbers))
