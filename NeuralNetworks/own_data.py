@@ -31,7 +31,7 @@ class Config(RunConfig):
     """Find the directions on which one column of a table of numbers depends.
 
     Prints the directions with their largest features, and how well the column can be predicted with
-    and without the reduction; writes subspace.csv and figures.
+    and without the reduction; writes subspace.csv and figures. An interrupted run starts again.
     """
 
     output_dir: Path = Path("results/NeuralNetworks/subspace")
