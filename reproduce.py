@@ -10,9 +10,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from derandomization.laboratory.command_line import launch
+from derandomization.laboratory.folder_lock import FolderLock, unwritable
 from derandomization.laboratory.output import say_on_stderr
 from derandomization.laboratory.settings import Between, check_fields
 from derandomization.laboratory.workers import WorkersConfig, parallel_calls
+from reproduction import EXPERIMENTS
 from reproduction.claims import SEEDS, parse_ids, plan
 from reproduction.jobs import Job, is_finished, run_job, write_manifest
 from reproduction.report import (
@@ -72,15 +74,16 @@ def main(config: Config) -> None:
     seeds = 1 if config.quick else config.seeds
     ids = parse_ids(config.only)
     jobs = plan(ids, full=config.full, seeds=seeds, quick=config.quick)
+    lock = FolderLock(config.output_dir)
     try:
         write_manifest(config.output_dir, _command(config), jobs, add=bool(ids))
         failures = _run_all(jobs, config)
         report = read_report(config.output_dir)
         write_report(report)
     except OSError as problem:
-        raise ValueError(
-            f"output_dir is {config.output_dir}: it can't be written ({problem.strerror})"
-        ) from None
+        raise unwritable(config.output_dir, problem) from None
+    finally:
+        lock.release()
     _show(report, ids)
     if failures:
         raise ValueError("; ".join(failures))
@@ -108,7 +111,13 @@ def _run_all(jobs: Sequence[Job], config: Config) -> list[str]:
         task = bar.add_task(f"{done}/{len(jobs)}", total=sum(job.seconds for job in jobs))
         bar.update(task, completed=sum(job.seconds for job in jobs if job not in waiting))
         calls = [(job, config.output_dir) for job in waiting]
-        found = parallel_calls(run_job, calls, workers=config.workers, scheduler=config.scheduler)
+        found = parallel_calls(
+            run_job,
+            calls,
+            workers=config.workers,
+            scheduler=config.scheduler,
+            code=EXPERIMENTS,
+        )
         for count, (index, failure) in enumerate(found, start=done + 1):
             bar.update(task, description=f"{count}/{len(jobs)}", advance=waiting[index].seconds)
             if failure:

@@ -126,7 +126,7 @@ def main(config: Config) -> None:
     generator = config.generator()
     with warnings.catch_warnings(record=True, action="always") as caught:
         points = _points(config, generator)
-    run = Run("JohnsonLindenstrauss", config)
+    run = Run("JohnsonLindenstrauss", config, inputs=points)
     for warning in caught:
         run.say(f"warning: {warning.message}")
     (_keep_distances if config.pairs else _keep_lengths)(run, config, points, generator)

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from derandomization.checks import require_positive
+from derandomization.laboratory.checkpoints import Content, Slot
 
 Stage = Literal["SDP", "descent", "search", "bound"]
 StopReason = Literal["time_limit", "target", "callback"]
@@ -74,6 +75,20 @@ class Limits:
     def deadline(self, share: float) -> Callable[[], bool]:
         """Whether a part of the time limit is over, for other processes."""
         return partial(_is_over, time.time() + share * self.time_limit - self.seconds)
+
+    def keep_in(self, slot: Slot) -> None:
+        """Store what ended a stage, or restore it in a resumed run, for which time counts anew."""
+        if slot.restored(self.load_state_dict) is None:
+            slot.keep(self.state_dict())
+
+    def state_dict(self) -> Content:
+        """The best cut so far and what ended a stage."""
+        return {"cut_value": self.cut_value, "stopped_by": self.stopped_by}
+
+    def load_state_dict(self, state: Content) -> Content:
+        """Restore what ``state_dict`` returned, and return it."""
+        self.cut_value, self.stopped_by = float(state["cut_value"]), state["stopped_by"]
+        return state
 
     def offer(self, cut_value: float | np.ndarray) -> None:
         """Record the value of a cut that was found."""

@@ -1,6 +1,5 @@
 """Figures 4 and 5: Goemans and Williamson's random cut becomes one deterministic cut."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -13,7 +12,7 @@ from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.settings import AtLeast, Between, Positive
 from derandomization.laboratory.trace import trace_norm
-from derandomization.laboratory.workers import WorkersConfig, storable
+from derandomization.laboratory.workers import WorkersConfig
 from MAXCUT import plot
 from MAXCUT.commands import COMMANDS
 from MAXCUT.graph import Graph, Signs
@@ -32,8 +31,10 @@ from MAXCUT.sdp import (
     GUARANTEED_RATIO,
     MEAN_TOLERANCE,
     SdpSolution,
+    keep_solution,
     sample_hyperplanes,
     solve_sdp,
+    stored_solution,
 )
 from MAXCUT.studies import STUDIES
 from MAXCUT.triangle import Bound, require_bound
@@ -103,7 +104,7 @@ class Config(RunConfig, WorkersConfig, GraphConfig):
     bound: Bound = "sdp"
     """sdp: the relaxation's bound; triangle: a tighter one, for at most 400 vertices."""
     time_limit: Annotated[float | None, Positive()] = None
-    """Seconds of wall time after which the best cut so far is written."""
+    """Seconds of wall time after which the best cut so far is written; --resume counts anew."""
     target: float | None = None
     """Stop as soon as a cut is worth at least this."""
 
@@ -114,7 +115,7 @@ def main(config: Config) -> None:
     graph = config.load_graph(config.seed)
     require_bound(config.bound, graph.num_vertices)
     start = _initial_cut(graph, config.initial_cut)
-    run = Run("MAXCUT", config)
+    run = Run("MAXCUT", config, inputs=(graph, start))
     solution = _relax(run, graph, config.seed, limits)
     rng = np.random.default_rng([config.seed, 1])
     hyperplanes, best = sample_hyperplanes(graph, solution.vectors, NUM_HYPERPLANES, rng)
@@ -189,48 +190,38 @@ def _initial_cut(graph: Graph, path: Path | None) -> Signs | None:
 
 
 def _relax(run: Run, graph: Graph, seed: int, limits: Limits) -> SdpSolution:
-    """Solve the semidefinite relaxation."""
-
-    def solve() -> SdpSolution:
-        with run.stage("relaxation") as say:
-            return solve_sdp(
-                graph,
-                np.random.default_rng(seed),
-                progress=lambda sweep, value: say(f"sweep {sweep}, value {value:.6g}"),
-                stop=lambda: limits.reached("SDP", SDP_SHARE),
-            )
-
-    return _kept(run, limits, solve)
+    """Solve the semidefinite relaxation, or take its solution from the checkpoint."""
+    with run.stage("relaxation") as say:
+        solution = solve_sdp(
+            graph,
+            np.random.default_rng(seed),
+            progress=lambda sweep, value: say(f"sweep {sweep}, value {value:.6g}"),
+            stop=lambda: limits.reached("SDP", SDP_SHARE),
+            checkpoints=run.checkpoints,
+        )
+    limits.keep_in(run.checkpoints.slot("limits"))
+    limits.upper_bound = solution.upper_bound
+    return solution
 
 
 def _tighten(
     run: Run, graph: Graph, solution: SdpSolution, cut: DerandomizedCut, limits: Limits
 ) -> SdpSolution:
-    """Tighten the bound by triangle inequalities."""
-
-    def solve() -> SdpSolution:
-        with run.stage("triangle inequalities") as say:
-            rounds = count(1)
-            return tightened(
-                graph,
-                solution,
-                cut,
-                limits,
-                progress=lambda bound: say(f"round {next(rounds)}, upper bound {bound:.10g}"),
-            )
-
-    return _kept(run, limits, solve)
-
-
-def _kept(run: Run, limits: Limits, solve: Callable[[], SdpSolution]) -> SdpSolution:
-    """Call ``solve`` and store the solution, or take it from the checkpoint."""
-    slot = run.checkpoints.slot()
-    if slot.content is None:
-        slot.keep(storable(asdict(solve())))
-        run.checkpoints.write()
-    kept = slot.content or {}
-    solution = SdpSolution(**{**kept, "vectors": np.asarray(kept["vectors"])})
-    limits.upper_bound = solution.upper_bound
+    """Tighten the bound by triangle inequalities, or take it from the checkpoint."""
+    slot = run.checkpoints.slot("triangle inequalities")
+    if found := slot.restored(stored_solution):
+        return found
+    with run.stage("triangle inequalities") as say:
+        rounds = count(1)
+        solution = tightened(
+            graph,
+            solution,
+            cut,
+            limits,
+            progress=lambda bound: say(f"round {next(rounds)}, upper bound {bound:.10g}"),
+        )
+    keep_solution(slot, solution)
+    run.checkpoints.write()
     return solution
 
 
@@ -313,8 +304,7 @@ def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:
         "uniformly random": float(graph.weights.sum() / 2),
     }
     trace = trace_norm(history, cut.objective, cut.certificate)
-    steps = np.array(list(history.snapshots))
-    norms = np.stack([s["vectors"].norm(dim=1).numpy() for s in history.snapshots.values()])
+    steps, norms = np.array(list(cut.vertex_norms)), np.stack(list(cut.vertex_norms.values()))
     values, deviations = (history.observations[n] for n in ("cut_value", "largest_deviation"))
     run.figure("figure4_cut_value", plot.cut_value_figure(values, expected_cuts, levels))
     run.figure("figure5_largest_deviation", plot.deviation_figure(deviations, trace))

@@ -1,7 +1,7 @@
 """From the SDP's vectors to one cut: perturbed gradient descent on the expected cut."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
@@ -10,13 +10,14 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import nn
+from torch import Tensor, nn
 
 from derandomization import Certificate, History, PerturbedGradientDescent, certify
 from derandomization.checks import require_at_least
 from derandomization.descent import StepCallback
 from derandomization.hessian import Hessian
-from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
+from derandomization.laboratory.checkpoints import Checkpoints, Content, resumable_descend
+from derandomization.laboratory.trace import NUM_BOUNDS
 from derandomization.laboratory.workers import parallel_calls, spawn_seeds
 from MAXCUT.expected_cut import (
     ExpectedCut,
@@ -95,8 +96,9 @@ CURVATURE_ITERATIONS = 10  # within 5% of the curvature on the G-set
 GRADIENT_THRESHOLD = 0.1
 # Initial μ_i/ε, with V = 0, of the descent that starts at a cut of the restarts: signs of 0.95.
 FOUND_LEVEL = 2.0
-# Evenly spaced, so that figures of V show the noise and its decay; fewer where V is large.
-NUM_SNAPSHOTS, SNAPSHOT_BYTES = 80, 2**26
+# Evenly spaced; fewer where V is large, so that its copies take no more than this in a checkpoint.
+# The vertices' norms, of which figures show the noise and its decay, are kept more often.
+NUM_SNAPSHOTS, NUM_NORMS, SNAPSHOT_BYTES = NUM_BOUNDS, 80, 2**22
 VANISHED = 1e-3  # ‖V‖ over its start is at most this where a descent has converged
 # The parts of a time limit after which the descent and the search stop.
 DESCENT_SHARE, SEARCH_SHARE = 0.6, 0.9
@@ -136,6 +138,7 @@ class DerandomizedCut:
         guaranteed: a lower bound on the derandomized cut: ``ExpectedCut.guaranteed_cut``.
         history: of the first descent; it observes ``cut_value`` (of sign(μ)) and
             ``largest_deviation`` (max_i ‖v_i‖/t_i).
+        vertex_norms: ‖v_i‖ of every vertex before some steps of it, and where it ended.
         restart_cut_values: their combination may be better.
         objective, certificate: in closed form, at the point where the last descent ended; a second
             descent is made if the restarts found a better cut. The certificate is None if a time
@@ -150,6 +153,7 @@ class DerandomizedCut:
     cuts: Float[np.ndarray, "cuts vertices"]
     guaranteed: float | None
     history: History
+    vertex_norms: Mapping[int, Float[np.ndarray, " vertices"]]
     restart_cut_values: Float[np.ndarray, " restarts"]
     objective: ExpectedCut
     certificate: Certificate | None
@@ -217,12 +221,12 @@ def derandomize(
     levels = settings.initial_level * torch.from_numpy(hyperplane).to(objective.mean)
     objective.mean.data.copy_(objective.noise * levels)
     descend = partial(_descend, graph, objective, evaluation, settings, generator, limits)
-    history, seen = descend(progress=progress, checkpoints=checkpoints)
+    history, watch = descend(progress=progress, checkpoints=checkpoints)
     descent_seconds = limits.seconds
     guaranteed = objective.guaranteed_cut(start)
     derandomized = conditional_rounding(graph, objective.mean_signs())
     polished = one_flip_optimum(graph, derandomized)
-    pool = [polished, hyperplane, np.ones(graph.num_vertices), seen, *initial_cuts]
+    pool = [polished, hyperplane, np.ones(graph.num_vertices), watch.best, *initial_cuts]
     combined = POLISHED_VERTICES // graph.num_vertices
     combined = min(max(combined, FEWEST_HYPERPLANES), MOST_HYPERPLANES)
     wanted = max(combined, HYPERPLANES_PER_CUT * (num_cuts - 1))
@@ -264,6 +268,7 @@ def derandomize(
         cuts=distinct_cuts(graph, np.array([best, *pool, *found, *polished_draws]), num_cuts),
         guaranteed=guaranteed,
         history=history,
+        vertex_norms=watch.norms_along(history),
         restart_cut_values=np.array([float(graph.cut_value(each)) for each in found]),
         objective=objective,
         certificate=certify(objective) if limits.left() > descent_seconds else None,
@@ -280,22 +285,10 @@ def _descend(
     *,
     progress: StepCallback | None = None,
     checkpoints: Checkpoints | None = None,
-) -> tuple[History, Signs]:
-    """Descend until the optimizer or a limit ends it; also return the best sign(μ) on the way."""
+) -> tuple[History, "_Watch"]:
+    """Descend until the optimizer or a limit ends it; also return what was seen on the way."""
     optimizer = descent_optimizer(objective, settings, generator)
-    scales = objective.noise / objective.smoothing
-
-    seen, highest = np.ones(graph.num_vertices), 0.0
-
-    def observe() -> dict[str, float]:
-        nonlocal seen, highest
-        deviations = objective.vectors.detach().norm(dim=1) / scales
-        signs = objective.signs()
-        cut_value = float(graph.cut_value(signs))
-        if cut_value > highest:
-            seen, highest = signs, cut_value
-            limits.offer(cut_value)
-        return {"cut_value": cut_value, "largest_deviation": float(deviations.max())}
+    watch = _Watch(graph, objective, limits, settings.max_steps)
 
     def on_step(step: int, value: float, weight_norm: float) -> None:
         if progress:
@@ -304,20 +297,78 @@ def _descend(
             optimizer.terminated = True
 
     size = objective.vectors.numel() * objective.vectors.element_size()
-    snapshots = max(2, min(NUM_SNAPSHOTS, SNAPSHOT_BYTES // size))
     objective.evaluation = evaluation
     history = resumable_descend(
         objective,
         optimizer,
         max_steps=settings.max_steps,
-        observe=observe,
-        snapshot_steps=range(0, settings.max_steps, max(1, settings.max_steps // snapshots)),
+        observe=watch,
+        snapshot_steps=_even_steps(settings.max_steps, NUM_SNAPSHOTS, size),
         progress=on_step,
         checkpoints=checkpoints,
         verify=False,  # ``certify`` follows
     )
     objective.evaluation = None
-    return history, seen
+    return history, watch
+
+
+def _even_steps(max_steps: int, most: int, size: int) -> range:
+    """Evenly spaced steps: as many as have copies of ``size`` bytes in ``SNAPSHOT_BYTES``."""
+    count = max(1, min(most, SNAPSHOT_BYTES // size))
+    return range(0, max_steps, max(1, max_steps // count))
+
+
+class _Watch:
+    """Measures a descent before every step: the cut of sign(μ) and the largest ‖v_i‖.
+
+    It remembers the best of those cuts and, at some steps, the norms of all v_i.
+    """
+
+    def __init__(
+        self, graph: Graph, objective: ExpectedCut, limits: Limits, max_steps: int
+    ) -> None:
+        self._graph, self._objective, self._limits = graph, objective, limits
+        self._scales = objective.noise / objective.smoothing
+        self._norm_steps = _even_steps(max_steps, NUM_NORMS, 8 * graph.num_vertices)
+        self._step = 0
+        self._norms: dict[int, Tensor] = {}
+        self.best: Signs = np.ones(graph.num_vertices)
+        self._highest = 0.0
+
+    def __call__(self) -> dict[str, float]:
+        norms = self._objective.vectors.detach().norm(dim=1)
+        if self._step in self._norm_steps:
+            self._norms[self._step] = norms.cpu()
+        self._step += 1
+        signs = self._objective.signs()
+        cut_value = float(self._graph.cut_value(signs))
+        if cut_value > self._highest:
+            self.best, self._highest = signs, cut_value
+            self._limits.offer(cut_value)
+        return {"cut_value": cut_value, "largest_deviation": float((norms / self._scales).max())}
+
+    def norms_along(self, history: History) -> dict[int, Float[np.ndarray, " vertices"]]:
+        """The norms of all v_i at some steps of the descent, the last one included."""
+        (*_, end) = history.snapshots.values()
+        kept = {s: norms for s, norms in self._norms.items() if s < history.num_steps}
+        kept[history.num_steps] = end["vectors"].norm(dim=1)
+        return {step: norms.numpy() for step, norms in kept.items()}
+
+    def state_dict(self) -> Content:
+        """What it remembers, and what ended the descent: plain types and tensors."""
+        return {
+            "step": self._step,
+            "norms": self._norms,
+            "best": torch.from_numpy(self.best),
+            "highest": self._highest,
+            "limits": self._limits.state_dict(),
+        }
+
+    def load_state_dict(self, state: Content) -> None:
+        """Restore what ``state_dict`` returned."""
+        self._step, self._norms = state["step"], state["norms"]
+        self.best, self._highest = state["best"].numpy(), state["highest"]
+        self._limits.load_state_dict(state["limits"])
 
 
 def _polished_hyperplanes(

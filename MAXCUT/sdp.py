@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from typing import Literal, TypeAlias
 
@@ -14,6 +15,8 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from scipy.sparse.linalg import aslinearoperator, splu
 
 from derandomization.eigenvalues import smallest_eigenvalue
+from derandomization.laboratory.checkpoints import Checkpoints, Content, Slot
+from derandomization.laboratory.workers import storable
 from MAXCUT.graph import Graph, Signs, Vectors
 
 # inf over θ of (θ/π) / ((1 − cos θ)/2): the guarantee of Goemans & Williamson 1995.
@@ -81,6 +84,7 @@ def solve_sdp(
     *,
     progress: Callable[[int, float], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> SdpSolution:
     """Maximise Σ w_ij (1 − v_i·v_j)/2 over unit vectors in R^r.
 
@@ -98,12 +102,42 @@ def solve_sdp(
         progress: called after each sweep with its number, from 0, and the value.
         stop: the descent ends at the first sweep after which it returns True. The bound is then
             computed in less time and is less tight.
+        checkpoints: where the vectors between two sweeps and the solution are stored.
 
     References:
         Goemans & Williamson 1995; Wang, Chang, Kolter 2017 (arXiv 1706.00476), the Mixing method;
         Boumal, Voroninski, Bandeira 2016, on the rank; O'Donoghue, Candès 2015, on the resets.
     """
-    vectors = _compressed(_descend(graph, rng, progress, stop))
+    slot = checkpoints.slot("relaxation") if checkpoints else None
+    if checkpoints and slot:
+        if found := slot.restored(stored_solution):
+            return found
+        with checkpoints.deferring_signals():
+            vectors = _descend(graph, rng, progress, stop, slot)
+    else:
+        vectors = _descend(graph, rng, progress, stop, None)
+    solution = _bounded(graph, _compressed(vectors), stop)
+    if checkpoints and slot:
+        keep_solution(slot, solution)
+        checkpoints.write()
+    return solution
+
+
+def keep_solution(slot: Slot, solution: SdpSolution) -> None:
+    """Hand the solution to the next checkpoint."""
+    slot.keep({"solution": storable(asdict(solution))})
+
+
+def stored_solution(content: Content) -> SdpSolution | None:
+    """The solution in a checkpoint; None if it holds the vectors between two sweeps."""
+    if "solution" not in content:
+        return None
+    kept = content["solution"]
+    return SdpSolution(**{**kept, "vectors": np.asarray(kept["vectors"])})
+
+
+def _bounded(graph: Graph, vectors: Vectors, stop: Callable[[], bool] | None) -> SdpSolution:
+    """The solution with these vectors: its value and its bound."""
     duals = _duals(graph, vectors)
     value = (math.fsum(graph.weights) + math.fsum(duals) / 2) / 2
     bound, proof = bound_of_duals(graph, duals, stop)
@@ -118,6 +152,7 @@ def _descend(
     rng: np.random.Generator,
     progress: Callable[[int, float], None] | None,
     stop: Callable[[], bool] | None,
+    slot: Slot | None,
 ) -> Vectors:
     n = graph.num_vertices
     rank = min(math.ceil(math.sqrt(2 * n)) + 1, max(MAX_RANK, math.ceil(n ** (1 / 3))))
@@ -126,9 +161,12 @@ def _descend(
     half = float(graph.weights.sum()) / 2
     vectors = _normalized(rng.standard_normal((n, rank)))
     previous, energy, streak = vectors, math.inf, 0  # energy: Σ_ij A_ij v_i·v_j
+    first = 0
+    if slot and (kept := slot.restored(_stored_sweep)):
+        first, vectors, previous, energy, streak = kept
     rounding = EPS * float(degrees.sum())
     smallest = max(RELATIVE_GAIN * n**2, SMALLEST_GAIN)
-    for sweep in range(MAX_SWEEPS):
+    for sweep in range(first, MAX_SWEEPS):
         ahead = _normalized(vectors + streak / (streak + 3) * (vectors - previous))
         previous, vectors = vectors, ahead
         gain = 0.0
@@ -149,9 +187,25 @@ def _descend(
         if (sweep and gain <= smallest * n) or (stop and stop()):
             break
         streak = streak + 1 if energy <= last + rounding else 0
+        if slot:
+            state = (sweep + 1, vectors, previous, energy, streak)
+            slot.keep_if_due(partial(_sweep_content, state))
     found = np.empty_like(vectors)
     found[order] = vectors
     return found
+
+
+# The next sweep, the vectors before it and before the last one, the energy and the streak.
+_Sweep: TypeAlias = tuple[int, np.ndarray, np.ndarray, float, int]
+
+
+def _sweep_content(state: _Sweep) -> Content:
+    return {"sweep": storable(state)}
+
+
+def _stored_sweep(content: Content) -> _Sweep:
+    first, vectors, previous, energy, streak = content["sweep"]
+    return int(first), np.asarray(vectors), np.asarray(previous), float(energy), int(streak)
 
 
 def _groups(

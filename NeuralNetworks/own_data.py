@@ -31,7 +31,7 @@ class Config(RunConfig):
     """Find the directions on which one column of a table of numbers depends.
 
     Prints the directions with their largest features, and how well the column can be predicted with
-    and without the reduction; writes subspace.csv and figures.
+    and without the reduction; writes subspace.csv and figures. An interrupted run starts again.
     """
 
     output_dir: Path = Path("results/NeuralNetworks/subspace")
@@ -53,7 +53,7 @@ def main(config: Config) -> None:
         inputs, labels, names, target = _columns(config)
     task = guessed_task(labels) if config.task == "auto" else config.task
     subspace = PrincipalSubspace(config.components, task=task, random_state=config.seed)
-    run = Run("NeuralNetworks/subspace", config)
+    run = Run("NeuralNetworks/subspace", config, inputs=(inputs, labels, names, target))
     for warning in caught:
         run.say(f"warning: {warning.message}")
     with run.stage("directions"):

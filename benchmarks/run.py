@@ -21,7 +21,8 @@ from benchmarks.report import Effort, Report, Row, Target
 from derandomization.checks import require_at_least
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.figures import save, study_figure
-from derandomization.laboratory.run import environment, plain, readable
+from derandomization.laboratory.identity import environment
+from derandomization.laboratory.run import plain, readable
 from derandomization.laboratory.workers import prepare_process
 
 PARTS = (

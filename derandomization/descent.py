@@ -30,6 +30,7 @@ StepCallback = Callable[[int, float, float], None]
 DIVERGED_FACTOR, DIVERGED_STEPS = 10.0, 10
 BEST_EVERY = 10  # steps between copies of the best point: a copy at every step would cost a tenth
 _NUMBERS = ("_best_value", "_lowest", "_reference", "_risen", "complaint", "reason", "ended")
+EXTRA = "_extra_state"  # the end of torch's name of what a module adds to its ``state_dict``
 VERIFICATION_TOLERANCE = 2e-3  # of λ, as in ``certify``: with 0.1 Lanczos missed eigenvalues
 
 
@@ -279,13 +280,16 @@ class Descent:
         """What another process needs to continue: plain types and tensors only.
 
         Randomness must come from a generator in the optimizer's ``state_dict``, as it does for
-        ``PerturbedGradientDescent``; the continued descent is then the same to the last bit.
+        ``PerturbedGradientDescent``, or be the extra state of a module of the objective, as it is
+        for ``QuasiMonteCarlo``; the continued descent is then the same to the last bit.
         """
         optimizer = self._optimizer.state_dict()
         if self.ended:
             optimizer["state"] = {}
+            self._best = {}
         return {
             "parameters": self._copies(cpu=True),
+            "extra": {n: s for n, s in self._objective.state_dict().items() if EXTRA in n},
             "optimizer": optimizer,
             "columns": {n: torch.from_numpy(np.array(c)) for n, c in self._columns.items()},
             "snapshots": self._snapshots,
@@ -295,11 +299,15 @@ class Descent:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what ``state_dict`` returned."""
+        """Restore what ``state_dict`` returned; ``ValueError`` if that was of other parameters."""
+        kept = {name: parameter.shape for name, parameter in state["parameters"].items()}
+        if kept != {name: p.shape for name, p in self._objective.named_parameters()}:
+            raise ValueError("the state has other parameters than the objective")
         self._restore(state["parameters"])
+        self._objective.load_state_dict(state["extra"], strict=False)
         self._optimizer.load_state_dict(state["optimizer"])
         self._columns = {name: column.tolist() for name, column in state["columns"].items()}
         self._snapshots, self._best = state["snapshots"], state["best"]
-        for name, value in state["numbers"].items():
-            setattr(self, name, value)
+        for name in _NUMBERS:
+            setattr(self, name, state["numbers"][name])
         self._started = time.perf_counter() - state["seconds"]

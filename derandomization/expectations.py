@@ -131,3 +131,13 @@ class QuasiMonteCarlo(Expectation):
         # Sobol points are multiples of 2^-MAXBIT, 0 included: half a step more keeps them from it.
         points = torch.special.ndtri(uniform + 0.5**SobolEngine.MAXBIT / 2)
         return points.to(self.weights), self.weights
+
+    def get_extra_state(self) -> int:
+        """How many points were drawn, as part of ``state_dict``."""
+        return int(self.engine.num_generated)
+
+    def set_extra_state(self, state: int) -> None:
+        """Draw on after so many points."""
+        self.engine.reset()
+        if state:
+            self.engine.fast_forward(state)

@@ -1,8 +1,6 @@
 """Jobs: each is one command of an experiment, run once, in a folder of its own."""
 
 import contextlib
-import functools
-import hashlib
 import importlib
 import json
 import math
@@ -10,13 +8,12 @@ import pkgutil
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import derandomization
 from derandomization.files.content import open_regular
-from derandomization.laboratory.run import NOT_SETTINGS, plain
+from derandomization.laboratory.checkpoints import CannotResume
+from derandomization.laboratory.identity import code_digest, library_versions
 from reproduction import EXPERIMENTS
 
 STAMP = "part.json"
@@ -70,26 +67,30 @@ class Job:
         main = MAINS[self.experiment]
         return pkgutil.resolve_name(main.STUDIES[self.study]) if self.study else main
 
-    def config(self, output_dir: Path) -> Any:
+    def config(self, output_dir: Path, *, resume: bool = False) -> Any:
         """Make its settings, for results in ``output_dir``."""
         workers = {"workers": 1} if self.study else {}  # the jobs themselves share the cores
         return self.entry().Config(
             output_dir=output_dir / self.folder,
             figures=self.has_figures,
             quiet=True,
+            resume=resume,
             **workers,
             **self.options,
         )
 
 
 def run_job(job: Job, output_dir: Path) -> str:
-    """Run a job; return the error message, or an empty string."""
+    """Run a job, from its checkpoint if there is one; return the error message, or nothing."""
     folder = output_dir / job.folder
     for name in (STAMP, "results.json"):  # an interrupted job must not look finished
         with contextlib.suppress(OSError):
             (folder / name).unlink()
     try:
-        job.entry().main(job.config(output_dir))
+        try:
+            job.entry().main(job.config(output_dir, resume=True))
+        except CannotResume:  # it was left by other settings or other code
+            job.entry().main(job.config(output_dir))
         _write(folder / STAMP, _stamp(job, output_dir))
     except (ValueError, ArithmeticError, MemoryError, RuntimeError, OSError) as problem:
         return f"{job.command}: {problem or type(problem).__name__}"
@@ -108,23 +109,14 @@ def is_finished(job: Job, output_dir: Path) -> bool:
 
 
 def _stamp(job: Job, output_dir: Path) -> dict[str, Any]:
-    config = plain(asdict(job.config(output_dir)))
-    settings = {name: value for name, value in config.items() if name not in NOT_SETTINGS}
+    settings = job.config(output_dir).settings()
     return {"code": code_version(job.experiment), "config": settings}
 
 
-@functools.cache
 def code_version(experiment: str) -> str:
-    """Hash the sources of the experiment and of derandomization, and the versions of libraries."""
-    digest = hashlib.sha256()
-    for package in (derandomization, importlib.import_module(experiment)):
-        folder = Path(str(package.__file__)).parent
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(path.relative_to(folder.parent).as_posix().encode())
-            digest.update(path.read_bytes())
-    for name in ("torch", "numpy", "scipy"):
-        digest.update(f"{name} {version(name)}".encode())
-    return digest.hexdigest()
+    """Identify the sources of the experiment and of derandomization, and the libraries."""
+    versions = "".join(f" {name} {number}" for name, number in library_versions().items())
+    return code_digest(MAINS[experiment]) + versions
 
 
 def is_made_by_other_code(job: Job, output_dir: Path) -> bool:

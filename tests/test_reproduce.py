@@ -5,15 +5,21 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import reproduce
+from derandomization.laboratory.checkpoints import CannotResume
+from derandomization.laboratory.folder_lock import FolderLock
 from reproduction import claims, jobs
 from reproduction.claims import plan
-from reproduction.jobs import Job, is_finished
+from reproduction.jobs import MAINS, Job, is_finished, run_job
 from reproduction.report import problems_in
 from tests.reproduction.made_up import write_results
 
@@ -49,6 +55,42 @@ def test_finished_jobs_are_reused_until_code_or_settings_change(
     assert not is_finished(other, tmp_path)
     monkeypatch.setattr(jobs, "code_version", lambda experiment: "another")
     assert not is_finished(job, tmp_path)
+
+
+def test_an_interrupted_job_resumes_unless_its_checkpoint_is_of_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = plan(("F5",), full=False, seeds=1, quick=True)[0]
+    seen: list[bool] = []
+
+    def entry(refuses: bool) -> SimpleNamespace:
+        def main(config: Any) -> None:
+            seen.append(config.resume)
+            if config.resume and refuses:
+                raise CannotResume("resume: checkpoint.pt was written with other code")
+
+        return SimpleNamespace(main=main, Config=MAINS["MAXCUT"].Config)
+
+    for refuses, expected in ((False, [True]), (True, [True, False])):
+        seen.clear()
+        monkeypatch.setattr(Job, "entry", lambda job, refuses=refuses: entry(refuses))
+        assert run_job(job, tmp_path) == ""
+        assert seen == expected
+
+
+def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
+    lock: list[FolderLock] = []
+    thread = threading.Thread(target=lambda: lock.append(FolderLock(tmp_path)) or ended.wait())
+    ended = threading.Event()
+    thread.start()
+    try:
+        while not lock:
+            time.sleep(0.01)
+        with pytest.raises(ValueError, match="another run"):
+            reproduce.main(reproduce.Config(output_dir=tmp_path, quick=True, only="F5"))
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_a_job_that_fails_is_one_line_and_the_rest_is_reported(

@@ -113,7 +113,7 @@ def minimize_file(
 ) -> None:
     """Minimise the function in a file, and print and write what was found."""
     model, warned = read_file(config, read)
-    run = Run(f"MAXCUT/{name}", config)
+    run = Run(f"MAXCUT/{name}", config, inputs=model)
     for line in warned:
         run.say(line)
     solution = solve(run, config, model, spin=spin, target=config.target)
@@ -142,7 +142,7 @@ def maximize_file(
 ) -> None:
     """Maximise what a file lists: ``read`` gives minus the weight reached, and the total weight."""
     (model, total), warned = read_file(config, read)
-    run = Run(f"MAXCUT/{name}", config)
+    run = Run(f"MAXCUT/{name}", config, inputs=model)
     for line in warned:
         run.say(line)
     target = None if config.target is None else -config.target

@@ -12,6 +12,7 @@ import torch
 from networkx.algorithms.approximation import one_exchange
 
 from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.identity import content_digest
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import AtLeast, Between
 from derandomization.laboratory.study import Row, Study, StudyConfig, measured, run_study
@@ -49,6 +50,7 @@ class MethodSetting:
 
     source: GraphConfig
     graph_seed: int
+    graph_digest: str
     method: str
 
 
@@ -57,6 +59,7 @@ def main(config: Config) -> None:
     graph = config.load_graph(config.seed)
     source = GraphConfig(**{each.name: getattr(config, each.name) for each in fields(GraphConfig)})
     left_out = _left_out(graph)
+    digest = content_digest(graph)
     methods = [name for name in METHODS if name not in left_out]
 
     def claim(run: Run, rows: list[Row[MethodSetting]]) -> None:
@@ -67,7 +70,7 @@ def main(config: Config) -> None:
 
     study = Study(
         name="MAXCUT/baselines",
-        settings={name: MethodSetting(source, config.seed, name) for name in methods},
+        settings={name: MethodSetting(source, config.seed, digest, name) for name in methods},
         measure=cut_and_time,
         columns={
             "cut_value": "weight cut",
@@ -77,12 +80,15 @@ def main(config: Config) -> None:
         claim=claim,
         figures=lambda rows: {"baselines": study_figure(_panel(rows))},
     )
-    run_study(study, config)
+    run_study(study, config, inputs=graph)
 
 
 def cut_and_time(setting: MethodSetting, seed: int) -> dict[str, float]:
     """Cut the graph once; the SDP's seconds count for the methods that start from it."""
     graph = setting.source.load_graph(setting.graph_seed)
+    if content_digest(graph) != setting.graph_digest:
+        path = setting.source.graph_file
+        raise ValueError(f"graph_file is {path}: it is not what it was when the study began")
     started = time.process_time()
     solution = solve_sdp(graph, np.random.default_rng(seed))
     solved = time.process_time()

@@ -6,8 +6,8 @@ import io
 import pkgutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -16,6 +16,7 @@ import tyro
 import derandomization
 from derandomization.laboratory.checkpoints import handling_signals
 from derandomization.laboratory.output import reporting_stdout, say_on_stderr
+from derandomization.laboratory.run import CHECKPOINT, RunConfig
 from derandomization.laboratory.workers import WorkerDied, prepare_process
 
 ConfigT = TypeVar("ConfigT")
@@ -43,19 +44,22 @@ def launch(
 def _launch(
     experiment: Callable[[Any], None], config_type: type[Any], studies: Mapping[str, str]
 ) -> None:
+    config = None
     try:
         with handling_signals(signal.default_int_handler, signal.SIGTERM):
             arguments = sys.argv[1:]
             if arguments == ["--version"]:
                 print(derandomization.__version__)
             elif arguments and not arguments[0].startswith("-"):
-                _run_study(arguments[0], arguments[1:], studies)
+                study = _study(arguments[0], studies)
+                config = _parse(study.Config, arguments[1:], {}, arguments[0])
+                study.main(config)
             else:
-                experiment(_parse(config_type, arguments, studies))
+                config = _parse(config_type, arguments, studies)
+                experiment(config)
     except KeyboardInterrupt:
-        resumes = any(each.name == "resume" for each in fields(config_type))
-        again = "the same command with --resume" if resumes else "the same command"
-        say_on_stderr(f"\nstopped: {again} continues from what was saved")
+        _ignore_signals()  # the run ends: another Ctrl-C must not interrupt that
+        say_on_stderr(f"\nstopped: {_what_continues(config)}")
         raise SystemExit(STOPPED) from None
     except (ValueError, FloatingPointError, WorkerDied) as problem:
         _fail(str(problem))
@@ -66,14 +70,29 @@ def _launch(
         _fail("these settings need more memory than this machine has: use smaller sizes")
 
 
-def _run_study(name: str, arguments: list[str], studies: Mapping[str, str]) -> None:
+def _ignore_signals() -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _what_continues(config: Any) -> str:
+    """What the same command does after an interruption."""
+    if not isinstance(config, RunConfig):
+        return "the same command continues from what was saved"
+    if (config.output_dir / CHECKPOINT).is_file():
+        return "the same command with --resume continues from what was saved"
+    return "nothing was saved yet"
+
+
+def _study(name: str, studies: Mapping[str, str]) -> Any:
+    """The module that a subcommand runs."""
     if name not in studies:
         raise ValueError(
             f"unrecognized argument {name!r}: options begin with --"
             + (f", studies are {', '.join(studies)}" if studies else "")
         )
-    study = pkgutil.resolve_name(studies[name])
-    study.main(_parse(study.Config, arguments, {}, name))
+    return pkgutil.resolve_name(studies[name])
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -4,10 +4,6 @@ import contextlib
 import functools
 import json
 import math
-import os
-import platform
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -28,6 +24,8 @@ from derandomization.certificate import Certificate
 from derandomization.descent import Diverged, StepCallback
 from derandomization.laboratory.checkpoints import CHECKPOINT_SECONDS, Checkpoints, Interrupted
 from derandomization.laboratory.figures import lay_out, save, save_animation
+from derandomization.laboratory.folder_lock import FolderLock, unwritable
+from derandomization.laboratory.identity import code_digest, content_digest, environment
 from derandomization.laboratory.settings import PositiveFloat, check_fields
 
 CHECKPOINT = "checkpoint.pt"
@@ -68,6 +66,11 @@ class RunConfig:
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device is cuda: torch finds no GPU here; use auto or cpu")
 
+    def settings(self) -> dict[str, Any]:
+        """The fields on which numbers may depend, in JSON's types."""
+        fields = plain(asdict(self))
+        return {name: value for name, value in fields.items() if name not in NOT_SETTINGS}
+
     def generator(self) -> torch.Generator:
         """A new random generator with the run's seed."""
         return torch.Generator().manual_seed(self.seed)
@@ -99,9 +102,13 @@ class Claim:
 
 
 class Run:
-    """Collects results, claims, arrays and figures, and writes them when the experiment ends."""
+    """Collects results, claims, arrays and figures, and writes them when the experiment ends.
 
-    def __init__(self, experiment: str, config: RunConfig) -> None:
+    It locks the output folder until then. ``inputs`` is what was read from files: arrays and plain
+    values, also in sequences. A checkpoint made with other inputs is not resumed from.
+    """
+
+    def __init__(self, experiment: str, config: RunConfig, *, inputs: Any = None) -> None:
         self.experiment = experiment
         self.config = config
         self.folder = config.output_dir
@@ -114,18 +121,22 @@ class Run:
         self._console = Console(quiet=config.quiet, markup=False, emoji=False, highlight=False)
         self._started = time.perf_counter()
         self._environment = environment(config.torch_device())
-        _require_writable(self.folder)  # now, not after hours of work
-        self.checkpoints = self._open_checkpoints()
+        self._lock = FolderLock(self.folder)  # now, not after hours of work
+        self.checkpoints = self._open_checkpoints(inputs)
 
-    def _open_checkpoints(self) -> Checkpoints:
-        """Resume from the checkpoint of the same settings, if asked to."""
+    def _open_checkpoints(self, inputs: Any) -> Checkpoints:
+        """Resume from the checkpoint of the same settings, code and inputs, if asked to."""
         config, path = self.config, self.folder / CHECKPOINT
-        settings = plain(asdict(config))
-        identity = {
+        files = [n for n in config.settings() if isinstance(getattr(config, n), Path)]
+        if files and inputs is None:
+            raise TypeError(f"the content of {', '.join(files)} must be given as inputs")
+        # The digest of the code says more than the commit does.
+        identity = {name: v for name, v in self._environment.items() if name != "git_commit"}
+        identity |= {
             "experiment": self.experiment,
-            "version": version("derandomization"),
-            **self._environment,
-            **{f"--{n.replace('_', '-')}": v for n, v in settings.items() if n not in NOT_SETTINGS},
+            "code": code_digest(type(config)),
+            "content of the input": None if inputs is None else content_digest(inputs),
+            **{f"--{name.replace('_', '-')}": v for name, v in config.settings().items()},
         }
         checkpoints = Checkpoints(
             path, every=config.checkpoint_every, identity=identity, resume=config.resume
@@ -258,6 +269,7 @@ class Run:
             self._print_claims()
             raise
         self.checkpoints.remove()
+        self._lock.release()
         self._print_claims()
         self.say(f"{self.folder}: results.json, history.npz and figures: {len(self._figures)}")
 
@@ -291,13 +303,14 @@ class Run:
 
         The temporary name keeps the suffix, from which numpy and matplotlib take the format.
         """
-        temporary = self.folder / f".{os.getpid()}.{name}"
+        # A fixed name: a process killed while it writes leaves at most one such file.
+        temporary = self.folder / f".part.{name}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             writer(temporary)
             temporary.replace(self.folder / name)
         except OSError as problem:
-            raise _unwritable(self.folder / name, problem) from None
+            raise unwritable(self.folder / name, problem) from None
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -318,48 +331,6 @@ class Run:
             numbers = (_with_kind(claim), readable(claim.measured))
             table.add_row(claim.id, claim.statement, *numbers, words[claim.holds])
         self.show(table)
-
-
-def _require_writable(folder: Path) -> None:
-    """Check that the folder can be made and written to, leaving nothing behind."""
-    # Path.exists raises errors about names that are too long and folders that can't be entered.
-    made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as problem:
-        raise _unwritable(folder, problem) from None
-    finally:
-        for path in made:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-
-
-def _unwritable(path: Path, problem: OSError) -> ValueError:
-    return ValueError(f"output_dir is {path}: it can't be written ({problem.strerror})")
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, device and commit, on which numbers may depend as well as on the settings."""
-    return {
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "platform": platform.platform(),
-        "git_commit": _git_commit(),
-    }
-
-
-def _git_commit() -> str:
-    """The checked-out commit; empty outside a checkout or without git."""
-    try:
-        command, folder = ["git", "rev-parse", "HEAD"], Path(__file__).parent
-        found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return found.stdout.strip()
 
 
 def plain(value: Any) -> Any:

@@ -80,9 +80,12 @@ class Study(Generic[SettingT]):
     figures: Callable[[list[Row[SettingT]]], Mapping[str, Figure]]  # by file name
 
 
-def run_study(study: Study[Any], config: StudyConfig) -> None:
-    """Measure every setting at every seed, tabulate, claim, draw, and write the results."""
-    run = Run(study.name, config)
+def run_study(study: Study[Any], config: StudyConfig, *, inputs: Any = None) -> None:
+    """Measure every setting at every seed, tabulate, claim, draw, and write the results.
+
+    ``inputs`` is what was read from files, as for ``Run``.
+    """
+    run = Run(study.name, config, inputs=inputs)
     rows = measure_rows(run, config, study.measure, study.settings)
     tabulate(run, rows, study.columns)
     study.claim(run, rows)

@@ -2,14 +2,17 @@
 
 import contextlib
 import ctypes
+import importlib
+import logging
 import multiprocessing
 import os
 import pickle
+import platform
 import signal
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import connection
@@ -21,6 +24,7 @@ import torch
 
 from derandomization.checks import require_at_least
 from derandomization.laboratory.checkpoints import Checkpoints
+from derandomization.laboratory.identity import code_digest, library_versions
 from derandomization.laboratory.settings import Constraint, PositiveInt
 
 ResultT = TypeVar("ResultT")
@@ -29,6 +33,8 @@ Calls = Mapping[int, tuple[Any, ...]]
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST_POOLED_BLOCK = 32 * 2**20
 KEPT_BYTES = 2**30
+PR_SET_PDEATHSIG = 1  # Linux's prctl.h
+BLOCKED = (signal.SIGINT, signal.SIGTERM)
 ATTEMPTS = 2  # a call whose worker dies is repeated once: the cause may have been chance
 
 
@@ -58,6 +64,7 @@ def parallel_calls(
     workers: int = 1,
     scheduler: str | None = None,
     checkpoints: Checkpoints | None = None,
+    code: Sequence[str] = (),
 ) -> Iterator[tuple[int, ResultT]]:
     """Yield the number and the result of ``function(*arguments[number])``, in order of completion.
 
@@ -71,15 +78,19 @@ def parallel_calls(
             decides how often a call is repeated.
         checkpoints: where every result is stored, arrays as tensors and tuples as lists. Results
             that are already there are not computed again.
+        code: packages that the calls need besides the one of the function. A cluster with a worker
+            whose code or libraries differ from those here is refused with a ``ValueError``.
     """
     require_at_least("workers", workers, 1)
-    slots = [checkpoints.slot() for _ in arguments] if checkpoints else []
+    calls = dict(enumerate(arguments))
+    kind = f"call of {function.__name__}"
+    slots = [checkpoints.slot(kind) for _ in arguments] if checkpoints else []
     for number, slot in enumerate(slots):
-        if slot.content:
-            yield number, slot.content["result"]
-    calls = {n: each for n, each in enumerate(arguments) if not (slots and slots[n].content)}
+        if kept := slot.restored(lambda content: (content["result"],)):
+            del calls[number]
+            yield number, kept[0]
     try:
-        for number, result in _results(function, calls, workers, scheduler):
+        for number, result in _results(function, calls, workers, scheduler, code):
             if checkpoints:
                 result = storable(result)
                 slots[number].keep({"result": result})
@@ -108,12 +119,16 @@ def storable(value: Any) -> Any:
 
 
 def _results(
-    function: Callable[..., Any], calls: Calls, workers: int, scheduler: str | None
+    function: Callable[..., Any],
+    calls: Calls,
+    workers: int,
+    scheduler: str | None,
+    code: Sequence[str],
 ) -> Iterator[tuple[int, Any]]:
     if not calls:
         return iter(())
     if scheduler is not None:
-        return _on_cluster(function, calls, scheduler)
+        return _on_cluster(function, calls, scheduler, code)
     if min(workers, len(calls)) == 1:
         return ((number, function(*each)) for number, each in calls.items())
     return _on_processes(function, calls, min(workers, len(calls)))
@@ -140,13 +155,40 @@ def prepare_process() -> None:
 def _start_worker() -> None:
     """Prepare a process of the pool, which ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
-    prepare_process()
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+        _end_with(parent.sentinel)
+    prepare_process()
+
+
+@contextlib.contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Within, Ctrl-C and SIGTERM wait, also in a process that is started until it is prepared."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with(sentinel: int) -> None:
+    """Let this process end as soon as the run that started it has ended, however it ends.
+
+    Linux kills it together with the process that it was forked from, which ends with the run. A
+    thread also waits for the run's end, and may have to wait until a long call has released
+    Python's lock.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
+    threading.Thread(target=_exit_after, args=(sentinel,), daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
     connection.wait([sentinel])
     os._exit(1)
 
@@ -194,7 +236,7 @@ class _Worker:
         processes = list((self.pool._processes or {}).values())
         self.pool.shutdown(wait=False)
         for process in processes:
-            process.terminate()
+            process.kill()  # SIGTERM may be ignored: a child inherits that
             process.join()
 
 
@@ -205,13 +247,18 @@ def _on_processes(
     waiting, attempts = deque(calls), Counter[int]()
     lost: list[int] = []
     idle: list[_Worker] = []
+    started: list[_Worker] = []  # Ctrl-C may come while a worker is in neither of the other two
     busy: dict[Future[bytes], tuple[_Worker, int]] = {}
     try:
         while waiting or busy:
             while waiting and len(busy) < count:
-                worker = idle.pop() if idle else _Worker(context)
+                if not idle:
+                    started.append(_Worker(context))
+                    idle.append(started[-1])
+                worker = idle.pop()
                 try:
-                    future = worker.pool.submit(_outcome, function, calls[waiting[0]])
+                    with _blocked_signals():  # a new process inherits them
+                        future = worker.pool.submit(_outcome, function, calls[waiting[0]])
                 except BrokenProcessPool:
                     worker.stop()  # it died between two calls
                     continue
@@ -231,7 +278,7 @@ def _on_processes(
                     raise result
                 yield number, result
     finally:
-        for worker in (*idle, *(worker for worker, _ in busy.values())):
+        for worker in started:
             worker.stop()
     if lost:
         raise _died(function, [calls[number] for number in lost])
@@ -247,10 +294,11 @@ def _died(function: Callable[..., Any], lost: Sequence[tuple[Any, ...]]) -> Work
 
 
 def _on_cluster(
-    function: Callable[..., Any], calls: Calls, address: str
+    function: Callable[..., Any], calls: Calls, address: str, code: Sequence[str]
 ) -> Iterator[tuple[int, Any]]:
     try:
         from distributed import Client, KilledWorker, as_completed
+        from distributed.comm import CommClosedError
     except ImportError:
         raise ValueError(
             f"scheduler is {address}: that needs Dask; pip install 'derandomization[cluster]'"
@@ -259,10 +307,21 @@ def _on_cluster(
         client = Client(address)
     except (OSError, ValueError) as problem:
         raise ValueError(f"scheduler is {address}: it can't be reached ({problem})") from None
+    packages = [name for name in (function.__module__, *code) if name != "__main__"]
+    expected = _versions(packages)
+    lost_connection = ValueError(
+        f"scheduler is {address}: the connection to it was lost; finished calls are kept"
+    )
     lost = []
-    with client:
+    with _muted("distributed.client"), client:
+        try:
+            versions = client.run(_versions, packages, on_error="return")
+        except (CancelledError, OSError):
+            raise lost_connection from None
+        for worker, found in versions.items():
+            _require_same(f"scheduler is {address}: its worker {worker}", expected, found)
         numbers = {
-            client.submit(_on_one_thread, function, each, pure=False): number
+            client.submit(_on_one_thread, function, each, expected, packages, pure=False): number
             for number, each in calls.items()
         }
         try:
@@ -271,12 +330,49 @@ def _on_cluster(
                     yield numbers[future], future.result()
                 except KilledWorker:
                     lost.append(calls[numbers[future]])
+                except (CancelledError, CommClosedError):
+                    raise lost_connection from None
         finally:
             client.cancel(list(numbers))
     if lost:
         raise _died(function, lost)
 
 
-def _on_one_thread(function: Callable[..., Any], each: tuple[Any, ...]) -> Any:
+@contextlib.contextmanager
+def _muted(name: str) -> Iterator[None]:
+    """Within, this logger prints nothing: it prints tracebacks of what is raised here anyway."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+def _versions(packages: Sequence[str]) -> dict[str, str]:
+    """The code of these packages and the libraries, as this process has them."""
+    return {"code": code_digest(*map(importlib.import_module, packages)), **library_versions()}
+
+
+def _require_same(worker: str, expected: Mapping[str, str], found: Any) -> None:
+    """Raise ``ValueError`` unless a worker has the code and the libraries that are expected."""
+    if isinstance(found, BaseException):
+        raise ValueError(f"{worker} has no such code ({type(found).__name__}: {found})")
+    for name, here in expected.items():
+        if found[name] != here:
+            raise ValueError(
+                f"{worker} has other code: {name} is {found[name]}, here {here}; install the same "
+                "on every machine"
+            )
+
+
+def _on_one_thread(
+    function: Callable[..., Any],
+    each: tuple[Any, ...],
+    expected: Mapping[str, str],
+    packages: Sequence[str],
+) -> Any:
+    """The result of a call; workers that came after the first call are asked for their code too."""
+    _require_same(f"the worker on {platform.node()}", expected, _versions(packages))
     torch.set_num_threads(1)
     return function(*each)

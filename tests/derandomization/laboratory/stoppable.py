@@ -23,6 +23,9 @@ class Config(RunConfig):
     """Of each descent."""
 
 
+STUDIES = {"study": "tests.derandomization.laboratory.stoppable_study"}
+
+
 class NoisyRipple(DerandomizationObjective):
     """E[cos(wx + b)] from 20 fresh draws."""
 
@@ -78,4 +81,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, Config)
+    launch(main, Config, STUDIES)

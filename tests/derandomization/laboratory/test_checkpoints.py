@@ -1,5 +1,6 @@
 """Checkpoints: what is kept, what is refused, and what is never half written."""
 
+import io
 import os
 import pickle
 import signal
@@ -11,7 +12,15 @@ import pytest
 import torch
 
 from derandomization import DerandomizationObjective, Diverged
-from derandomization.laboratory.checkpoints import Checkpoints, Interrupted, resumable_descend
+from derandomization.laboratory.checkpoints import (
+    HEADER,
+    CannotResume,
+    Checkpoints,
+    Interrupted,
+    Slot,
+    _digest,
+    resumable_descend,
+)
 from derandomization.optimizers import PerturbedGradientDescent
 
 Build = Callable[..., DerandomizationObjective]
@@ -20,28 +29,32 @@ Build = Callable[..., DerandomizationObjective]
 def kept(path: Path, **options: object) -> Checkpoints:
     """Two results in a file, then the checkpoints that go on from it."""
     first = Checkpoints(path, identity={"seed": 1, "rate": None})
-    first.slot().keep({"a": 1.5, "b": torch.arange(3)})
-    first.slot().keep({"c": [True, "x"]})
+    first.slot("numbers").keep({"a": 1.5, "b": torch.arange(3)})
+    first.slot("words").keep({"c": [True, "x"]})
     first.write()
     return Checkpoints(path, identity={"seed": 1, "rate": None}, resume=True, **options)
+
+
+def content(slot: Slot) -> dict | None:
+    return slot.restored(lambda stored: stored)
 
 
 def test_results_come_back_in_the_order_in_which_they_are_asked_for(tmp_path: Path) -> None:
     again = kept(tmp_path / "deep" / "checkpoint.pt")
     assert again.resumed
-    first = again.slot().content
+    first = content(again.slot("numbers"))
     assert first is not None
     assert first["a"] == 1.5
     assert first["b"].tolist() == [0, 1, 2]
-    assert again.slot().content == {"c": [True, "x"]}
-    assert again.slot().content is None
+    assert content(again.slot("words")) == {"c": [True, "x"]}
+    assert content(again.slot("words")) is None
 
 
 def test_without_resume_the_file_is_not_read_and_without_a_file_nothing_is_resumed(
     tmp_path: Path,
 ) -> None:
     kept(tmp_path / "checkpoint.pt")
-    assert Checkpoints(tmp_path / "checkpoint.pt").slot().content is None
+    assert content(Checkpoints(tmp_path / "checkpoint.pt").slot("numbers")) is None
     assert not Checkpoints(tmp_path / "other.pt", resume=True).resumed
 
 
@@ -83,7 +96,9 @@ def test_a_file_that_is_none_of_ours_is_refused_and_never_run(
         torch.save({"identity": {}, "contents": Evil(tmp_path / "made")}, path)
     else:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"checkpoint\.pt is no checkpoint; start without"):
+    with pytest.raises(
+        ValueError, match=r"checkpoint\.pt is no checkpoint, or a damaged one; start"
+    ):
         Checkpoints(path, resume=True)
     path.write_bytes(pickle.dumps(Evil(tmp_path / "made")))
     with pytest.raises(ValueError, match="is no checkpoint"):
@@ -99,6 +114,99 @@ def test_any_part_of_a_file_is_refused_and_never_believed(tmp_path: Path) -> Non
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match="is no checkpoint"):
             Checkpoints(path, resume=True)
+
+
+def test_a_file_with_any_bit_flipped_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    kept(path)
+    whole = path.read_bytes()
+    places = [*range(0, len(whole), 41), whole.index(b"\n"), len(whole) - 1]
+    for number, place in enumerate(places):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << number % 8
+        path.write_bytes(damaged)
+        with pytest.raises(CannotResume, match="is no checkpoint, or a damaged one"):
+            Checkpoints(path, identity={"seed": 1, "rate": None}, resume=True)
+    path.write_bytes(whole)
+    assert kept(path).resumed
+
+
+@pytest.mark.parametrize("place", ["folder", "queue", "link to nothing"])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path, place: str) -> None:
+    path = tmp_path / "checkpoint.pt"
+    if place == "folder":
+        path.mkdir()
+    elif place == "queue":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path / "missing")
+        assert not Checkpoints(path, resume=True).resumed
+        return
+    with pytest.raises(CannotResume, match="is no checkpoint"):
+        Checkpoints(path, resume=True)
+
+
+def write_record(path: Path, record: object) -> None:
+    """A file with a fitting digest, whatever is in it."""
+    stream = io.BytesIO()
+    torch.save(record, stream)
+    path.write_bytes(HEADER + _digest(stream.getvalue()) + b"\n" + stream.getvalue())
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *(None, 3, [], {}, {"identity": {}}, {"identity": 3, "contents": {}}),
+        *({"identity": {}, "contents": contents} for contents in (3, {0: 3}, {"a": {}})),
+    ],
+)
+def test_a_whole_file_of_another_form_is_refused(tmp_path: Path, record: object) -> None:
+    write_record(tmp_path / "checkpoint.pt", record)
+    with pytest.raises(CannotResume, match="is no checkpoint"):
+        Checkpoints(tmp_path / "checkpoint.pt", resume=True)
+
+
+MALFORMED = {
+    "nothing": lambda kept: {},
+    "another kind": lambda kept: {**kept, "kind": "call of square"},
+    "no content": lambda kept: {"kind": kept["kind"], "content": None},
+    **{
+        f"no {name}": lambda kept, name=name: {
+            **kept,
+            "content": {n: value for n, value in kept["content"].items() if n != name},
+        }
+        for name in ("parameters", "extra", "optimizer", "columns", "snapshots", "numbers")
+    },
+    "other parameters": lambda kept: _with(kept, parameters={"other": torch.zeros(2)}),
+    "other shapes": lambda kept: _with(
+        kept,
+        parameters={name: p.reshape(-1)[:1] for name, p in kept["content"]["parameters"].items()},
+    ),
+    "text for columns": lambda kept: _with(kept, columns={"value": "text"}),
+}
+
+
+def _with(kept: dict, **changes: object) -> dict:
+    return {**kept, "content": {**kept["content"], **changes}}
+
+
+@pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED)
+def test_a_descents_state_of_another_form_is_one_line(
+    tmp_path: Path, cosine_objective: Build, change: Callable[[dict], object]
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+
+    def descent(checkpoints: Checkpoints) -> None:
+        objective = cosine_objective([[0.5, 0.1], [0.2, 0.8]], [0.2, 0.1])
+        optimizer = optimizer_of("pgd", objective, torch.Generator().manual_seed(3))
+        resumable_descend(objective, optimizer, max_steps=5, checkpoints=checkpoints)
+
+    checkpoints = Checkpoints(path)
+    descent(checkpoints)
+    write_record(path, {"identity": {}, "contents": {0: change(checkpoints._contents[0])}})
+    with pytest.raises(CannotResume, match="does not hold what this run stores there") as error:
+        descent(Checkpoints(path, resume=True))
+    assert str(error.value).isprintable()
 
 
 def test_where_it_cannot_be_written_one_line_says_so_once_and_the_run_goes_on(
@@ -268,7 +376,7 @@ def test_writing_takes_no_more_than_its_share_of_the_time(
     monkeypatch.setattr(os, "fsync", sync)
     kept = []
     for number in range(100):
-        checkpoints.slot().keep({"number": number})
+        checkpoints.slot("number").keep({"number": number})
         before = clock
         checkpoints.write_soon()
         kept.append(clock > before)

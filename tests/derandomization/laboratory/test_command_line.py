@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ import pytest
 
 import derandomization
 from derandomization.checks import require_positive
-from derandomization.laboratory.command_line import launch
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.command_line import STOPPED, launch
+from derandomization.laboratory.run import CHECKPOINT, Run, RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,6 +286,38 @@ def test_too_little_memory_is_one_line(
         launch(fail, Config)
     assert stop.value.code == 2
     assert "need more memory than this machine has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_ctrl_c_says_whether_anything_was_saved(
+    saved: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(config: RunConfig) -> None:
+        if saved:
+            (config.output_dir / CHECKPOINT).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["main.py", "--output-dir", str(tmp_path)])
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    try:
+        with pytest.raises(SystemExit) as stop:
+            launch(interrupted, RunConfig)
+        # A second Ctrl-C must not interrupt the end of the process.
+        assert [signal.getsignal(number) for number in numbers] == [signal.SIG_IGN] * 2
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    assert stop.value.code == STOPPED
+    line = capsys.readouterr().err.strip()
+    assert line == (
+        "stopped: the same command with --resume continues from what was saved"
+        if saved
+        else "stopped: nothing was saved yet"
+    )
 
 
 def test_any_other_runtime_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,15 @@ import math
 import platform
 import subprocess
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from derandomization.laboratory.run import environment, plain, readable
+from derandomization.laboratory.identity import LIBRARIES, environment
+from derandomization.laboratory.run import plain, readable
 
 
 @dataclass
@@ -77,10 +79,12 @@ def test_the_environment_is_where_it_ran() -> None:
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
     )
+    assert found["torch"] == torch.__version__
     assert found == {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        **{name: version(name) for name in LIBRARIES},
         "device": "cpu",
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),
         "git_commit": commit.stdout.strip(),

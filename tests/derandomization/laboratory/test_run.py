@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,11 @@ from derandomization import DerandomizationObjective, descend
 from derandomization.certificate import Certificate
 from derandomization.descent import Diverged
 from derandomization.laboratory.figures import new_figure
+from derandomization.laboratory.folder_lock import LOCK
+from derandomization.laboratory.identity import LIBRARIES
 from derandomization.laboratory.run import Run, RunConfig
 
-ENVIRONMENT = {"python", "torch", "device", "threads", "platform", "git_commit"}
+ENVIRONMENT = {"python", *LIBRARIES, "device", "instructions", "threads", "platform", "git_commit"}
 RECORD = {
     "experiment",
     "version",
@@ -128,7 +131,7 @@ def test_a_write_that_fails_leaves_the_old_file_whole_and_no_other(tmp_path: Pat
 
     with pytest.raises(KeyboardInterrupt):
         run.write("partition.csv", fail_halfway)
-    assert [path.name for path in tmp_path.iterdir()] == ["partition.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, "partition.csv"]
     assert (tmp_path / "partition.csv").read_text() == "old"
 
 
@@ -260,7 +263,7 @@ def test_any_other_end_of_a_descent_writes_nothing(problem: BaseException, tmp_p
     run = quiet_run(tmp_path / "out")
     with pytest.raises(type(problem)), run.descent("figure", 10):
         raise problem
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [LOCK]
 
 
 def test_a_bar_counts_the_runs_of_a_study_up_to_their_number(
@@ -304,6 +307,7 @@ def test_a_folder_that_vanishes_costs_the_files_but_not_the_table(
 ) -> None:
     run = Run("Example", Config(output_dir=tmp_path / "gone", device="cpu"))
     run.claim("F4", "cut ≥ 41", paper=41, measured=41.0, holds=True)
+    shutil.rmtree(tmp_path / "gone")
     (tmp_path / "gone").write_text("in the way")
     with pytest.raises(ValueError, match=r"output_dir is .*gone.*: it can't be written"):
         run.finish()
@@ -319,7 +323,7 @@ def test_a_run_that_finds_a_checkpoint_says_so_and_one_that_finds_none_too(
     begin(resume=True)
     assert "there is no" in " ".join(capsys.readouterr().out.split())
     stopped = begin().checkpoints
-    stopped.slot().keep({"a": 1})
+    stopped.slot("number").keep({"a": 1})
     stopped.write()
     capsys.readouterr()
     begin()

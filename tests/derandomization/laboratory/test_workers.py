@@ -3,6 +3,7 @@
 import importlib
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +15,17 @@ from types import ModuleType
 import pytest
 import torch
 
+import derandomization
 from derandomization.laboratory.checkpoints import Checkpoints
 from derandomization.laboratory.settings import check_fields
-from derandomization.laboratory.workers import WorkerDied, WorkersConfig, parallel_calls, storable
+from derandomization.laboratory.workers import (
+    WorkerDied,
+    WorkersConfig,
+    _require_same,
+    parallel_calls,
+    storable,
+)
+from tests.soak import cluster as cluster_of
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
@@ -65,7 +74,7 @@ def test_a_call_that_kills_every_time_is_named_once_the_others_are_done_and_kept
         _collect(calls, found)
     assert found == {0: 0, 1: 10, 3: 30, 4: 40}
     again = Checkpoints(tmp_path / "checkpoint.pt", resume=True)
-    kept = [again.slot().content for _ in range(5)]
+    kept = [again.slot("call of always_dies").restored(dict) for _ in range(5)]
     assert kept == [None if n == 2 else {"result": 10 * n} for n in range(5)]
 
 
@@ -217,6 +226,56 @@ def cluster(functions: ModuleType) -> Iterator[str]:
         yield running.scheduler_address
 
 
+def test_a_worker_with_other_code_is_refused_before_the_first_call(
+    functions: ModuleType, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+    package = Path(derandomization.__file__).parent
+    shutil.copytree(package, tmp_path / "derandomization")
+    with (tmp_path / "derandomization" / "checks.py").open("a") as file:
+        file.write("# another version\n")
+    first = os.pathsep.join([str(tmp_path), str(Path(__file__).parent)])
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    calls = [(str(marks), n) for n in range(2)]
+    with (
+        cluster_of({"PYTHONPATH": first, "PYTHONSAFEPATH": "1"}) as (address, _, _),
+        pytest.raises(ValueError, match="has other code: code is") as error,
+    ):
+        list(parallel_calls(functions.counted, calls, scheduler=address))
+    assert str(error.value).startswith(f"scheduler is {address}: its worker tcp://")
+    assert list(marks.iterdir()) == []
+
+
+def test_other_versions_and_missing_code_are_named() -> None:
+    with pytest.raises(ValueError, match=r"w has other code: torch is 1\.0, here 2\.0; install"):
+        _require_same("w", {"torch": "2.0"}, {"torch": "1.0"})
+    with pytest.raises(ValueError, match="w has no such code"):
+        _require_same("w", {"torch": "2.0"}, ModuleNotFoundError("No module named 'MAXCUT'"))
+    _require_same("w", {"torch": "2.0"}, {"torch": "2.0"})
+
+
+def test_a_scheduler_that_is_killed_is_one_line_and_what_was_done_is_kept(
+    functions: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("distributed")
+    marks, path = tmp_path / "marks", tmp_path / "checkpoint.pt"
+    marks.mkdir()
+    arguments = [(str(marks), n) for n in range(20)]
+    with cluster_of({}) as (address, scheduler, _):
+        calls = parallel_calls(
+            functions.slowly, arguments, scheduler=address, checkpoints=Checkpoints(path)
+        )
+        done = dict([next(calls)])
+        scheduler.kill()
+        with pytest.raises(ValueError, match="the connection to it was lost; finished calls"):
+            _collect(calls, done)
+    assert "Traceback" not in capfd.readouterr().err
+    again = Checkpoints(path, resume=True)
+    kept = [again.slot("call of slowly").restored(dict) for _ in range(20)]
+    assert {n: each["result"] for n, each in enumerate(kept) if each} == done
+
+
 def _processes(marks: Path) -> set[int]:
     return {int(path.suffix[1:]) for path in marks.iterdir()}
 
@@ -246,4 +305,5 @@ def test_a_cluster_makes_every_call_and_one_of_its_workers_may_be_killed(
     assert found == {n: n for n in range(10)}
     assert len(list(marks.glob(f"*.{killed}"))) == before  # others did the rest
     kept = Checkpoints(tmp_path / "checkpoint.pt", resume=True)
-    assert [kept.slot().content for _ in range(10)] == [{"result": n} for n in range(10)]
+    found = [kept.slot("call of slowly").restored(dict) for _ in range(10)]
+    assert found == [{"result": n} for n in range(10)]

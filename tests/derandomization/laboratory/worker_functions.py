@@ -1,5 +1,6 @@
 """What the tests have workers do: importable by name, so that other processes find it too."""
 
+import ctypes
 import os
 import signal
 import time
@@ -64,9 +65,12 @@ def everything(number: int) -> tuple[np.ndarray, np.float64, list[int], str]:
 
 
 def sleeps(folder: str, seconds: int) -> None:
-    """Leaves a file named after its process, then sleeps."""
+    """Leaves a file named after its process, then sleeps as a long call in C does.
+
+    No other thread of the process can run meanwhile.
+    """
     (Path(folder) / str(os.getpid())).touch()
-    time.sleep(seconds)
+    ctypes.PyDLL(None).sleep(seconds)
 
 
 def slowly(folder: str, number: int) -> int:
