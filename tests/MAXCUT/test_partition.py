@@ -21,7 +21,6 @@ def across(graph: nx.Graph, partition: Partition) -> float:
     return float(nx.cut_size(graph, [n for n in graph if partition.sides[n]], weight="weight"))
 
 
-@pytest.mark.usefixtures("short_descents")
 def test_a_networkx_graph_is_cut_in_its_own_labels() -> None:
     graph = nx.Graph()
     graph.add_weighted_edges_from(
