@@ -117,7 +117,7 @@ def derandomized_cut(
         num_cuts: how many different good cuts to return, at most 1 000; there may be fewer.
         bound: "sdp" is the relaxation's bound; "triangle", for at most 400 vertices, adds triangle
             inequalities after the cut has been found. With 100 vertices this takes 1 to 10 s and
-            closes 60% of the gap or more; on sparse graphs it often proves that the cut is optimal.
+            closes more than half of the gap; on sparse graphs it may prove the cut optimal.
         time_limit: seconds after which the best cut so far is returned. On large graphs one step of
             the relaxation and its bound take seconds, and are not interrupted.
         target: stop as soon as a cut is worth at least this.

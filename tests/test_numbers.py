@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks.tables import BOUND_MARKS, best_known, bounds_table, graphs_table, points_table
+from benchmarks.tables import (
+    BOUND_MARKS,
+    TRIANGLE_MARKS,
+    best_known,
+    bounds_table,
+    graphs_table,
+    points_table,
+    triangles_table,
+)
 from benchmarks.tables import MARKS as TABLE_MARKS
 from JohnsonLindenstrauss.studies.new_points import WIDE
 from reproduction.publish import MARKS, figures_in, readme_table
@@ -137,6 +145,18 @@ def test_the_points_table_is_what_its_records_say() -> None:
 
 def test_the_bounds_table_is_what_its_records_say() -> None:
     assert between(ROOT / "JohnsonLindenstrauss/README.md", BOUND_MARKS) == bounds_table()
+
+
+def test_triangle_bounds_are_those_of_the_benchmark() -> None:
+    assert between(ROOT / "MAXCUT/README.md", TRIANGLE_MARKS) == triangles_table()
+    path = ROOT / "benchmarks" / "results.json"
+    tables = json.loads(path.read_text(encoding="utf-8"))["triangle_bounds"]["tables"]
+    rows = tables["every family"]
+    proven = [sum(row[who] for row in rows) for who in ("SDP proves", "triangles prove")]
+    total = sum(row["instances"] for row in rows)
+    words = (ROOT / "MAXCUT/README.md").read_text(encoding="utf-8")
+    assert proven[0] == 0
+    assert f"prove {proven[1]} of the {total} cuts optimal" in words
 
 
 @pytest.mark.skipif(not GSET.is_dir(), reason="the best known cuts are not there")
