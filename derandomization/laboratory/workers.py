@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from derandomization.checks import require_at_least
-from derandomization.laboratory.checkpoints import Checkpoints
+from derandomization.laboratory.checkpoints import Checkpoints, handling_signals
 from derandomization.laboratory.identity import code_digest, library_versions
 from derandomization.laboratory.settings import Constraint, PositiveInt
 
@@ -34,7 +34,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST_POOLED_BLOCK = 32 * 2**20
 KEPT_BYTES = 2**30
 PR_SET_PDEATHSIG = 1  # Linux's prctl.h
-BLOCKED = (signal.SIGINT, signal.SIGTERM)
+DEFERRED = (signal.SIGINT, signal.SIGTERM)
 ATTEMPTS = 2  # a call whose worker dies is repeated once: the cause may have been chance
 
 
@@ -156,7 +156,7 @@ def _start_worker() -> None:
     """Prepare a process of the pool, which ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, DEFERRED)
     parent = multiprocessing.parent_process()
     if parent is not None:
         _end_with(parent.sentinel)
@@ -164,16 +164,24 @@ def _start_worker() -> None:
 
 
 @contextlib.contextmanager
-def _blocked_signals() -> Iterator[None]:
-    """Within, Ctrl-C and SIGTERM wait, also in a process that is started until it is prepared."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+def _deferred_signals() -> Iterator[None]:
+    """Within, Ctrl-C and SIGTERM wait: a process is started and known, or stopped, or not at all.
+
+    In a process that is started within, they wait until it is prepared.
+    """
+    came: list[int] = []
+    masks = hasattr(signal, "pthread_sigmask")
     try:
-        yield
+        with handling_signals(lambda number, frame: came.append(number), *DEFERRED):
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, DEFERRED) if masks else set()
+            try:
+                yield
+            finally:
+                if masks:
+                    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _end_with(sentinel: int) -> None:
@@ -257,7 +265,7 @@ def _on_processes(
                     idle.append(started[-1])
                 worker = idle.pop()
                 try:
-                    with _blocked_signals():  # a new process inherits them
+                    with _deferred_signals():
                         future = worker.pool.submit(_outcome, function, calls[waiting[0]])
                 except BrokenProcessPool:
                     worker.stop()  # it died between two calls
@@ -278,8 +286,9 @@ def _on_processes(
                     raise result
                 yield number, result
     finally:
-        for worker in started:
-            worker.stop()
+        with _deferred_signals():
+            for worker in started:
+                worker.stop()
     if lost:
         raise _died(function, [calls[number] for number in lost])
 

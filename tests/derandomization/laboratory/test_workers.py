@@ -21,6 +21,7 @@ from derandomization.laboratory.settings import check_fields
 from derandomization.laboratory.workers import (
     WorkerDied,
     WorkersConfig,
+    _deferred_signals,
     _require_same,
     parallel_calls,
     storable,
@@ -100,6 +101,22 @@ def test_a_worker_that_dies_between_two_calls_is_replaced(functions: ModuleType)
     time.sleep(1)  # until the pool knows
     found = {number: first} | dict(calls)
     assert {n: each["square"] for n, each in found.items()} == {n: n**2 for n in range(6)}
+
+
+def test_ctrl_c_waits_while_a_process_is_started_and_comes_then() -> None:
+    handler, reached = signal.getsignal(signal.SIGINT), []
+
+    def start() -> None:
+        with _deferred_signals():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            reached.append("end")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert reached == ["end"]
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
