@@ -38,12 +38,13 @@ from NeuralNetworks.links import LINKS, InputsName, Sample, draw_sample, princip
 OURS = "PrincipalSubspace"
 UNKNOWN_K = f"{OURS}, k not given"
 SEEDS = 10
+FEW_SEEDS = 3  # for the other sizes, which take up to minutes each
 NOISE = 0.2
 FEW_LINKS = ("|z₁|", "sin 2z₁ + z₂²/2", "z₁z₂ + tanh 2z₃")  # for other inputs and noise
 MAIN: tuple[tuple[InputsName, int, int], ...] = (("gaussian", 20, 400), ("uniform", 50, 600))
 SIZES_LINK = "sin 2z₁ + z₂²/2"
 SIZES = ((10, 20), (10, 100), (10, 1000), (50, 100), (50, 500), (200, 400), (200, 2000))
-LARGEST = ((50, 5000), (200, 20000))  # n = 100 d: three seeds, and without xRFM
+LARGEST = ((50, 5000), (200, 20000))  # n = 100 d, without xRFM
 SLICES = {"SIR": 10, "SAVE": 5}  # a slice of SAVE estimates a covariance and needs more points
 # xRFM's settings, of which the one of least error on every fifth point is kept.
 BANDWIDTHS, RIDGES, EXPONENTS = (3.0, 10.0, 30.0), (1e-3, 1e-2, 1e-1), (1.0, 1.4)
@@ -297,8 +298,8 @@ def measure(effort: Effort) -> Report:
                 seeds,
                 METHODS_GIVEN_K,
             ),
-            f"other sizes: {MEDIAN.format(seeds)}": (size_cells(), seeds, METHODS_GIVEN_K),
-            f"n = 100 d: {MEDIAN.format(3)}": (largest_cells(), 3, SMALL_MEMORY),
+            f"other sizes: {MEDIAN.format(FEW_SEEDS)}": (size_cells(), FEW_SEEDS, METHODS_GIVEN_K),
+            f"n = 100 d: {MEDIAN.format(FEW_SEEDS)}": (largest_cells(), FEW_SEEDS, SMALL_MEMORY),
         }
         for title, (cells, count, names) in others.items():
             found = _outcomes(cells, count, cache, names)
