@@ -2,16 +2,18 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from numbers import Integral
 from typing import Any
 
 import networkx as nx
 import numpy as np
+from jaxtyping import Float
 
 from derandomization.files.edges import EdgeList, WeightAttribute, edge_weight
 from derandomization.files.formulas import Clauses
 from MAXCUT.partition import proven_ratio
-from MAXCUT.quadratic import QuadraticModel
+from MAXCUT.quadratic import QuadraticModel, exact_sum
 from MAXCUT.qubo import QuadraticSolution, minimize
 
 
@@ -46,9 +48,9 @@ class MaximumSolution:
 
 
 def maximum_2_sat(
-    clauses: Iterable[Sequence[int]],
+    clauses: Iterable,
     *,
-    weights: Sequence[float] | np.ndarray | None = None,
+    weights: Sequence | np.ndarray | None = None,
     num_variables: int | None = None,
     **options: Any,
 ) -> MaximumSolution:
@@ -69,12 +71,10 @@ def maximum_2_sat(
         at least 0.878 of the optimum for weights that are not negative.
     """
     formula = _clauses(clauses, weights, num_variables)
-    return _maximum(two_sat_model(formula), float(formula.weights.sum()), options)
+    return _maximum(two_sat_model(formula), formula.weights, options)
 
 
-def maximum_dicut(
-    graph: "nx.DiGraph | Iterable[tuple]", *, weight: str = "weight", **options: Any
-) -> MaximumSolution:
+def maximum_dicut(graph: Iterable, *, weight: str = "weight", **options: Any) -> MaximumSolution:
     """Find a set of vertices from which as much weight as possible leads out.
 
     Args:
@@ -86,11 +86,19 @@ def maximum_dicut(
         ValueError: the graph is not directed, or a weight is not a finite number.
     """
     arcs = _arcs(graph, weight)
-    return _maximum(dicut_model(arcs), float(arcs.weights.sum()), options)
+    return _maximum(dicut_model(arcs), arcs.weights, options)
 
 
-def _maximum(model: QuadraticModel, total: float, options: dict[str, Any]) -> MaximumSolution:
-    return maximum_solution(minimize(model, spin=False, **options), total)
+def _maximum(
+    model: QuadraticModel, weights: Float[np.ndarray, " weights"], options: dict[str, Any]
+) -> MaximumSolution:
+    solution = minimize(model, spin=False, least=least_energy(weights), **options)
+    return maximum_solution(solution, float(weights.sum()))
+
+
+def least_energy(weights: Float[np.ndarray, " weights"]) -> Fraction:
+    """Minus the weight of all clauses or arcs that add to the value: no energy is below."""
+    return -exact_sum(np.maximum(weights, 0))
 
 
 def maximum_solution(solution: QuadraticSolution, total: float) -> MaximumSolution:
@@ -133,8 +141,8 @@ def dicut_model(arcs: EdgeList) -> QuadraticModel:
 
 
 def _clauses(
-    clauses: Iterable[Sequence[int]],
-    weights: Sequence[float] | np.ndarray | None,
+    clauses: Iterable,
+    weights: Sequence | np.ndarray | None,
     num_variables: int | None,
 ) -> Clauses:
     listed = list(clauses)
@@ -158,7 +166,7 @@ def _clauses(
     return Clauses(largest if num_variables is None else num_variables, pairs, sizes)
 
 
-def _arcs(graph: "nx.DiGraph | Iterable[tuple]", weight: str) -> EdgeList:
+def _arcs(graph: Iterable, weight: str) -> EdgeList:
     """The arcs of a graph of networkx or of a list."""
     index: dict[Hashable, int] = {}
     if isinstance(graph, nx.Graph):

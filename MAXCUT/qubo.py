@@ -263,6 +263,7 @@ def minimize(
     model: QuadraticModel,
     *,
     spin: bool,
+    least: Fraction | None = None,
     target: float | None = None,
     initial: Assignment | Sequence | np.ndarray | None = None,
     num_assignments: int = 1,
@@ -270,7 +271,8 @@ def minimize(
 ) -> QuadraticSolution:
     """Minimise a model; its assignments are of −1 and +1 with ``spin``, else of 0 and 1.
 
-    The other arguments are those of ``minimize_qubo``.
+    ``least`` is a number that no energy is below, if the caller knows one. The other arguments are
+    those of ``minimize_qubo``.
     """
     problem = cut_problem(model)
     start = None if initial is None else _initial_bits(model, initial, spin=spin)
@@ -284,7 +286,9 @@ def minimize(
         target=None if target is None else _target_cut(problem, target),
         **options,
     )
-    return _solution(model, problem, partition, spin)
+    trivial = _negative_sum(model)
+    known = trivial if least is None else max(trivial, least)
+    return _solution(model, problem, partition, known, spin)
 
 
 def _constant(model: QuadraticModel, assignment: Assignment) -> QuadraticSolution:
@@ -307,8 +311,13 @@ def _constant(model: QuadraticModel, assignment: Assignment) -> QuadraticSolutio
 
 
 def _solution(
-    model: QuadraticModel, problem: CutProblem, partition: Partition, spin: bool
+    model: QuadraticModel,
+    problem: CutProblem,
+    partition: Partition,
+    known: Fraction,
+    spin: bool,
 ) -> QuadraticSolution:
+    """The solution that a cut gives; ``known`` is a bound that needs no cut."""
     n = model.num_variables
     found = [partition.sides, *(sides for sides, _ in partition.other_cuts)]
     assignments = [
@@ -317,8 +326,8 @@ def _solution(
     bits, *others = assignments
     exact = model.exact_energy(_domain(bits, model.spin))
     lower, proof = problem.lower_bound(partition.upper_bound), partition.bound_proof
-    if (trivial := _negative_sum(model)) >= lower:
-        lower, proof = trivial, "coefficients"
+    if known >= lower:
+        lower, proof = known, "coefficients"
     # Where energies are rounded, so may be the difference of an optimal one and its bound.
     tolerance = ROUNDING * float(np.abs(model.values).sum()) if problem.rounding else 0.0
     lower = min(lower, exact)

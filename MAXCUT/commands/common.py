@@ -4,6 +4,7 @@ import csv
 import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -13,7 +14,7 @@ from derandomization.files.quadratic import QuadraticTerms, write_quadratic_file
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.settings import AtLeast, Between, Positive
 from MAXCUT import plot
-from MAXCUT.formulas import maximum_solution
+from MAXCUT.formulas import least_energy, maximum_solution
 from MAXCUT.quadratic import QuadraticModel
 from MAXCUT.qubo import QuadraticSolution, minimize
 from MAXCUT.sdp import MEAN_TOLERANCE
@@ -71,13 +72,27 @@ def model_of(terms: QuadraticTerms) -> QuadraticModel:
 
 
 def solve(
-    run: Run, config: MinimizerConfig, model: QuadraticModel, *, spin: bool, target: float | None
+    run: Run,
+    config: MinimizerConfig,
+    model: QuadraticModel,
+    *,
+    spin: bool,
+    target: float | None,
+    least: Fraction | None = None,
 ) -> QuadraticSolution:
-    """Minimise the model, and record what was found."""
+    """Write the model if asked to, minimise it, and record what was found."""
+    if path := config.write_model:
+        terms = QuadraticTerms(model.labels, model.ends, model.values, model.spin)
+        try:
+            write_quadratic_file(path, terms)
+        except OSError as problem:
+            reason = problem.strerror
+            raise ValueError(f"write_model is {path}: it can't be written ({reason})") from None
     with run.stage("minimising"):
         solution = minimize(
             model,
             spin=spin,
+            least=least,
             restarts=config.restarts,
             time_limit=config.time_limit,
             target=target,
@@ -86,13 +101,6 @@ def solve(
         )
     run.results |= {"num_variables": model.num_variables, "num_terms": len(model.values)}
     run.results |= {name: getattr(solution, name) for name in RECORDED}
-    if path := config.write_model:
-        terms = QuadraticTerms(model.labels, model.ends, model.values, model.spin)
-        try:
-            write_quadratic_file(path, terms)
-        except OSError as problem:
-            reason = problem.strerror
-            raise ValueError(f"write_model is {path}: it can't be written ({reason})") from None
     return solution
 
 
@@ -136,17 +144,19 @@ def minimize_file(
 def maximize_file(
     name: str,
     config: MinimizerConfig,
-    read: Callable[[], tuple[QuadraticModel, float]],
+    read: Callable[[], tuple[QuadraticModel, np.ndarray]],
     *,
     counted: str,
 ) -> None:
-    """Maximise what a file lists: ``read`` gives minus the weight reached, and the total weight."""
-    (model, total), warned = read_file(config, read)
+    """Maximise what a file lists: ``read`` gives minus the weight reached, and all weights."""
+    (model, weights), warned = read_file(config, read)
+    total = float(weights.sum())
     run = Run(f"MAXCUT/{name}", config, inputs=model)
     for line in warned:
         run.say(line)
     target = None if config.target is None else -config.target
-    solution = solve(run, config, model, spin=False, target=target)
+    least = least_energy(weights)
+    solution = solve(run, config, model, spin=False, target=target, least=least)
     found = maximum_solution(solution, total)
     run.results |= {
         "value": found.value,

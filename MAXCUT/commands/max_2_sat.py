@@ -24,8 +24,6 @@ def main(config: Config) -> None:
     maximize_file(
         "max-2-sat",
         config,
-        lambda: read_formula_file(
-            config.file, lambda found: (two_sat_model(found), float(found.weights.sum()))
-        ),
+        lambda: read_formula_file(config.file, lambda found: (two_sat_model(found), found.weights)),
         counted="weight satisfied",
     )

@@ -29,7 +29,7 @@ def main(config: Config) -> None:
         config,
         lambda: read_arc_file(
             config.file,
-            lambda found: (dicut_model(found), float(found.weights.sum())),
+            lambda found: (dicut_model(found), found.weights),
             weight=config.weight,
         ),
         counted="weight leading out",

@@ -12,7 +12,7 @@ from MAXCUT.formulas import maximum_2_sat, maximum_dicut
 from tests.MAXCUT.quadratic_models import assignments
 
 pytestmark = pytest.mark.usefixtures("few_steps")
-FEW = settings(max_examples=15, derandomize=True, database=None, deadline=None)
+FEW = settings(max_examples=8, derandomize=True, database=None, deadline=None)
 LITERAL = st.integers(-10, 10).filter(bool)
 CLAUSE = st.one_of(st.tuples(LITERAL), st.tuples(LITERAL, LITERAL))
 
@@ -60,6 +60,15 @@ def test_a_graph_of_networkx_is_cut_by_its_directions() -> None:
     assert found.assignment == {"a": 0, "b": 1, "c": 0}
     assert (found.value, found.upper_bound, found.total_weight) == (6, 6, 8)
     assert found.proven_ratio == 1
+
+
+def test_all_clauses_that_hold_are_proven_to_be_the_most() -> None:
+    # The relaxation alone gives a bound of 31.
+    clauses, weights = [(-6,), (-5,), (10, 1), (-7,), (-6, -2), (3, 4)], [6, 3, 6, 9, 4, 2]
+    found = maximum_2_sat(clauses, weights=weights)
+    assert found.value == found.upper_bound == sum(weights)
+    assert found.proven_optimal
+    assert found.solution.bound_proof == "coefficients"
 
 
 def test_without_clauses_everything_holds() -> None:
