@@ -27,6 +27,9 @@ RUNS = ROOT / "docs" / "runs"
 MARKS = ("<!-- from docs/runs -->", "<!-- end -->")
 TRIANGLE_MARKS = ("<!-- triangles from benchmarks -->", "<!-- end of triangles -->")
 BOUND_MARKS = ("<!-- bounds from docs/runs -->", "<!-- end of bounds -->")
+LINK_MARKS = ("<!-- links from benchmarks -->", "<!-- end of links -->")
+SAMPLE_MARKS = ("<!-- samples from benchmarks -->", "<!-- end of samples -->")
+REDUCTION_MARKS = ("<!-- reductions from benchmarks -->", "<!-- end of reductions -->")
 RESTARTS = 8
 AUTO_EPS = 0.1
 # The points by run: what the table calls them, and the number of components.
@@ -88,6 +91,9 @@ def main(gset: Path, only: Sequence[str]) -> None:
         _keep("bounds", _bounds())
     put_between(ROOT / "MAXCUT" / "README.md", MARKS, graphs_table(best_known(gset)))
     put_between(ROOT / "MAXCUT" / "README.md", TRIANGLE_MARKS, triangles_table())
+    put_between(ROOT / "NeuralNetworks" / "README.md", LINK_MARKS, links_table())
+    put_between(ROOT / "NeuralNetworks" / "README.md", SAMPLE_MARKS, samples_table())
+    put_between(ROOT / "NeuralNetworks" / "README.md", REDUCTION_MARKS, reductions_table())
     put_between(ROOT / "JohnsonLindenstrauss" / "README.md", MARKS, points_table())
     put_between(ROOT / "JohnsonLindenstrauss" / "README.md", BOUND_MARKS, bounds_table())
 
@@ -176,8 +182,7 @@ def graphs_table(best: Mapping[str, float]) -> str:
 
 def triangles_table() -> str:
     """Write one row per family of the Biq Mac library, from the benchmark ``triangle_bounds``."""
-    path = ROOT / "benchmarks" / "results.json"
-    families = json.loads(path.read_text(encoding="utf-8"))["triangle_bounds"]["tables"]
+    families = benchmark("triangle_bounds")
     heads = ["family", "vertices", "instances", "SDP gap", "triangle gap", "SDP proves"]
     heads += ["triangles prove", "seconds of the triangles, mean", "longest"]
     rows = [
@@ -195,6 +200,59 @@ def triangles_table() -> str:
         for row in families["every family"]
     ]
     return "\n".join(markdown_table(heads, rows))
+
+
+def benchmark(part: str) -> dict[str, Any]:
+    """The tables of one part of benchmarks/results.json, by title."""
+    path = ROOT / "benchmarks" / "results.json"
+    tables: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))[part]["tables"]
+    return tables
+
+
+def links_table() -> str:
+    """Write one row per link and size, from the benchmark ``directions``."""
+    methods = ["PrincipalSubspace", "rMAVE", "OPG", "xRFM", "SIR", "SAVE", "PHD"]
+    tables = benchmark("directions")
+    (title,) = (each for each in tables if each.startswith("every link"))
+    rows = [
+        [
+            str(row["link"]).replace("|", "&#124;"),
+            str(row["k"]),
+            f"{row['inputs']}, d = {row['d']}, n = {row['n']}",
+            *(f"{row[method]:.3f}" for method in methods),
+            f"{row['k found']:.0%}",
+        ]
+        for row in tables[title]
+    ]
+    return "\n".join(markdown_table(["labels", "k", "inputs", *methods, "k found"], rows))
+
+
+def samples_table() -> str:
+    """Write one row per dimension, from the benchmark ``samples``."""
+    tables = benchmark("samples")
+    (title,) = (each for each in tables if each.startswith("points n"))
+    methods = [name for name in tables[title][0] if name != "d"]
+    rows = [
+        [str(row["d"]), *("–" if row[m] is None else f"{row[m]:.0f}" for m in methods)]
+        for row in tables[title]
+    ]
+    return "\n".join(markdown_table(["d", *methods], rows))
+
+
+def reductions_table() -> str:
+    """Write one row per data set and k, from the benchmark ``reduction``."""
+    methods = ["PrincipalSubspace", "SIR", "LDA", "PLS", "PCA", "no reduction"]
+    rows = [
+        [
+            title.partition(":")[0],
+            str(row["k"]),
+            *(f"{row[method]:.3f}" if method in row else "–" for method in methods),
+        ]
+        for title, each in benchmark("reduction").items()
+        for row in each
+        if row["k"] in (1, 2, 5)
+    ]
+    return "\n".join(markdown_table(["data", "k", *methods], rows))
 
 
 def points_table() -> str:
