@@ -8,7 +8,7 @@ from typing import TypeVar
 import networkx as nx
 import numpy as np
 
-from derandomization.files.content import COMPRESSED, read_content
+from derandomization.files.content import COMPRESSED, open_regular, read_content
 from derandomization.files.edges import EdgeList, WeightAttribute, edge_weight
 from derandomization.files.graphs import MAX_BYTES, GraphContent, numbered_edges, read_graph_file
 
@@ -38,7 +38,7 @@ def read_arc_file(
     suffix = Path(path.stem if path.suffix.lower() in COMPRESSED else path.name).suffix.lower()
     if suffix in NAMED:
         return read_graph_file(path, lambda found: build(_arcs(found, weight)), weight=weight)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = read_content(file, path, max_bytes=MAX_BYTES)
     return content.run_reader(
         lambda: build(numbered_edges(content, ("vertices", "arcs"), valued=None))

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Float, Int
 
-from derandomization.files.content import FileContent, read_content
+from derandomization.files.content import FileContent, open_regular, read_content
 from derandomization.files.graphs import MAX_BYTES, most_vertices
 
 FormulaT = TypeVar("FormulaT")
@@ -49,7 +49,7 @@ def read_formula_file(
     ``ValueError`` of one line that says where and why, or an ``OSError``.
     """
     path = Path(path)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = read_content(file, path, max_bytes=MAX_BYTES)
     return content.run_reader(lambda: build(_read_clauses(content)))
 

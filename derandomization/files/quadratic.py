@@ -11,7 +11,13 @@ from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from jaxtyping import Float, Int
 
-from derandomization.files.content import COMPRESSED, FileContent, parse_number, read_content
+from derandomization.files.content import (
+    COMPRESSED,
+    FileContent,
+    open_regular,
+    parse_number,
+    read_content,
+)
 from derandomization.files.graphs import MAX_BYTES, most_vertices
 from derandomization.files.number_lines import LineFormat, NumberLines
 
@@ -74,7 +80,7 @@ def read_quadratic_file(
             raise ValueError(f"format is {format!r}: it must be one of {', '.join(READERS)}")
         allowed = ", ".join(SUFFIXES)
         raise FileContent(str(path)).error(f"the suffix is {suffix!r}: it must be one of {allowed}")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = read_content(file, path, max_bytes=MAX_BYTES)
     return content.run_reader(lambda: build(_checked(content, READERS[name](content, spin))))
 
