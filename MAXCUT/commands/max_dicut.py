@@ -12,14 +12,12 @@ from MAXCUT.formulas import dicut_model
 class Config(MinimizerConfig):
     """Find the vertices of a directed graph from which most weight leads to the others.
 
-    Reads lines i j [weight] after a line n m, from 1, and directed graphs in GraphML, GML, JSON
-    node-link and Pajek. Writes assignment.csv, with 1 where the arcs start.
+    Reads a line n m and then m lines i j [weight], each an arc from i to j, from 1. Writes
+    assignment.csv, with 1 where the arcs start.
     """
 
     output_dir: Path = Path("results/MAXCUT/max-dicut")
     """Folder for results.json, assignment.csv and the figure; made if missing."""
-    weight: str = "weight"
-    """Name of the arcs' attribute that holds their weights, where the format has attributes."""
 
 
 def main(config: Config) -> None:
@@ -27,10 +25,6 @@ def main(config: Config) -> None:
     maximize_file(
         "max-dicut",
         config,
-        lambda: read_arc_file(
-            config.file,
-            lambda found: (dicut_model(found), found.weights),
-            weight=config.weight,
-        ),
+        lambda: read_arc_file(config.file, lambda found: (dicut_model(found), found.weights)),
         counted="weight leading out",
     )

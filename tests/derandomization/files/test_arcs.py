@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-import networkx as nx
-import numpy as np
 import pytest
 
 from derandomization.files.arcs import read_arc_file
 from derandomization.files.edges import EdgeList
 
 
-def read(path: Path, **options: str) -> EdgeList:
-    return read_arc_file(path, lambda arcs: arcs, **options)
+def read(path: Path) -> EdgeList:
+    return read_arc_file(path, lambda arcs: arcs)
 
 
 def test_opposite_arcs_stay_two(tmp_path: Path) -> None:
@@ -21,20 +19,6 @@ def test_opposite_arcs_stay_two(tmp_path: Path) -> None:
     assert found.labels == (1, 2, 3)
     assert found.ends.tolist() == [[0, 1], [1, 0], [2, 0]]
     assert found.weights.tolist() == [5, 5, 2]
-
-
-def test_a_directed_graph_with_labels(tmp_path: Path) -> None:
-    path = tmp_path / "graph.graphml"
-    graph = nx.DiGraph([("a", "b", {"w": 2.0}), ("b", "a", {"w": 3.0})])
-    nx.write_graphml(graph, path)
-    found = read(path, weight="w")
-    assert found.labels == ("a", "b")
-    assert found.ends.tolist() == [[0, 1], [1, 0]]
-    assert np.array_equal(found.weights, [2, 3])
-    nx.write_graphml(graph.to_undirected(), path)
-    with pytest.raises(ValueError, match="the graph is not directed") as raised:
-        read(path)
-    assert str(raised.value).startswith(str(path))
 
 
 def test_an_arc_outside_the_graph(tmp_path: Path) -> None:
