@@ -18,8 +18,8 @@ Bound: TypeAlias = Literal["sdp", "triangle"]
 MAX_VERTICES = 400
 # The signs of X_ij, X_ik and X_jk in the four inequalities of a triangle.
 SIGNS = np.array([[1, 1, 1], [-1, -1, 1], [1, -1, -1], [-1, 1, -1]], dtype=float)
-# What follows was chosen on six Biq Mac instances. A penalty ten times as large takes twice the
-# time; 15 to 30 iterations, and 5 or 10 inequalities per vertex, differ little.
+# Chosen on six Biq Mac instances. A penalty ten times as large takes twice as long;
+# 15 to 30 iterations, and 5 or 10 inequalities per vertex, differ little.
 PENALTY = 0.3  # σ is this times the mean of |u_i|, divided by n
 ITERATIONS = 30  # of L-BFGS in a round
 CORRECTIONS = 20  # that L-BFGS keeps
