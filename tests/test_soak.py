@@ -6,14 +6,17 @@ from random import Random
 
 import pytest
 
-from tests.soak import QUICK_COMMANDS, Soak, soak_for
+from tests.soak import CUT, QUICK_COMMANDS, Command, Soak, soak_for
 
-FAULTS = 20
+CASES = {"quick": (QUICK_COMMANDS, 17), "cut": (CUT, 3)}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs signals and file size limits")
-def test_commands_survive_random_faults_with_the_unbroken_runs_numbers(tmp_path: Path) -> None:
-    soak = Soak(tmp_path, Random(0), QUICK_COMMANDS)
+@pytest.mark.parametrize(("commands", "faults"), CASES.values(), ids=CASES)
+def test_commands_survive_random_faults_with_the_unbroken_runs_numbers(
+    commands: dict[str, Command], faults: int, tmp_path: Path
+) -> None:
+    soak = Soak(tmp_path, Random(0), commands)
     soak.prepare()
-    assert soak_for(soak, lambda count: count >= FAULTS, print, cluster=False) == []
-    assert {fault for fault, _ in soak.outcomes} > {"signal", "flipped bit", "other data"}
+    assert soak_for(soak, lambda count: count >= faults, print, cluster=False) == []
+    assert sum(soak.outcomes.values()) == faults
