@@ -1,5 +1,6 @@
 """MAX-2-SAT and MAX-DICUT: as many clauses or arcs as possible, with a proven upper bound."""
 
+import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from derandomization.files.edges import EdgeList, WeightAttribute, edge_weight
 from derandomization.files.formulas import Clauses
 from MAXCUT.partition import proven_ratio
-from MAXCUT.quadratic import QuadraticModel, exact_sum
+from MAXCUT.quadratic import QuadraticModel, exact_number, exact_sum
 from MAXCUT.qubo import QuadraticSolution, minimize
 
 
@@ -154,7 +155,9 @@ def _clauses(
                 found = f"the clause {clause!r} has the literal {literal!r}"
                 raise ValueError(f"{found}: it must be an integer other than 0")
     pairs = np.array([(*clause, 0)[:2] for clause in listed], dtype=np.int64).reshape(-1, 2)
-    sizes = np.ones(len(listed)) if weights is None else np.array(weights, dtype=np.float64)
+    if weights is None:
+        weights = np.ones(len(listed))
+    sizes = np.array([exact_number("weights", each) for each in weights], dtype=np.float64)
     if sizes.shape != (len(listed),):
         raise ValueError(f"weights has shape {sizes.shape} for {len(listed)} clauses")
     if not (np.isfinite(sizes) & (sizes > 0)).all():
@@ -175,6 +178,8 @@ def _arcs(graph: Iterable, weight: str) -> EdgeList:
         index.update((node, i) for i, node in enumerate(graph))
         attribute = WeightAttribute(weight)
         listed = [(u, v, attribute.of(data)) for u, v, data in graph.edges(data=True)]
+        if reason := attribute.warning():
+            warnings.warn(reason, stacklevel=3)
     else:
         listed = []
         for arc in graph:
@@ -184,6 +189,8 @@ def _arcs(graph: Iterable, weight: str) -> EdgeList:
     ends, weights = [], []
     for u, v, value in listed:
         ends.append([index.setdefault(label, len(index)) for label in (u, v)])
+        if isinstance(value, Integral):
+            exact_number(f"the weight of the arc ({u!r}, {v!r})", value)
         weights.append(edge_weight(value, u, v))
     pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
     return EdgeList(tuple(index), pairs, np.array(weights, dtype=np.float64))

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -126,7 +126,7 @@ def ising_model(
     Raises ``ValueError``, which names h or J, for everything that ``minimize_ising`` does not
     accept.
     """
-    constant = _number("offset", offset)
+    constant = exact_number("offset", offset)
     if _is_dimod_model(fields) or isinstance(fields, QuadraticModel):
         if couplings is not None or constant:
             raise ValueError("h is a whole model: J and offset must be left out")
@@ -160,14 +160,14 @@ def _from_dimod(model: Any) -> QuadraticModel:
     index = {label: position for position, label in enumerate(model.variables)}
     n = len(index)
     terms = [
-        (index[u], index[v], _number(f"the coefficient of ({u!r}, {v!r})", bias))
+        (index[u], index[v], exact_number(f"the coefficient of ({u!r}, {v!r})", bias))
         for (u, v), bias in model.quadratic.items()
     ]
     terms += [
-        (index[v], n, _number(f"the coefficient of {v!r}", bias))
+        (index[v], n, exact_number(f"the coefficient of {v!r}", bias))
         for v, bias in model.linear.items()
     ]
-    terms.append((n, n, _number("the offset", model.offset)))
+    terms.append((n, n, exact_number("the offset", model.offset)))
     return QuadraticModel.from_terms(index, terms, spin=model.vartype.name == "SPIN")
 
 
@@ -178,7 +178,7 @@ def _mapped_terms(name: str, coefficients: Mapping, index: dict[Hashable, int]) 
         if not (isinstance(key, tuple) and len(key) == 2):
             raise ValueError(f"{name} has the key {key!r}: keys must be pairs (i, j) of labels")
         i, j = (index.setdefault(label, len(index)) for label in key)
-        terms.append((i, j, _number(f"{name}[{key!r}]", value)))
+        terms.append((i, j, exact_number(f"{name}[{key!r}]", value)))
     return terms
 
 
@@ -207,7 +207,7 @@ def _linear_terms(
         if among is not None and label not in index:
             raise ValueError(f"h has the label {label!r}: J has the variables 0 to {among - 1}")
         index.setdefault(label, len(index))
-    return [(index[label], _number(f"h[{label!r}]", value)) for label, value in items]
+    return [(index[label], exact_number(f"h[{label!r}]", value)) for label, value in items]
 
 
 def _matrix_model(name: str, matrix: object, *, spin: bool) -> QuadraticModel:
@@ -251,7 +251,7 @@ def _real_array(name: str, array: np.ndarray) -> np.ndarray:
     return converted
 
 
-def _number(name: str, value: object) -> float:
+def exact_number(name: str, value: object) -> float:
     """The value as a float, if float64 holds it exactly."""
     found = value.item() if isinstance(value, np.bool_) else value
     if not isinstance(found, Real):
@@ -262,6 +262,7 @@ def _number(name: str, value: object) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"{name} is {value!r}: it must be a finite number")
-    if number != found:
+    # Python compares its integers with floats exactly, and numpy does not.
+    if number != (int(found) if isinstance(found, Integral) else found):
         raise ValueError(f"{name} is {value!r}, which float64 can't hold exactly")
     return number

@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from derandomization import Certificate
 from MAXCUT.graph import Graph, Signs
@@ -44,12 +45,14 @@ class QuadraticSolution:
         bound_proof: how the bound was proven: "coefficients" if it is the sum of all that can be
             negative, else as in ``Partition.bound_proof``.
         proven_optimal: whether no assignment has a smaller energy. If the coefficients are no
-            multiples of a common unit, it means: smaller by more than 1e-12 of their absolute sum.
+            multiples of a common unit, it means: smaller by more than 1e-12 of their absolute sum,
+            without constants.
         expected_energy: the exact mean over Goemans and Williamson's random hyperplanes.
         derandomized_energy: where the first descent ended, to which Theorem 5.2 applies. ``energy``
             is the smallest of all energies that were computed.
         highest_energy: the largest energy that was seen, from a descent of −energy by single
             flips. The energies range at least from ``energy`` to this one.
+        energy_range: ``highest_energy`` − ``lower_bound``, computed before both are rounded.
         stopped_by: which limit ended the computation; None if none did.
         certificate: of the point where the last descent ended; None if a time limit left no time,
             or if the function is constant.
@@ -66,6 +69,7 @@ class QuadraticSolution:
     expected_energy: float
     derandomized_energy: float
     highest_energy: float
+    energy_range: float
     stopped_by: StopReason | None
     certificate: Certificate | None
     other_assignments: tuple[tuple[Assignment, float], ...] = ()
@@ -79,12 +83,12 @@ class QuadraticSolution:
 
     @property
     def gap_in_range(self) -> float:
-        """The gap in units of ``highest_energy`` − ``lower_bound``, between 0 and 1.
+        """The gap in units of ``energy_range``, between 0 and 1.
 
         (energy − minimum)/(maximum − minimum) is at most this: a lower minimum and a smaller
         maximum both raise the ratio.
         """
-        return self.gap / (self.highest_energy - self.lower_bound) if self.gap else 0.0
+        return self.gap / self.energy_range if self.gap else 0.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def cut_problem(model: QuadraticModel) -> CutProblem:
     u = 1 or larger. Else the largest is scaled to 1, and sums of weights are rounded.
     """
     kept = ~model.is_constant()
-    ends, values = model.ends[kept], model.values[kept]
+    ends, values, exact = _added(model.ends[kept], model.values[kept])
     if model.spin:
         factor = Fraction(2)
     else:
@@ -140,7 +144,7 @@ def cut_problem(model: QuadraticModel) -> CutProblem:
         ends, values = np.concatenate([ends, *pairs]), np.tile(values, 3)
     loops = ends[:, 0] == ends[:, 1]
     ends, values = ends[~loops], values[~loops]
-    weights, unit, rounding = _scaled(values)
+    weights, unit, rounding = _scaled(values, exact)
     labels = tuple(range(model.num_variables + 1))
     graph = Graph.from_edges(labels, ends, weights)
     if rounding:
@@ -149,10 +153,37 @@ def cut_problem(model: QuadraticModel) -> CutProblem:
     return CutProblem(graph, exact_sum(model.values), factor * unit, rounding)
 
 
-def _scaled(values: np.ndarray) -> tuple[np.ndarray, Fraction, float]:
+def _added(
+    ends: Int[np.ndarray, "terms 2"], values: Float[np.ndarray, " terms"]
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """One term for each pair, with the sum of its coefficients, and whether all sums are exact.
+
+    The sums are correctly rounded, so terms that cancel leave no rounding error. Sums of 0 are
+    left out.
+    """
+    pairs, which, counts = np.unique(
+        np.sort(ends, axis=1), axis=0, return_inverse=True, return_counts=True
+    )
+    order, stops = np.argsort(which, kind="stable"), np.cumsum(counts)
+    sums = values[order[stops - counts]]
+    two = counts == 2
+    first, second = sums[two], values[order[stops[two] - 1]]
+    sums[two] = first + second
+    # What first + second rounds away (Knuth's TwoSum).
+    part = sums[two] - first
+    exact = bool(((first - (sums[two] - part)) + (second - part) == 0).all())
+    for pair in np.flatnonzero(counts > 2).tolist():
+        total = exact_sum(values[order[stops[pair] - counts[pair] : stops[pair]]])
+        sums[pair] = float(total)
+        exact = exact and Fraction(sums[pair]) == total
+    return pairs[sums != 0], sums[sums != 0], exact
+
+
+def _scaled(values: np.ndarray, exact: bool) -> tuple[np.ndarray, Fraction, float]:
     """The values over a power of two, that power, and the error of the sum of all if each rounds.
 
-    They are integers whose sums are exact if possible, and the error is 0.
+    They are integers whose sums are exact if possible, and the error is 0 if the values are
+    ``exact`` as well.
     """
     if not len(values):
         return values, Fraction(1), 0.0
@@ -160,13 +191,13 @@ def _scaled(values: np.ndarray) -> tuple[np.ndarray, Fraction, float]:
     whole = np.ldexp(mantissas, 53).astype(np.int64)
     lowest = int((np.frexp((whole & -whole).astype(np.float64))[1] - 1 + exponents - 53).min())
     highest = int(exponents.max())
-    if highest - lowest <= 53:
+    if exact and highest - lowest <= 53:
         integers = np.ldexp(values, -lowest)
         if np.abs(integers).sum() < MAX_EXACT:
             return integers, Fraction(2) ** lowest, 0.0
     # Entries so small that they vanish are far below the error of the largest.
     scaled = np.ldexp(values, -highest)
-    error = 2 * UNIT_ROUNDOFF * float(np.abs(scaled).sum())
+    error = 3 * UNIT_ROUNDOFF * float(np.abs(scaled).sum())
     return scaled, Fraction(2) ** highest, error
 
 
@@ -305,6 +336,7 @@ def _constant(model: QuadraticModel, assignment: Assignment) -> QuadraticSolutio
         expected_energy=energy,
         derandomized_energy=energy,
         highest_energy=energy,
+        energy_range=0.0,
         stopped_by=None,
         certificate=None,
     )
@@ -329,9 +361,11 @@ def _solution(
     if known >= lower:
         lower, proof = known, "coefficients"
     # Where energies are rounded, so may be the difference of an optimal one and its bound.
-    tolerance = ROUNDING * float(np.abs(model.values).sum()) if problem.rounding else 0.0
+    varying = float(np.abs(model.values[~model.is_constant()]).sum())
+    tolerance = ROUNDING * varying if problem.rounding else 0.0
     lower = min(lower, exact)
     gap = float(exact - lower)
+    highest = _highest_energy(model, problem, bits)
     energies = [model.energy(_domain(each, model.spin)) for each in others]
     return QuadraticSolution(
         assignment=_labelled(model, bits, spin),
@@ -342,7 +376,8 @@ def _solution(
         proven_optimal=gap <= tolerance,
         expected_energy=problem.energy(partition.goemans_williamson_mean),
         derandomized_energy=problem.energy(partition.derandomized_cut_value),
-        highest_energy=_highest_energy(model, problem, bits),
+        highest_energy=float(highest),
+        energy_range=float(highest - lower),
         stopped_by=partition.stopped_by,
         certificate=partition.certificate,
         other_assignments=tuple(
@@ -358,14 +393,14 @@ def _negative_sum(model: QuadraticModel) -> Fraction:
     return exact_sum(np.where(model.is_constant(), model.values, smallest))
 
 
-def _highest_energy(model: QuadraticModel, problem: CutProblem, bits: Values) -> float:
+def _highest_energy(model: QuadraticModel, problem: CutProblem, bits: Values) -> Fraction:
     """The larger energy of two assignments that no single flip raises."""
     graph = problem.graph
     opposite = Graph(graph.num_vertices, graph.ends, -graph.weights)
     flipped = np.append(np.where(bits == 1, -1.0, 1.0), 1.0)
     tops = [one_flip_optimum(opposite, start) for start in (np.ones(len(flipped)), flipped)]
     found = [problem.values(top) for top in tops]
-    return max(model.energy(_domain(each, model.spin)) for each in [*found, bits])
+    return max(model.exact_energy(_domain(each, model.spin)) for each in [*found, bits])
 
 
 def _domain(bits: Values, spin: bool) -> Values:

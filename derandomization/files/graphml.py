@@ -13,6 +13,7 @@ from derandomization.files.edges import EdgeList, WeightAttribute, edge_weight
 _NAMESPACE = "http://graphml.graphdrawing.org/xmlns"  # those of drafts begin so too
 _NUMERIC = ("int", "long", "float", "double")
 _PARENTS = {"key": "graphml", "graph": "graphml", "node": "graph", "edge": "graph"}
+_READ = ("graphml", "key", "graph", "node", "edge", "data", "default", "desc", "port", "endpoint")
 _UNREADABLE = ("hyperedge", "locator")  # a locator says that the content is in another file
 # Elements that may contain XML of any kind, which is called foreign here.
 _OPEN = ("data", "default", "desc", "foreign")
@@ -71,9 +72,10 @@ class _Reader:
         self._path: list[str] = []  # the elements around the parser's position
         self._keys: dict[str, _Key] = {}  # of edges
         self._num_graphs = 0
-        self._key = ""  # the id of the last key or of the last data element
+        # The id of the last key, None if it is not of edges, or of the last data element.
+        self._key: str | None = ""
         self._text: list[str] = []  # of the last data or default element
-        self._default = ""  # of the weight, if there is one
+        self._default: str | None = None  # of the weight
         self._data: dict[str, object] = {}  # of the last edge, by the names of their keys
 
     def _refuse(self, reason: str) -> NoReturn:
@@ -93,6 +95,9 @@ class _Reader:
         elif element == "node":
             self._start_node(attributes)
         elif element == "edge":
+            own = {"true": True, "false": False}.get(attributes.get("directed", ""))
+            if own is not None and own != self.directed:
+                self._refuse("the edge and the graph differ in whether edges are directed")
             ends = attributes.get("source"), attributes.get("target")
             self.edges.append(_Edge(*ends, self.parser.CurrentLineNumber))
             self._data = {}
@@ -105,10 +110,15 @@ class _Reader:
         """The name of a starting element, without its namespace, if it may stand here."""
         parent = self._path[-1] if self._path else ""
         namespace, _, element = name.rpartition(" ")
-        if not parent and element != "graphml":
-            self._refuse(f"the file is no GraphML: its first element is {element}")
-        if parent in _OPEN or (namespace and not namespace.startswith(_NAMESPACE)):
+        is_foreign = bool(namespace) and not namespace.startswith(_NAMESPACE)
+        if not parent and (element != "graphml" or is_foreign):
+            self._refuse(f"the file is no GraphML: its first element is {name}")
+        if parent in ("data", "default"):
+            self._text.append(f"<{element}>")  # text around an element is no number
+        if parent in _OPEN or is_foreign:
             return "foreign"
+        if element not in (*_READ, *_UNREADABLE):
+            self._refuse(f"the element {element} is not one of GraphML's")
         if element in _UNREADABLE:
             self._refuse(f"the element {element} can't be read: only nodes and edges can")
         if element == "graph" and parent in ("node", "edge"):
@@ -120,9 +130,11 @@ class _Reader:
         return element
 
     def _start_key(self, attributes: dict[str, str]) -> None:
+        if self._num_graphs:
+            self._refuse("the key stands after the graph: keys must come first")
         of_edges = attributes.get("for", "all") in ("all", "edge")
-        self._key = attributes.get("id", "") if of_edges else ""
-        if not of_edges:
+        self._key = attributes.get("id", "") if of_edges else None
+        if self._key is None:
             return
         if self._key in self._keys:
             self._refuse(f"two keys have the id {self._key!r}")
@@ -150,8 +162,8 @@ class _Reader:
             self._end_edge()
 
     def _end_default(self, text: str) -> None:
-        if self._keys[self._key].name == self._weight:
-            if self._default:
+        if self._keys[self._key or ""].name == self._weight:
+            if self._default is not None:
                 self._refuse(f"{self._weight!r} has two defaults")
             self._default = text
 
@@ -166,7 +178,7 @@ class _Reader:
 
     def _end_edge(self) -> None:
         edge = self.edges[-1]
-        if self._default:
+        if self._default is not None:
             self._data.setdefault(self._weight, self._default)
         try:
             weight = edge_weight(self.attribute.of(self._data), edge.source, edge.target)

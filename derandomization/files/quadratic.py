@@ -26,7 +26,7 @@ ModelT = TypeVar("ModelT")
 
 _MAX_EXACT = 2**53  # float64 holds every integer up to here
 _LONGEST_LABEL = 18  # digits of an integer
-_VARTYPE = re.compile(r"\s*#.*?vartype\s*[:=]\s*(\w+)", re.IGNORECASE)
+_VARTYPE = re.compile(r"^[ \t]*#.*?vartype[:=][ \t]*(\w+)", re.MULTILINE)
 
 
 class QuadraticTerms(NamedTuple):
@@ -59,8 +59,8 @@ def read_quadratic_file(
     ======  ==========  ===================================================================
     qubo    .qubo       ``n m``, then m lines ``i j q`` with i ≤ j from 1 to n: the function
                         Σ q_ii x_i + 2 Σ q_ij x_i x_j of bits (the Biq Mac library)
-    coo     .coo .txt   ``i j bias``, and ``i i bias`` for linear terms; ``# vartype=SPIN`` or
-                        BINARY may come first (dimod's COO text); labels are integers
+    coo     .coo .txt   ``i j bias``, and ``i i bias`` for linear terms; a line ``# vartype=SPIN``
+                        or BINARY says which (dimod's COO text); labels are integers
     json    .json       what ``BinaryQuadraticModel.to_serializable()`` of dimod returns
     ======  ==========  ===================================================================
 
@@ -113,9 +113,11 @@ def _read_qubo(content: FileContent, _: bool) -> QuadraticTerms:
 
 
 def _read_coo(content: FileContent, spin: bool) -> QuadraticTerms:
-    first = content.text().lstrip().partition("\n")[0]
-    if found := _VARTYPE.match(first):
-        spin = _is_spin(content, found[1])
+    vartypes = set(_VARTYPE.findall(content.text()))
+    if len(vartypes) > 1:
+        raise content.error(f"the file names several vartypes: {', '.join(sorted(vartypes))}")
+    for vartype in vartypes:
+        spin = _is_spin(content, vartype)
     pairs: list[tuple[int, int]] = []
     values: list[float] = []
     for number, line in content.uncommented_lines():

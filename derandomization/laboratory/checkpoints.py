@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -23,6 +22,7 @@ from torch.optim import Optimizer
 
 from derandomization.checks import require_positive
 from derandomization.descent import Descent, History, StepCallback
+from derandomization.laboratory.output import say_on_stderr
 from derandomization.objective import DerandomizationObjective
 
 CHECKPOINT_SECONDS = 30.0
@@ -139,9 +139,9 @@ class Checkpoints:
             temporary.replace(self.path)
         except OSError as problem:
             _discard(temporary)
-            if not self._failed:
-                print(f"warning: {self.path}: no checkpoint ({problem.strerror})", file=sys.stderr)
-            self._failed = True
+            first, self._failed = not self._failed, True
+            if first:
+                say_on_stderr(f"warning: {self.path}: no checkpoint ({problem.strerror})")
         self._written = time.monotonic()
         self._took = self._written - began
 

@@ -32,7 +32,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder.absolute()
+        self._folder = Path(os.path.realpath(folder))
         self._thread = threading.current_thread()
         earlier = _held.get(self._folder)
         if earlier and (earlier._thread is self._thread or not earlier._thread.is_alive()):
@@ -52,7 +52,9 @@ class FolderLock:
                 f"output_dir is {folder}: another run{_holder(folder / LOCK)} is writing there; "
                 "wait until it has ended, or choose another folder"
             )
-        self._finalizer = weakref.finalize(self, _release, self._folder, descriptor, made)
+        self._finalizer = weakref.finalize(
+            self, _release, self._folder, descriptor, made, os.getpid()
+        )
         _held[self._folder] = self
 
     def release(self) -> None:
@@ -106,8 +108,10 @@ def _holder(path: Path) -> str:
     return f" ({text})" if text and len(text) < 300 and text.isprintable() else ""
 
 
-def _release(folder: Path, descriptor: int, made: list[Path]) -> None:
+def _release(folder: Path, descriptor: int, made: list[Path], owner: int) -> None:
     """Remove the lock file, release the lock, and remove the folders made if they are empty."""
+    if os.getpid() != owner:  # a process forked from the run that holds the lock
+        return
     _held.pop(folder, None)
     with contextlib.suppress(OSError):
         (folder / LOCK).unlink()

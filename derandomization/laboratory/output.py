@@ -71,5 +71,7 @@ def reporting_stdout() -> Iterator[None]:
 
 def say_on_stderr(line: str) -> None:
     """Print a line to stderr, if it can be written."""
+    if sys.stderr is None:  # it was closed from the start: print would write to stdout
+        return
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)

@@ -88,7 +88,7 @@ def test_without_clauses_everything_holds() -> None:
         ([(1.5,)], {}, "has the literal 1.5: it must be"),
         ([(True,)], {}, "has the literal True: it must be"),
         ([(1,)], {"weights": [0.0]}, "weights has 0.0: each must be a finite number above 0"),
-        ([(1,)], {"weights": [np.nan]}, "weights has nan: each must be"),
+        ([(1,)], {"weights": [np.nan]}, "weights is nan: it must be a finite number"),
         ([(1,)], {"weights": [1.0, 1.0]}, r"weights has shape \(2,\) for 1 clauses"),
         ([(1, -4)], {"num_variables": 3}, "num_variables is 3: a clause names the variable 4"),
     ],

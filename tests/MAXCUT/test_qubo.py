@@ -12,6 +12,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from MAXCUT.formulas import maximum_2_sat, maximum_dicut
 from MAXCUT.graph import Graph
 from MAXCUT.partition import ROUNDING
 from MAXCUT.quadratic import QuadraticModel, exact_sum
@@ -271,3 +272,39 @@ def test_the_minimum_of_enumeration_is_that_of_the_definition() -> None:
         terms = [(*rng.integers(0, 5, 2).tolist(), float(rng.integers(-5, 6))) for _ in range(9)]
         model = QuadraticModel.from_terms(range(4), terms, spin=spin)
         assert minimum_energy(model) == min(energies(model))
+
+
+def test_coefficients_that_cancel_leave_the_smaller_ones() -> None:
+    found = minimize_qubo({("a", "a"): 1e-20, ("a", "b"): 1, ("b", "a"): -1})
+    assert (found.energy, found.proven_optimal) == (0, True)
+    assert -1e-30 < found.lower_bound <= 0
+    found = minimize_qubo({("a", "a"): -1e-20, ("a", "b"): 1, ("b", "a"): -1})
+    assert (found.energy, found.assignment["a"], found.proven_optimal) == (-1e-20, 1, True)
+    matrix = scipy.sparse.coo_array(([1, 1e-17, -1.0], ([0, 0, 0], [1, 1, 1])), shape=(2, 2))
+    spins = minimize_ising(None, matrix)
+    assert spins.lower_bound <= spins.energy == -1e-17
+
+
+def test_coefficients_of_zero_leave_the_bound_exact() -> None:
+    ends = np.array([[0, 1], [1, 2], [0, 2], [0, 3]])
+    model = QuadraticModel(("a", "b", "c"), ends, np.array([1.0, 1, 1, 0]), True)
+    found = minimize(model, spin=True)
+    assert (found.energy, found.lower_bound, found.proven_optimal) == (-1, -1, True)
+
+
+def test_an_offset_proves_nothing() -> None:
+    couplings = {(0, 1): 0.1, (1, 2): 0.1, (0, 2): 0.1}
+    plain, moved = (minimize_ising({}, couplings, offset=offset) for offset in (0.0, 1e12))
+    assert plain.proven_optimal == moved.proven_optimal
+    assert moved.gap_in_range == pytest.approx(plain.gap_in_range, rel=1e-3)
+    assert 0 <= minimize_ising({}, couplings, offset=1e17).gap_in_range <= 1
+
+
+@pytest.mark.parametrize("number", [np.int64(2**53 + 1), np.uint64(2**64 - 1), 2**53 + 1])
+def test_an_integer_that_float64_lacks_is_refused(number: int) -> None:
+    with pytest.raises(ValueError, match="float64 can't hold exactly"):
+        minimize_qubo({(0, 0): number, (1, 1): -1})
+    with pytest.raises(ValueError, match="float64 can't hold exactly"):
+        maximum_2_sat([(1, 1)], weights=[number])
+    with pytest.raises(ValueError, match="float64 can't hold exactly"):
+        maximum_dicut([(0, 1, number)])
