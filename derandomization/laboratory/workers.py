@@ -22,6 +22,11 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 import torch
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from derandomization.checks import require_at_least
 from derandomization.laboratory.checkpoints import Checkpoints, handling_signals
 from derandomization.laboratory.identity import code_digest, library_versions
@@ -33,7 +38,6 @@ Calls = Mapping[int, tuple[Any, ...]]
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST_POOLED_BLOCK = 32 * 2**20
 KEPT_BYTES = 2**30
-PR_SET_PDEATHSIG = 1  # Linux's prctl.h
 DEFERRED = (signal.SIGINT, signal.SIGTERM)
 ATTEMPTS = 2  # a call whose worker dies is repeated once: the cause may have been chance
 
@@ -187,12 +191,13 @@ def _deferred_signals() -> Iterator[None]:
 def _end_with(sentinel: int) -> None:
     """Let this process end as soon as the run that started it has ended, however it ends.
 
-    Linux kills it together with the process that it was forked from, which ends with the run. A
-    thread also waits for the run's end, and may have to wait until a long call has released
-    Python's lock.
+    ``sentinel`` is a pipe that the kernel closes then. Linux sends a signal that ends this process;
+    elsewhere a thread may have to wait until a long call has released Python's lock.
     """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
+    if fcntl is not None and hasattr(os, "O_ASYNC"):
+        fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(sentinel, fcntl.F_GETFL)
+        fcntl.fcntl(sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
     threading.Thread(target=_exit_after, args=(sentinel,), daemon=True).start()
 
 
