@@ -265,6 +265,28 @@ def test_gml_files(tmp_path: Path, content: bytes | str, message: str) -> None:
         ),
         (f"{NAMESPACE}{WEIGHT}\n{WEIGHT}</graphml>", ", line 2: two keys have the id 'w'"),
         (
+            f"{NAMESPACE}<graph>{NODES}</graph>\n{WEIGHT}</graphml>",
+            ", line 2: the key stands after the graph: keys must come first",
+        ),
+        (
+            f'{NAMESPACE}<graph>{NODES}\n<Edge source="a" target="b"/></graph></graphml>',
+            ", line 2: the element Edge is not one of GraphML's",
+        ),
+        (
+            '<graphml xmlns="http://example.com"><graph/></graphml>',
+            ", line 1: the file is no GraphML: its first element is http://example.com graphml",
+        ),
+        (
+            f'{NAMESPACE}<graph edgedefault="undirected">{NODES}\n'
+            '<edge source="a" target="b" directed="true"/></graph></graphml>',
+            ", line 2: the edge and the graph differ in whether edges are directed",
+        ),
+        (
+            f'{NAMESPACE}{WEIGHT}<graph>{NODES}\n<edge source="a" target="b">'
+            '<data key="w">3<x/>5</data></edge></graph></graphml>',
+            ", line 2: the weight of the edge",
+        ),
+        (
             NAMESPACE + WEIGHT.replace("/>", "><default>1</default><default>2</default></key>"),
             ", line 1: 'weight' has two defaults",
         ),

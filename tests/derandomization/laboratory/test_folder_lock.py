@@ -91,3 +91,24 @@ def test_a_run_waits_for_one_that_just_ends(tmp_path: Path) -> None:
     thread.join()
     assert not refused
     assert time.monotonic() - began >= 0.1
+
+
+def test_a_forked_process_leaves_the_lock_of_its_parent(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    child = os.fork()
+    if child == 0:
+        lock.release()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert (tmp_path / ".lock").exists()
+    lock.release()
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_a_folder_may_have_two_names(tmp_path: Path) -> None:
+    (tmp_path / "other").symlink_to(tmp_path)
+    first = FolderLock(tmp_path)
+    second = FolderLock(tmp_path / "other")  # takes the lock over
+    first.release()
+    assert (tmp_path / ".lock").exists()
+    second.release()
