@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,17 @@ import pytest
 
 from benchmarks.tables import (
     BOUND_MARKS,
+    LINK_MARKS,
+    REDUCTION_MARKS,
+    SAMPLE_MARKS,
     TRIANGLE_MARKS,
     best_known,
     bounds_table,
     graphs_table,
+    links_table,
     points_table,
+    reductions_table,
+    samples_table,
     triangles_table,
 )
 from benchmarks.tables import MARKS as TABLE_MARKS
@@ -145,6 +152,20 @@ def test_the_points_table_is_what_its_records_say() -> None:
 
 def test_the_bounds_table_is_what_its_records_say() -> None:
     assert between(ROOT / "JohnsonLindenstrauss/README.md", BOUND_MARKS) == bounds_table()
+
+
+@pytest.mark.parametrize(
+    ("marks", "table"),
+    [
+        (LINK_MARKS, links_table),
+        (SAMPLE_MARKS, samples_table),
+        (REDUCTION_MARKS, reductions_table),
+    ],
+)
+def test_tables_of_directions_are_those_of_the_benchmarks(
+    marks: tuple[str, str], table: Callable[[], str]
+) -> None:
+    assert between(ROOT / "NeuralNetworks/README.md", marks) == table()
 
 
 def test_triangle_bounds_are_those_of_the_benchmark() -> None:
