@@ -22,6 +22,7 @@ from MAXCUT.sdp import (
     good_hyperplane,
     hyperplane_cuts,
     hyperplane_expectation,
+    rounded_down,
     solve_sdp,
 )
 from MAXCUT.utilities import maximum_cut, random_graph
@@ -290,7 +291,9 @@ def test_every_way_to_the_smallest_eigenvalue_stays_below_it(
         - np.diag((solution.vectors * (graph.adjacency() @ solution.vectors)).sum(axis=1))
     )[0]
     tightest = solution.value - graph.num_vertices * exact / 4
-    assert math.floor(tightest) <= solution.upper_bound <= math.floor(solution.value * (1 + 1e-4))
+    largest = rounded_down(graph, solution.value * (1 + 1e-4))
+    assert rounded_down(graph, tightest) <= solution.upper_bound <= largest
+    assert solution.upper_bound % 2 == 0  # each vertex has four edges of weight ±1
     assert dual_bound(graph, solution.vectors) >= tightest
 
 
