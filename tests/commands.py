@@ -95,3 +95,31 @@ def _numbers(path: Path) -> dict[str, Any]:
     record = json.loads(path.read_text(encoding="utf-8"))
     results = {name: value for name, value in record["results"].items() if name != "seconds"}
     return {**results, "claims": record["claims"], "config": record["config"]["seed"]}
+
+
+def worker_processes(process: int) -> list[int]:
+    """The running workers of a process: Python starts a server that forks them, where it can."""
+    servers = [each for each in _children(process) if b"forkserver" in _command_line(each)]
+    forked = [worker for server in servers for worker in _children(server)]
+    spawned = [each for each in _children(process) if b"spawn_main" in _command_line(each)]
+    return [each for each in (*forked, *spawned) if is_running(each)]
+
+
+def is_running(process: int) -> bool:
+    """Whether a process exists and has not ended."""
+    return bool(_command_line(process))  # it is empty once it has ended
+
+
+def _children(process: int) -> list[int]:
+    try:
+        threads = list(Path(f"/proc/{process}/task").iterdir())
+        return [int(word) for each in threads for word in (each / "children").read_text().split()]
+    except OSError:  # it has ended
+        return []
+
+
+def _command_line(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""

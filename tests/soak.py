@@ -30,7 +30,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from derandomization.laboratory.command_line import STOPPED
 from derandomization.laboratory.folder_lock import LOCK
 from derandomization.laboratory.run import CHECKPOINT
-from tests.commands import Commands, ended, printed_by, require_equal
+from tests.commands import (
+    Commands,
+    ended,
+    is_running,
+    printed_by,
+    require_equal,
+    worker_processes,
+)
 
 REFUSED = 2  # the exit code of an error
 SMALLEST_DISK, LARGEST_DISK = 4_000, 60_000  # bytes of the full disk
@@ -301,14 +308,12 @@ def _killed_worker(soak: Soak, name: str, folder: Path) -> str:
     process = soak.start(command, folder)
     killed = False
     while process.is_alive() and not killed:
-        for worker in children(process.pid):
-            if b"spawn_main" in _command_line(worker):
-                time.sleep(soak.random.uniform(0, 0.5 * soak.lasts[name]))
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(worker, signal.SIGKILL)
-                    killed = True
-                break
-        time.sleep(0.02)
+        for worker in worker_processes(process.pid)[:1]:
+            time.sleep(soak.random.uniform(0, 0.1 * soak.lasts[name]))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+                killed = True
+        time.sleep(0.002)
     soak.exit_code(process, folder)
     return "repeated the call" if killed else "ended before the fault"
 
@@ -319,35 +324,19 @@ def _orphans(soak: Soak, name: str, folder: Path) -> str:
     process = soak.start(command, folder)
     workers: list[int] = []
     while process.is_alive() and len(workers) < 2:
-        workers = [each for each in children(process.pid) if b"spawn_main" in _command_line(each)]
-        time.sleep(0.02)
-    time.sleep(soak.random.uniform(0, 0.5 * soak.lasts[name]))
+        workers = worker_processes(process.pid)
+        time.sleep(0.002)
+    time.sleep(soak.random.uniform(0, 0.1 * soak.lasts[name]))
     with contextlib.suppress(ProcessLookupError):
         os.kill(process.pid, signal.SIGKILL)
     soak.exit_code(process, folder)
     until = time.monotonic() + 30  # one that still imports ends after that
-    while any(b"spawn_main" in _command_line(worker) for worker in workers):
+    while any(map(is_running, workers)):
         assert time.monotonic() < until, "workers outlive their parent"
         time.sleep(0.02)
     resume = ["--resume"] if (folder / CHECKPOINT).exists() else []
     soak.run(command, folder, *resume)
     return "workers ended" if workers else "ended before the fault"
-
-
-def children(process: int) -> list[int]:
-    """The processes that this one has started."""
-    try:
-        text = Path(f"/proc/{process}/task/{process}/children").read_text()
-    except OSError:
-        return []
-    return [int(word) for word in text.split()]
-
-
-def _command_line(process: int) -> bytes:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 def _killed_scheduler(soak: Soak, name: str, folder: Path) -> str:

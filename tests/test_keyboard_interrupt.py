@@ -7,7 +7,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -19,6 +18,7 @@ from threadpoolctl import threadpool_info
 from JohnsonLindenstrauss.estimator import LearnedProjection
 from MAXCUT import derandomized_cut
 from NeuralNetworks import PrincipalSubspace
+from tests.commands import worker_processes
 
 SECONDS = 2.0  # of computing until the exception arrives
 LABELLED = np.random.default_rng(0).standard_normal((400, 8))
@@ -101,20 +101,9 @@ def test_ctrl_c_ends_a_computation_and_leaves_the_session_as_it_was(
     until = time.monotonic() + 20  # for threads that wait for a process that was killed
     while _state()["threads"] - before["threads"] and time.monotonic() < until:
         time.sleep(0.01)
+    while worker_processes(os.getpid()) and time.monotonic() < until:  # killed, not yet gone
+        time.sleep(0.01)
     after = _state()
     for name, value in before.items():
         assert after[name] == value, name
-    assert not [each for each in _children() if b"spawn_main" in _command_line(each)]
-
-
-def _children() -> list[int]:
-    process = os.getpid()
-    text = Path(f"/proc/{process}/task/{process}/children").read_text()
-    return [int(word) for word in text.split()]
-
-
-def _command_line(process: int) -> bytes:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    assert worker_processes(os.getpid()) == []
