@@ -4,12 +4,10 @@ import contextlib
 import functools
 import hashlib
 import inspect
-import json
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from statsmodels.regression.dimred import (
 )
 from xrfm import RFM
 
+from benchmarks.cache import Cache
 from benchmarks.measure import now
 from benchmarks.report import Effort, Report, Row, Target
 from derandomization.laboratory.figures import Panel
@@ -226,31 +225,10 @@ class Outcome:
 Outcomes = dict[Cell, dict[str, list[Outcome]]]
 
 
-class Cache:
-    """Outcomes in a file of one JSON line each; in memory alone without a file.
-
-    An outcome is measured again once the code of its method or of the samples has changed.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self.known: dict[str, Outcome] = {}
-        if path is not None and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                record = json.loads(line)
-                key = record.pop("key")
-                self.known[key] = Outcome(**record)
-
-    def outcome(self, name: str, cell: Cell, seed: int) -> Outcome:
-        """What a method reached, measured if it is not known."""
-        key = json.dumps([version(METHODS[name]), name, asdict(cell), seed], ensure_ascii=False)
-        if key not in self.known:
-            self.known[key] = measured(name, cell, seed)
-            if self.path is not None:
-                line = {"key": key, **asdict(self.known[key])}
-                with self.path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        return self.known[key]
+def outcome(cache: Cache, name: str, cell: Cell, seed: int) -> Outcome:
+    """What a method reached, from the cache if it is known."""
+    key = [version(METHODS[name]), name, asdict(cell), seed]
+    return cache.outcome(Outcome, key, lambda: measured(name, cell, seed))
 
 
 @functools.cache
@@ -282,7 +260,7 @@ def measure(effort: Effort) -> Report:
     outcomes = _outcomes(quick if effort.quick else main_cells(), seeds, cache)
     rows: list[dict[str, Any]] = [_row(cell, found) for cell, found in outcomes.items()]
     for row, cell in zip(rows, outcomes, strict=True):
-        counts = [cache.outcome(UNKNOWN_K, cell, seed).directions for seed in range(seeds)]
+        counts = [outcome(cache, UNKNOWN_K, cell, seed).directions for seed in range(seeds)]
         row["k found"] = float(np.mean(np.array(counts) == cell.directions))
     _judge(report, rows)
     report.panels += _panels(outcomes)
@@ -325,7 +303,7 @@ def _outcomes(
     cells: Iterable[Cell], seeds: int, cache: Cache, names: Iterable[str] = METHODS_GIVEN_K
 ) -> Outcomes:
     return {
-        cell: {name: [cache.outcome(name, cell, seed) for seed in range(seeds)] for name in names}
+        cell: {name: [outcome(cache, name, cell, seed) for seed in range(seeds)] for name in names}
         for cell in cells
     }
 

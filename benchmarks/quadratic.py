@@ -1,21 +1,22 @@
 """The Biq Mac library at equal seconds: ours against dwave-samplers' annealing and tabu search."""
 
 import csv
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from dimod import BinaryQuadraticModel
 
+from benchmarks.cache import Cache
 from benchmarks.cutters import MANY, Budget, annealing_energy, tabu_energy
 from benchmarks.measure import now
 from benchmarks.report import Effort, Report, Row, Target
 from derandomization.files.quadratic import read_quadratic_file
 from derandomization.laboratory.figures import Panel
+from derandomization.laboratory.identity import code_digest
 from derandomization.laboratory.study import spawn_seeds
-from MAXCUT.commands.common import model_of
 from MAXCUT.graph import Graph, read_graph
 from MAXCUT.quadratic import QuadraticModel
 from MAXCUT.qubo import CutProblem, cut_problem
@@ -69,7 +70,7 @@ METHODS: dict[str, Method] = {
 def read_problem(folder: Path, name: str, kind: str, best_known: float) -> Problem:
     """A .qubo file as it is; of a graph minus the cut, Σ w_ij (s_i s_j − 1)/2."""
     if kind == "qubo":
-        model = read_quadratic_file(folder / f"{name}.qubo", model_of)
+        model = read_quadratic_file(folder / f"{name}.qubo", lambda terms: QuadraticModel(*terms))
     else:
         model = _minus_cut(read_graph(folder / f"{name}.mc"))
         best_known = -best_known
@@ -108,30 +109,16 @@ class Outcome:
     seconds: float
 
 
-class Cache:
-    """Outcomes in a file of one JSON line each; in memory alone without a file."""
+def outcome(cache: Cache, method: str, problem: Problem, seconds: float, seed: int) -> Outcome:
+    """What a method reached, from the cache if it is known."""
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self.known: dict[str, Outcome] = {}
-        if path is not None and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                record = json.loads(line)
-                self.known[record["key"]] = Outcome(record["energy"], record["seconds"])
+    def measure() -> Outcome:
+        started = now()
+        energy = METHODS[method](problem, seconds, seed)
+        return Outcome(energy, now().since(started).cpu)
 
-    def outcome(self, method: str, problem: Problem, seconds: float, seed: int) -> Outcome:
-        """What a method reached, measured if it is not known."""
-        key = json.dumps([method, problem.name, seconds, seed])
-        if key not in self.known:
-            started = now()
-            energy = METHODS[method](problem, seconds, seed)
-            self.known[key] = Outcome(energy, now().since(started).cpu)
-            if self.path is not None:
-                found = self.known[key]
-                line = {"key": key, "energy": found.energy, "seconds": found.seconds}
-                with self.path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
-        return self.known[key]
+    code = code_digest(search, searched) if method == OURS else version("dwave-samplers")
+    return cache.outcome(Outcome, [code, method, problem.name, seconds, seed], measure)
 
 
 def measure(effort: Effort) -> Report:
@@ -164,7 +151,7 @@ def _compare(
             "best known": f"{problem.best_known:.10g}",
         }
         for method in METHODS:
-            found = [cache.outcome(method, problem, seconds, seed) for seed in range(seeds)]
+            found = [outcome(cache, method, problem, seconds, seed) for seed in range(seeds)]
             energies = np.array([each.energy for each in found])
             gap = float(energies.mean() - problem.best_known) / abs(problem.best_known)
             gaps[method].append(gap)

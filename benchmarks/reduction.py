@@ -23,6 +23,7 @@ from NeuralNetworks.estimator import PrincipalSubspace
 
 OURS = "PrincipalSubspace"
 COMPONENTS = (1, 2, 3, 4, 5)
+METHODS = (OURS, "PLS", "PCA", "SIR", "LDA", "no reduction")
 FOLDS, NEIGHBOURS = 3, 15
 
 
@@ -168,10 +169,9 @@ def measure(effort: Effort) -> Report:
 
 
 def _panel(name: str, quantity: str, rows: list[dict[str, Any]]) -> Panel:
-    """Scores over the number of directions."""
-    methods = dict.fromkeys(key for row in rows for key in row if key != "k")
+    """Scores over the number of directions; methods that are not for these labels are NaN."""
     return Panel(
-        series={m: np.array([[row.get(m, np.nan)] for row in rows]) for m in methods},
+        series={m: np.array([[row.get(m, np.nan)] for row in rows]) for m in METHODS},
         x=[row["k"] for row in rows],
         x_label="directions k",
         y_label=f"held-out {quantity}",

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.directions import OURS, Cache, Cell
+from benchmarks.cache import Cache
+from benchmarks.directions import OURS, Cell, outcome
 from benchmarks.report import Effort, Report, Row
 from derandomization.laboratory.figures import Panel
 
@@ -45,7 +46,7 @@ def measure(effort: Effort) -> Report:
 
             def error(points: int, name: str = name, dimension: int = dimension) -> float:
                 cell = Cell(LINK, "gaussian", dimension, points)
-                return float(np.median([cache.outcome(name, cell, s).sine for s in range(seeds)]))
+                return float(np.median([outcome(cache, name, cell, s).sine for s in range(seeds)]))
 
             sizes = tuple(ratio * dimension for ratio in POINTS)
             needed[name].append(points_needed(error, sizes))

@@ -199,8 +199,9 @@ def _draw_seeds(axes: Axes, panel: Panel) -> None:
             linestyle="none" if panel.is_named else "-",
             label=name,
         )
-    legend = f"one of {shown.shape[1]} {panel.repetition}; large symbols: medians"
-    axes.plot([], [], ".", color=GREY, label=legend)
+    if (count := shown.shape[1]) > 1:
+        legend = f"one of {count} {panel.repetition}; large symbols: medians"
+        axes.plot([], [], ".", color=GREY, label=legend)
 
 
 def _draw_intervals(axes: Axes, panel: Panel) -> None:

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 
 from benchmarks import directions
+from benchmarks.cache import Cache
 from benchmarks.directions import (
     FEW_LINKS,
     OTHERS,
     OURS,
     SIZES_LINK,
-    Cache,
     Cell,
     Outcome,
     main_cells,
     measured,
     other_cells,
+    outcome,
     size_cells,
 )
 from benchmarks.report import Effort, Report
@@ -68,13 +69,13 @@ def test_cells_have_links_that_there_are_and_samples_of_their_own() -> None:
 
 def test_an_outcome_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "outcomes.jsonl"
-    first = Cache(path).outcome("SIR", EASY, 0)
+    first = outcome(Cache(path), "SIR", EASY, 0)
     monkeypatch.setattr(directions, "measured", lambda *_: Outcome(0.5, 1, 1.0))
-    assert Cache(path).outcome("SIR", EASY, 0) == first
-    assert Cache(path).outcome("SIR", EASY, 1) == Outcome(0.5, 1, 1.0)
+    assert outcome(Cache(path), "SIR", EASY, 0) == first
+    assert outcome(Cache(path), "SIR", EASY, 1) == Outcome(0.5, 1, 1.0)
     assert len(path.read_text(encoding="utf-8").splitlines()) == 2
     monkeypatch.setattr(directions, "version", lambda _: "another")
-    assert Cache(path).outcome("SIR", EASY, 0) == Outcome(0.5, 1, 1.0)
+    assert outcome(Cache(path), "SIR", EASY, 0) == Outcome(0.5, 1, 1.0)
 
 
 def test_ratios_are_to_the_best_of_the_others() -> None:
