@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
+from derandomization.checks import MAX_EXACT
 from derandomization.files.arrays import MAX_VERTICES, SparseMatrix, sparse_entries
 from derandomization.files.edges import (
     EdgeList,
@@ -60,7 +61,7 @@ class Graph:
     def has_integer_weights(self) -> bool:
         """Whether all weights are integers whose sums float64 represents exactly."""
         whole = bool((self.weights == np.rint(self.weights)).all())
-        return whole and float(np.abs(self.weights).sum()) < 2**53
+        return whole and float(np.abs(self.weights).sum()) < MAX_EXACT
 
     def cut_divisor(self) -> int:
         """A number of which each cut is a multiple, the largest one; 0 if weights are no integers.

@@ -12,11 +12,11 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Bool, Float, Int
 
+from derandomization.checks import MAX_EXACT
 from derandomization.files.arrays import MAX_VERTICES, sparse_entries
 
 # With a larger sum of absolute coefficients the difference of two energies may overflow.
 LARGEST_SUM = sys.float_info.max / 4
-MAX_EXACT = 2**53  # float64 holds every integer up to here
 
 Values: TypeAlias = Int[np.ndarray, " variables"]  # 0 or 1 for each variable, or −1 or +1
 Term: TypeAlias = tuple[int, int, float]

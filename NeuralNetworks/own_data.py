@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from derandomization.checks import MAX_EXACT
 from derandomization.files.points import read_table
 from derandomization.laboratory.run import Run, RunConfig
 from derandomization.laboratory.settings import AtLeast
@@ -94,7 +95,7 @@ def _columns(config: Config) -> tuple[np.ndarray, np.ndarray, list[str], str]:
         raise ValueError(f"data is {config.data}: it has one column, and none for the inputs")
     inputs, labels = np.delete(table, column, axis=1), table[:, column]
     # Files hold floating numbers: whole ones may be classes.
-    if (labels == np.rint(labels)).all() and np.abs(labels).max() < 2**53:
+    if (labels == np.rint(labels)).all() and np.abs(labels).max() < MAX_EXACT:
         labels = labels.astype(np.int64)
     return inputs, labels, names[:column] + names[column + 1 :], names[column]
 

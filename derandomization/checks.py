@@ -5,6 +5,7 @@ from numbers import Integral
 from typing import Any
 
 MAX_SEED = 2**63 - 1
+MAX_EXACT = 2**53  # float64 holds every integer up to here
 
 
 def require_positive(name: str, value: Any) -> float:

@@ -131,8 +131,8 @@ def examine(path: Path, content: bytes) -> str:
 def reader_of(stem: str) -> Callable[[Path], Any]:
     """The reader of the files of this name."""
     # Imported here, so that atheris can instrument the imports.
-    from derandomization.files.arcs import read_arc_file
     from derandomization.files.formulas import read_formula_file
+    from derandomization.files.graphs import read_arc_file
     from derandomization.files.points import read_points
     from derandomization.files.quadratic import read_quadratic_file
     from MAXCUT.graph import read_graph
@@ -198,7 +198,6 @@ def fuzz_guided(target: Target, files: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=GUIDED):
-        import derandomization.files.arcs
         import derandomization.files.formulas
         import derandomization.files.graphs
         import derandomization.files.points

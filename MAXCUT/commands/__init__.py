@@ -1,9 +1,9 @@
 """Commands for one's own problems that are cuts of a graph in disguise."""
 
-# Each subcommand and its module, which is imported only when it runs.
+# Each subcommand and what it runs, which is imported only then.
 COMMANDS = {
-    "qubo": "MAXCUT.commands.qubo",
-    "ising": "MAXCUT.commands.ising",
-    "max-2-sat": "MAXCUT.commands.max_2_sat",
-    "max-dicut": "MAXCUT.commands.max_dicut",
+    "qubo": "MAXCUT.commands.quadratic:QUBO",
+    "ising": "MAXCUT.commands.quadratic:ISING",
+    "max-2-sat": "MAXCUT.commands.maximum:MAX_2_SAT",
+    "max-dicut": "MAXCUT.commands.maximum:MAX_DICUT",
 }

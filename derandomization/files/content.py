@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
+from derandomization.checks import MAX_EXACT
+
 COMPRESSED = (".gz", ".bz2")
 CHUNK = 2**20
 # A compressed file may unpack to this many times its size, or to the free bytes if they are more.
@@ -48,6 +52,12 @@ class FileContent:
     def warn(self, reason: str, line: int | None = None, text: str | None = None) -> None:
         """Warn in one line, in the words of ``error``, that the file may mean something else."""
         warnings.warn(str(self.error(reason, line, text)), stacklevel=2)
+
+    def warn_of_rounding(self, values: np.ndarray, words: str) -> None:
+        """Warn if there are numbers so large that float64 may not hold the integers in the file."""
+        large = int((np.abs(values) >= MAX_EXACT).sum())
+        if large:
+            self.warn(f"{large} {words} are 2^53 or more: float64 may have rounded them")
 
     def run_reader(
         self, reader: Callable[[], ResultT], plain: tuple[type[Exception], ...] = ()

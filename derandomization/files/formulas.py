@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Float, Int
 
+from derandomization.checks import MAX_EXACT
 from derandomization.files.content import FileContent, open_regular, read_content
 from derandomization.files.graphs import MAX_BYTES, most_vertices
 
@@ -17,7 +18,6 @@ FormulaT = TypeVar("FormulaT")
 
 _LITERAL = re.compile(r"-?\d{1,9}", re.ASCII)
 _WEIGHT = re.compile(r"\d{1,19}", re.ASCII)
-_MAX_EXACT = 2**53  # float64 holds every integer up to here
 
 
 class Clauses(NamedTuple):
@@ -39,9 +39,9 @@ def read_formula_file(
 
     A first line ``p cnf n m`` announces m clauses, each ended by 0, on n variables. After ``p wcnf
     n m`` or ``p wcnf n m top`` each clause starts with its weight; without a line p, as in the
-    format of the MaxSAT Evaluation since 2022, each line is a weight and a clause. Lines that start
-    with c are comments, and a line % ends the file. Weights are integers from 1 to 2^53. Clauses
-    that must hold (of a weight of at least ``top``, or ``h``) are refused.
+    format of the MaxSAT Evaluation since 2022, each line is a weight and a clause. Lines whose
+    first word is c are comments, and a line % ends the file. Weights are integers from 1 to 2^53.
+    Clauses that must hold (of a weight of at least ``top``, or ``h``) are refused.
 
     Reading takes at most 100 times the decompressed size of the file in memory, plus 32 MiB.
 
@@ -155,7 +155,7 @@ def _weight(content: FileContent, number: int, line: str, word: str, header: _He
     ):
         reason = "the clause must hold (h, or a weight of at least top)"
         raise content.error(f"{reason}: only clauses that may fail can be read", number, line)
-    if not _WEIGHT.fullmatch(word) or not 1 <= int(word) <= _MAX_EXACT:
+    if not _WEIGHT.fullmatch(word) or not 1 <= int(word) <= MAX_EXACT:
         raise content.error("the weight must be an integer from 1 to 2^53", number, line)
     return float(word)
 

@@ -124,6 +124,25 @@ def read_graph_file(
     return content.run_reader(lambda: build(read(content, weight)), plain=(nx.NetworkXError,))
 
 
+def read_arc_file(path: str | os.PathLike[str], build: Callable[[EdgeList], GraphT]) -> GraphT:
+    """Read a directed graph: ``n m`` and then m lines ``i j [weight]``, each an arc from i to j.
+
+    Vertices count from 1, and an arc without a weight has weight 1. Compression, limits and errors
+    are those of ``read_graph_file``. A warning says how many weights are 2^53 or more, where float64
+    rounds.
+    """
+    path = Path(path)
+    with open_regular(path) as file:
+        content = read_content(file, path, max_bytes=MAX_BYTES)
+
+    def read() -> GraphT:
+        arcs = _numbered_edges(content, ("vertices", "arcs"), valued=None)
+        content.warn_of_rounding(arcs.weights, "weights")
+        return build(arcs)
+
+    return content.run_reader(read)
+
+
 def _reader_for(path: Path) -> Reader:
     name = Path(path.stem if path.suffix.lower() in COMPRESSED else path.name)
     for format in FORMATS.values():
@@ -161,11 +180,11 @@ def _read_rudy(content: FileContent, _: str) -> EdgeList:
 def _rudy_edges(content: FileContent) -> EdgeList:
     sizes = ("vertices", "edges")
     try:
-        return numbered_edges(content, sizes, valued=None)
+        return _numbered_edges(content, sizes, valued=None)
     except MalformedFileError:
         # If a 0 was the only fault, the vertices count from 0.
         with suppress(MalformedFileError):
-            return numbered_edges(content, sizes, valued=None, least=0)
+            return _numbered_edges(content, sizes, valued=None, least=0)
         raise
 
 
@@ -173,7 +192,7 @@ def _read_matrix_market(content: FileContent, _: str) -> AdjacencyMatrix:
     """A matrix in coordinate layout: real, integer or pattern."""
     banner = read_banner(content, ("coordinate",))
     sizes = ("rows", "columns", "entries")
-    labels, ends, weights = numbered_edges(content, sizes, banner.valued)
+    labels, ends, weights = _numbered_edges(content, sizes, banner.valued)
     if banner.symmetric:
         # The file stores one triangle only, which describes the same graph.
         require_each_entry_once(content, ends, len(labels))
@@ -182,7 +201,7 @@ def _read_matrix_market(content: FileContent, _: str) -> AdjacencyMatrix:
     return AdjacencyMatrix(matrix, labels)
 
 
-def numbered_edges(
+def _numbered_edges(
     content: FileContent, sizes: tuple[str, ...], valued: bool | None, least: int = 1
 ) -> EdgeList:
     """The edges after a header that counts vertices (rows, columns) and edges (entries)."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from jaxtyping import Float, Int
 
+from derandomization.checks import MAX_EXACT
 from derandomization.files.content import (
     COMPRESSED,
     FileContent,
@@ -24,7 +25,6 @@ from derandomization.files.number_lines import LineFormat, NumberLines
 QuadraticFormat: TypeAlias = Literal["qubo", "coo", "json"]
 ModelT = TypeVar("ModelT")
 
-_MAX_EXACT = 2**53  # float64 holds every integer up to here
 _LONGEST_LABEL = 18  # digits of an integer
 _VARTYPE = re.compile(r"^[ \t]*#.*?vartype[:=][ \t]*(\w+)", re.MULTILINE)
 
@@ -86,9 +86,7 @@ def read_quadratic_file(
 
 
 def _checked(content: FileContent, terms: QuadraticTerms) -> QuadraticTerms:
-    large = int((np.abs(terms.values) >= _MAX_EXACT).sum())
-    if large:
-        content.warn(f"{large} coefficients are 2^53 or more: float64 may have rounded them")
+    content.warn_of_rounding(terms.values, "coefficients")
     return terms
 
 
@@ -305,7 +303,7 @@ def _written_json(path: Path, terms: QuadraticTerms) -> str:
 
 def _text(value: float) -> str:
     """The shortest decimal number that is read as this float; integers without a point."""
-    return f"{value:.0f}" if value.is_integer() and abs(value) < _MAX_EXACT else repr(value)
+    return f"{value:.0f}" if value.is_integer() and abs(value) < MAX_EXACT else repr(value)
 
 
 WRITERS: dict[str, Callable[[Path, QuadraticTerms], str]] = {

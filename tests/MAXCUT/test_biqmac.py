@@ -8,8 +8,8 @@ import pytest
 
 from derandomization.files.quadratic import read_quadratic_file
 from MAXCUT import derandomized_cut
-from MAXCUT.commands.common import model_of
 from MAXCUT.graph import read_graph
+from MAXCUT.quadratic import QuadraticModel
 from MAXCUT.qubo import minimize
 
 FOLDER = Path(__file__).parents[3] / "shared" / "biqmac"
@@ -38,7 +38,7 @@ def test_two_restarts_find_the_best_known_cut(instance: str) -> None:
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="the instances are not beside the checkout")
 @pytest.mark.parametrize("instance", QUBOS)
 def test_two_restarts_find_the_best_known_minimum_in_ten_seconds(instance: str) -> None:
-    model = read_quadratic_file(FOLDER / f"{instance}.qubo", model_of)
+    model = read_quadratic_file(FOLDER / f"{instance}.qubo", lambda terms: QuadraticModel(*terms))
     started = time.process_time()
     solution = minimize(model, spin=False, restarts=2)
     assert time.process_time() - started < 10

@@ -1,8 +1,8 @@
 """``python MAXCUT/main.py qubo``, ``ising``, ``max-2-sat`` and ``max-dicut`` on files."""
 
 import csv
-import importlib
 import json
+import pkgutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ EXPECTED = {
 
 
 def run(command: str, path: Path, folder: Path, **options: Any) -> dict[str, Any]:
-    module = importlib.import_module(COMMANDS[command])
+    module = pkgutil.resolve_name(COMMANDS[command])
     common = {"output_dir": folder, "quiet": True, "figures": False}
     module.main(module.Config(file=path, **{**common, **options}))
     return json.loads((folder / "results.json").read_text())

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from derandomization.files.arcs import read_arc_file
 from derandomization.files.edges import EdgeList
+from derandomization.files.graphs import read_arc_file
 
 
 def read(path: Path) -> EdgeList:
@@ -25,4 +25,11 @@ def test_an_arc_outside_the_graph(tmp_path: Path) -> None:
     path = tmp_path / "graph.txt"
     path.write_text("2 1\n1 3\n")
     with pytest.raises(ValueError, match=r"line 2: .*the vertex must be an integer from 1 to 2"):
+        read(path)
+
+
+def test_a_weight_that_float64_rounds_is_warned_about(tmp_path: Path) -> None:
+    path = tmp_path / "graph.txt"
+    path.write_text("2 2\n1 2 9007199254740993\n2 1 9007199254740991\n")
+    with pytest.warns(UserWarning, match=r"1 weights are 2\^53 or more: float64 may have rounded"):
         read(path)
