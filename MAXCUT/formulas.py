@@ -11,6 +11,8 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Float
 
+from derandomization.checks import require_between, require_whole
+from derandomization.files.arrays import MAX_VERTICES
 from derandomization.files.edges import EdgeList, WeightAttribute, edge_weight
 from derandomization.files.formulas import Clauses
 from MAXCUT.partition import proven_ratio
@@ -53,6 +55,7 @@ def maximum_2_sat(
     *,
     weights: Sequence | np.ndarray | None = None,
     num_variables: int | None = None,
+    target: float | None = None,
     **options: Any,
 ) -> MaximumSolution:
     """Find an assignment that satisfies as many clauses of one or two literals as possible.
@@ -62,6 +65,7 @@ def maximum_2_sat(
             minus that for its negation: (1, -2) is x₁ ∨ ¬x₂.
         weights: a positive number for each clause; 1 by default.
         num_variables: by default the largest number in a literal.
+        target: stop as soon as clauses of at least this weight hold.
         options: those of ``minimize_qubo``: restarts, time_limit, initial, seed, workers.
 
     Raises:
@@ -72,29 +76,37 @@ def maximum_2_sat(
         at least 0.878 of the optimum for weights that are not negative.
     """
     formula = _clauses(clauses, weights, num_variables)
-    return _maximum(two_sat_model(formula), formula.weights, options)
+    return _maximum(two_sat_model(formula), formula.weights, target, options)
 
 
-def maximum_dicut(graph: Iterable, *, weight: str = "weight", **options: Any) -> MaximumSolution:
+def maximum_dicut(
+    graph: Iterable, *, weight: str = "weight", target: float | None = None, **options: Any
+) -> MaximumSolution:
     """Find a set of vertices from which as much weight as possible leads out.
 
     Args:
         graph: a directed graph of networkx, or arcs (u, v) or (u, v, weight). Parallel arcs add.
         weight: networkx's attribute that holds an arc's weight; the weight is 1 without it.
+        target: stop as soon as at least this weight leads out.
         options: those of ``minimize_qubo``: restarts, time_limit, initial, seed, workers.
 
     Raises:
         ValueError: the graph is not directed, or a weight is not a finite number.
     """
     arcs = _arcs(graph, weight)
-    return _maximum(dicut_model(arcs), arcs.weights, options)
+    return _maximum(dicut_model(arcs), arcs.weights, target, options)
 
 
 def _maximum(
-    model: QuadraticModel, weights: Float[np.ndarray, " weights"], options: dict[str, Any]
+    model: QuadraticModel,
+    weights: Float[np.ndarray, " weights"],
+    target: float | None,
+    options: dict[str, Any],
 ) -> MaximumSolution:
-    solution = minimize(model, spin=False, least=least_energy(weights), **options)
-    return maximum_solution(solution, float(weights.sum()))
+    target = None if target is None else -exact_number("target", target)
+    least = least_energy(weights)
+    solution = minimize(model, spin=False, least=least, target=target, **options)
+    return maximum_solution(solution, weights)
 
 
 def least_energy(weights: Float[np.ndarray, " weights"]) -> Fraction:
@@ -102,8 +114,11 @@ def least_energy(weights: Float[np.ndarray, " weights"]) -> Fraction:
     return -exact_sum(np.maximum(weights, 0))
 
 
-def maximum_solution(solution: QuadraticSolution, total: float) -> MaximumSolution:
-    """The maximum of which minus the weight was minimised."""
+def maximum_solution(
+    solution: QuadraticSolution, weights: Float[np.ndarray, " weights"]
+) -> MaximumSolution:
+    """The maximum of which minus the weight was minimised, among these weights."""
+    total = float(exact_sum(weights))
     value, bound = 0.0 - solution.energy, 0.0 - solution.lower_bound  # never −0
     return MaximumSolution(solution.assignment, value, bound, total, solution)
 
@@ -154,16 +169,18 @@ def _clauses(
             if isinstance(literal, bool) or not isinstance(literal, Integral) or literal == 0:
                 found = f"the clause {clause!r} has the literal {literal!r}"
                 raise ValueError(f"{found}: it must be an integer other than 0")
+            require_between("a literal", abs(int(literal)), 1, MAX_VERTICES)
     pairs = np.array([(*clause, 0)[:2] for clause in listed], dtype=np.int64).reshape(-1, 2)
     if weights is None:
         weights = np.ones(len(listed))
     sizes = np.array([exact_number("weights", each) for each in weights], dtype=np.float64)
     if sizes.shape != (len(listed),):
         raise ValueError(f"weights has shape {sizes.shape} for {len(listed)} clauses")
-    if not (np.isfinite(sizes) & (sizes > 0)).all():
-        worst = sizes[(np.isfinite(sizes) & (sizes > 0)).argmin()]
-        raise ValueError(f"weights has {worst}: each must be a finite number above 0")
+    if not (sizes > 0).all():
+        raise ValueError(f"weights has {sizes.min()}: each must be a finite number above 0")
     largest = int(np.abs(pairs).max(initial=0))
+    if num_variables is not None:
+        num_variables = require_whole("num_variables", num_variables, 0)
     if num_variables is not None and num_variables < largest:
         raise ValueError(f"num_variables is {num_variables}: a clause names the variable {largest}")
     return Clauses(largest if num_variables is None else num_variables, pairs, sizes)

@@ -208,8 +208,9 @@ def _tighten(
     run: Run, graph: Graph, solution: SdpSolution, cut: DerandomizedCut, limits: Limits
 ) -> SdpSolution:
     """Tighten the bound by triangle inequalities, or take it from the checkpoint."""
-    slot = run.checkpoints.slot("triangle inequalities")
+    slot, limits_slot = (run.checkpoints.slot(kind) for kind in ("triangle inequalities", "limits"))
     if found := slot.restored(stored_solution):
+        limits.keep_in(limits_slot)
         return found
     with run.stage("triangle inequalities") as say:
         rounds = count(1)
@@ -221,6 +222,7 @@ def _tighten(
             progress=lambda bound: say(f"round {next(rounds)}, upper bound {bound:.10g}"),
         )
     keep_solution(slot, solution)
+    limits.keep_in(limits_slot)
     run.checkpoints.write()
     return solution
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -131,17 +132,10 @@ def derandomized_cut(
         ValueError: the graph has no edge to cut, its largest weight is outside 1e-30 to 1e30, or
             an argument is out of range.
     """
-    for name, value in (("time_limit", time_limit), ("target", target)):
-        if isinstance(value, bool) or not isinstance(value, Real | None):
-            raise ValueError(f"{name} is {value!r}: it must be a number")
-    if not (callback is None or callable(callback)):
-        raise ValueError(f"callback is {callback!r}: it must be a function of a CutProgress")
-    limits = Limits(time_limit, target, callback)
-    restarts = require_whole("restarts", restarts, 0)
+    options = checked_options(restarts, time_limit, target, callback, seed, workers)
+    limits = options.limits
     num_cuts = require_whole("num_cuts", num_cuts, 1)
     require_between("num_cuts", num_cuts, 1, MAX_CUTS)
-    workers = require_whole("workers", workers, 1)
-    seed = _seed(seed)
     canonical = as_graph(graph, weight)
     canonical.require_cuttable()
     require_bound(bound, canonical.num_vertices)
@@ -149,23 +143,54 @@ def derandomized_cut(
     limits.offer(0.0 if start is None else canonical.cut_value(start))
     solution = solve_sdp(
         canonical,
-        np.random.default_rng(seed),
+        np.random.default_rng(options.seed),
         stop=lambda: limits.reached("SDP", SDP_SHARE),
     )
     limits.upper_bound = solution.upper_bound
     cut = derandomize(
         canonical,
         solution,
-        generator=torch.Generator().manual_seed(seed),
+        generator=torch.Generator().manual_seed(options.seed),
         initial_cuts=[] if start is None else [start],
-        restarts=restarts,
+        restarts=options.restarts,
         num_cuts=num_cuts,
         limits=limits,
-        workers=workers,
+        workers=options.workers,
     )
     if bound == "triangle":
         solution = tightened(canonical, solution, cut, limits)
     return partition_of(canonical, solution, cut, limits)
+
+
+class CheckedOptions(NamedTuple):
+    """Options of ``derandomized_cut`` that are in range."""
+
+    restarts: int
+    limits: Limits
+    seed: int
+    workers: int
+
+
+def checked_options(
+    restarts: int = 0,
+    time_limit: float | None = None,
+    target: float | None = None,
+    callback: Callable[[CutProgress], bool | None] | None = None,
+    seed: int | np.integer | np.random.Generator = 0,
+    workers: int = 1,
+) -> CheckedOptions:
+    """The options of ``derandomized_cut``, which it documents; ``ValueError`` names a bad one."""
+    for name, value in (("time_limit", time_limit), ("target", target)):
+        if isinstance(value, bool) or not isinstance(value, Real | None):
+            raise ValueError(f"{name} is {value!r}: it must be a number")
+    if not (callback is None or callable(callback)):
+        raise ValueError(f"callback is {callback!r}: it must be a function of a CutProgress")
+    return CheckedOptions(
+        restarts=require_whole("restarts", restarts, 0),
+        limits=Limits(time_limit, target, callback),
+        seed=_seed(seed),
+        workers=require_whole("workers", workers, 1),
+    )
 
 
 def tightened(

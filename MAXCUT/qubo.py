@@ -15,11 +15,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from derandomization import Certificate
+from derandomization.checks import MAX_EXACT, require_between, require_whole
 from MAXCUT.graph import Graph, Signs
 from MAXCUT.limits import StopReason
-from MAXCUT.partition import ROUNDING, Partition, derandomized_cut
+from MAXCUT.partition import (
+    MAX_CUTS,
+    ROUNDING,
+    Partition,
+    checked_options,
+    derandomized_cut,
+)
 from MAXCUT.quadratic import (
-    MAX_EXACT,
     QuadraticModel,
     Values,
     exact_sum,
@@ -305,16 +311,20 @@ def minimize(
     ``least`` is a number that no energy is below, if the caller knows one. The other arguments are
     those of ``minimize_qubo``.
     """
+    num_assignments = require_whole("num_assignments", num_assignments, 1)
+    require_between("num_assignments", num_assignments, 1, MAX_CUTS)
     problem = cut_problem(model)
+    largest = None if target is None else _target_cut(problem, target)
     start = None if initial is None else _initial_bits(model, initial, spin=spin)
     if not len(problem.graph.weights):
+        checked_options(**options)
         bits = np.zeros(model.num_variables, dtype=np.int64) if start is None else start
         return _constant(model, _labelled(model, bits, spin))
     partition = derandomized_cut(
         problem.graph,
         initial_cut=None if start is None else [*(1 - start).tolist(), 0],
         num_cuts=num_assignments,
-        target=None if target is None else _target_cut(problem, target),
+        target=largest,
         **options,
     )
     trivial = _negative_sum(model)

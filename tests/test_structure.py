@@ -14,7 +14,7 @@ from reproduction.jobs import MAINS
 ROOT = Path(__file__).parents[1]
 LOADED = """
 import sys
-import derandomization
+from derandomization import Expectation, certify, descend
 print(*sorted(name for name in sys.modules if name.startswith("derandomization.")))
 """
 

@@ -109,3 +109,26 @@ def test_what_is_no_formula(clauses: Any, options: Any, reason: str) -> None:
 def test_what_is_no_directed_graph(graph: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         maximum_dicut(graph)
+
+
+def test_a_target_is_a_weight_that_is_reached() -> None:
+    generator = np.random.default_rng(0)
+    literals = generator.choice([-1, 1], (150, 2)) * generator.integers(1, 31, (150, 2))
+    clauses = list(map(tuple, literals.tolist()))
+    reached = maximum_2_sat(clauses, target=100)
+    assert reached.solution.stopped_by == "target"
+    assert reached.value >= 100
+    assert maximum_2_sat(clauses, target=150).solution.stopped_by is None
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"clauses": [(2**70,)]}, "a literal is 1180591620717411303424: it must lie between 1 and"),
+        ({"num_variables": -1}, "num_variables is -1: it must be at least 0"),
+        ({"target": float("nan")}, "target is nan: it must be a finite number"),
+    ],
+)
+def test_arguments_out_of_range(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        maximum_2_sat(**{"clauses": [(1, 2)], **options})

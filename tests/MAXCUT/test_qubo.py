@@ -308,3 +308,23 @@ def test_an_integer_that_float64_lacks_is_refused(number: int) -> None:
         maximum_2_sat([(1, 1)], weights=[number])
     with pytest.raises(ValueError, match="float64 can't hold exactly"):
         maximum_dicut([(0, 1, number)])
+
+
+@pytest.mark.parametrize("coefficients", [{(0, 0): 0}, {(0, 0): -1, (0, 1): 2}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"restarts": -1},
+        {"time_limit": -1.0},
+        {"target": math.nan},
+        {"seed": -1},
+        {"workers": 0},
+        {"num_assignments": 0},
+    ],
+)
+def test_a_constant_function_too_names_an_argument_that_is_out_of_range(
+    coefficients: dict, options: dict
+) -> None:
+    ((name, _),) = options.items()
+    with pytest.raises(ValueError, match=f"^{name} is "):
+        minimize_qubo(coefficients, **options)
