@@ -128,8 +128,8 @@ def read_arc_file(path: str | os.PathLike[str], build: Callable[[EdgeList], Grap
     """Read a directed graph: ``n m`` and then m lines ``i j [weight]``, each an arc from i to j.
 
     Vertices count from 1, and an arc without a weight has weight 1. Compression, limits and errors
-    are those of ``read_graph_file``. A warning says how many weights are 2^53 or more, where float64
-    rounds.
+    are those of ``read_graph_file``. A warning says how many weights are 2^53 or more, where
+    float64 rounds.
     """
     path = Path(path)
     with open_regular(path) as file:
