@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -172,12 +172,12 @@ class CheckedOptions(NamedTuple):
 
 
 def checked_options(
-    restarts: int = 0,
-    time_limit: float | None = None,
-    target: float | None = None,
-    callback: Callable[[CutProgress], bool | None] | None = None,
-    seed: int | np.integer | np.random.Generator = 0,
-    workers: int = 1,
+    restarts: Any = 0,
+    time_limit: Any = None,
+    target: Any = None,
+    callback: Any = None,
+    seed: Any = 0,
+    workers: Any = 1,
 ) -> CheckedOptions:
     """The options of ``derandomized_cut``, which it documents; ``ValueError`` names a bad one."""
     for name, value in (("time_limit", time_limit), ("target", target)):

@@ -36,10 +36,16 @@ PARTS = (
     "maxcut",
     "gset",
     "triangle_bounds",
+    "qubo_bounds",
     "quadratic",
 )
 # The option that each of them needs.
-FOLDERS = {"gset": "gset", "triangle_bounds": "biqmac", "quadratic": "biqmac"}
+FOLDERS = {
+    "gset": "gset",
+    "triangle_bounds": "biqmac",
+    "qubo_bounds": "biqmac",
+    "quadratic": "biqmac",
+}
 PUBLISHED, TRIAL = Path("benchmarks"), Path("results/benchmarks")
 
 
@@ -63,7 +69,7 @@ class Config:
     """Folder with graphs of the G-set (G1.txt, …) and best_known.csv, for the part gset."""
     biqmac: Path | None = None
     """Folder with problems of the Biq Mac library (g05_60.0.mc, …) and best_known.csv, for the
-    parts triangle_bounds and quadratic."""
+    parts triangle_bounds, qubo_bounds and quadratic."""
     cache: Path | None = None
     """File that keeps the outcomes of the parts directions, samples and quadratic: a run that was
     stopped goes on, and what code of the first two has changed is measured again."""

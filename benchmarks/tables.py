@@ -27,6 +27,7 @@ RUNS = ROOT / "docs" / "runs"
 MARKS = ("<!-- from docs/runs -->", "<!-- end -->")
 TRIANGLE_MARKS = ("<!-- triangles from benchmarks -->", "<!-- end of triangles -->")
 BOUND_MARKS = ("<!-- bounds from docs/runs -->", "<!-- end of bounds -->")
+QUBO_MARKS = ("<!-- qubo from benchmarks -->", "<!-- end of qubo -->")
 LINK_MARKS = ("<!-- links from benchmarks -->", "<!-- end of links -->")
 SAMPLE_MARKS = ("<!-- samples from benchmarks -->", "<!-- end of samples -->")
 REDUCTION_MARKS = ("<!-- reductions from benchmarks -->", "<!-- end of reductions -->")
@@ -91,6 +92,7 @@ def main(gset: Path, only: Sequence[str]) -> None:
         _keep("bounds", _bounds())
     put_between(ROOT / "MAXCUT" / "README.md", MARKS, graphs_table(best_known(gset)))
     put_between(ROOT / "MAXCUT" / "README.md", TRIANGLE_MARKS, triangles_table())
+    put_between(ROOT / "MAXCUT" / "README.md", QUBO_MARKS, qubo_table())
     put_between(ROOT / "NeuralNetworks" / "README.md", LINK_MARKS, links_table())
     put_between(ROOT / "NeuralNetworks" / "README.md", SAMPLE_MARKS, samples_table())
     put_between(ROOT / "NeuralNetworks" / "README.md", REDUCTION_MARKS, reductions_table())
@@ -199,6 +201,29 @@ def triangles_table() -> str:
         ]
         for row in families["every family"]
     ]
+    return "\n".join(markdown_table(heads, rows))
+
+
+def qubo_table() -> str:
+    """Write one row per family of quadratic problems, from the benchmark ``qubo_bounds``."""
+
+    def spread(row: Mapping[str, Any], column: str, form: str) -> str:
+        least, largest = (f"{row[f'{word} {column}']:{form}}" for word in ("least", "largest"))
+        return least if least == largest else f"{least} to {largest}"
+
+    rows = [
+        [
+            row["family"],
+            str(row["instances"]),
+            spread(row, "variables", "d"),
+            f"{spread(row, 'gap %', '.1f')}%",
+            f"{spread(row, 'gap % of the range', '.1f')}%",
+            f"{row['largest s']:.1f}",
+        ]
+        for row in benchmark("qubo_bounds")["every family"]
+    ]
+    heads = ["family", "instances", "variables", "gap relative to the energy"]
+    heads += ["in units of its range", "processor seconds, longest"]
     return "\n".join(markdown_table(heads, rows))
 
 

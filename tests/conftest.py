@@ -19,6 +19,7 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 from reproduction import EXPERIMENTS
+from tests.commands import MODULES
 
 ROOT = Path(__file__).parents[1]
 # Called several times at every step of a descent, where checks would take 40% of all tests' time.
@@ -56,9 +57,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def fork_server() -> None:
-    """Start the process that others are forked from, with imports that would take each seconds."""
-    mains = [f"{experiment}.main" for experiment in EXPERIMENTS]
-    multiprocessing.set_forkserver_preload([*mains, "distributed"])
+    """Start the process that others are forked from, with imports that would take each seconds.
+
+    There is one for all tests of a process, and whoever starts it decides what it imports.
+    """
+    multiprocessing.set_forkserver_preload([*MODULES, "distributed"])
     forkserver.ensure_running()

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.tables import (
     BOUND_MARKS,
     LINK_MARKS,
+    QUBO_MARKS,
     REDUCTION_MARKS,
     SAMPLE_MARKS,
     TRIANGLE_MARKS,
@@ -19,6 +20,7 @@ from benchmarks.tables import (
     graphs_table,
     links_table,
     points_table,
+    qubo_table,
     reductions_table,
     samples_table,
     triangles_table,
@@ -129,6 +131,13 @@ def new_points(points: str, quantity: str) -> float:
     return float(row["measured"][quantity]["interval"]["mean"])
 
 
+def record(part: str) -> dict[str, Any]:
+    """What benchmarks/results.json has of a part."""
+    path = ROOT / "benchmarks" / "results.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))[part]
+    return found
+
+
 def between(path: Path, marks: tuple[str, str]) -> str:
     text = path.read_text(encoding="utf-8")
     return text.split(marks[0])[1].split(marks[1])[0].strip()
@@ -168,11 +177,30 @@ def test_tables_of_directions_are_those_of_the_benchmarks(
     assert between(ROOT / "NeuralNetworks/README.md", marks) == table()
 
 
+def test_the_words_about_directions_are_what_the_benchmark_measured() -> None:
+    words = " ".join((ROOT / "NeuralNetworks/README.md").read_text(encoding="utf-8").split())
+    measured = [target["measured"] for target in record("directions")["targets"]]
+    first, _, first_of_all, first_largest, first_found = measured[:5]
+    second, _, second_of_all, second_largest, second_found = measured[5:]
+    assert f"the error is {first:.2f} (first size) and {second:.2f} (second) times" in words
+    assert f"these numbers are {first_of_all:.2f} and {second_of_all:.2f}," in words
+    assert f"at most {max(first_largest, second_largest):.2f} times its error" in words
+    assert f"k is found in {120 * (first_found + second_found):.0f} of the 240 runs" in words
+
+
+def test_quadratic_problems_are_those_of_the_benchmark() -> None:
+    assert between(ROOT / "MAXCUT/README.md", QUBO_MARKS) == qubo_table()
+    words = " ".join((ROOT / "MAXCUT/README.md").read_text(encoding="utf-8").split())
+    reached, valid, longest = record("qubo_bounds")["targets"]
+    assert reached["met"]
+    assert valid["met"]
+    assert f"all {reached['wanted']:.0f} instances reach the best known value" in words
+    assert f"in at most {longest['measured']:.1f} seconds of processor time each" in words
+
+
 def test_triangle_bounds_are_those_of_the_benchmark() -> None:
     assert between(ROOT / "MAXCUT/README.md", TRIANGLE_MARKS) == triangles_table()
-    path = ROOT / "benchmarks" / "results.json"
-    tables = json.loads(path.read_text(encoding="utf-8"))["triangle_bounds"]["tables"]
-    rows = tables["every family"]
+    rows = record("triangle_bounds")["tables"]["every family"]
     proven = [sum(row[who] for row in rows) for who in ("SDP proves", "triangles prove")]
     total = sum(row["instances"] for row in rows)
     words = (ROOT / "MAXCUT/README.md").read_text(encoding="utf-8")

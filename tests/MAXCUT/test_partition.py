@@ -59,7 +59,7 @@ def test_the_weight_attribute_may_have_another_name() -> None:
     assert derandomized_cut(graph).cut_value == 2
 
 
-@pytest.mark.usefixtures("short_descents", "fork_server")
+@pytest.mark.usefixtures("short_descents")
 def test_the_same_seed_repeats_the_cut_whatever_the_workers() -> None:
     graph = nx.gnm_random_graph(12, 30, seed=0)
     first, second = (derandomized_cut(graph, restarts=2, workers=w, seed=3) for w in (1, 2))

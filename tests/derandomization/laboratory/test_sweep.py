@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 from derandomization.descent import Diverged
 from derandomization.laboratory.study import spawn_seeds, sweep
 
-pytestmark = pytest.mark.usefixtures("fork_server")
-
 SETTINGS, SEEDS = [("a", 1.0), ("b", -2.0), ("c", 0.5)], [11, 5, 7]
 
 

@@ -28,8 +28,6 @@ from derandomization.laboratory.workers import (
 )
 from tests.soak import cluster as cluster_of
 
-pytestmark = pytest.mark.usefixtures("fork_server")
-
 
 @pytest.fixture
 def functions(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -246,7 +244,7 @@ def cluster(functions: ModuleType) -> Iterator[str]:
 def test_a_worker_with_other_code_is_refused_before_the_first_call(
     functions: ModuleType, tmp_path: Path
 ) -> None:
-    pytest.importorskip("distributed")
+    distributed = pytest.importorskip("distributed")
     package = Path(derandomization.__file__).parent
     shutil.copytree(package, tmp_path / "derandomization")
     with (tmp_path / "derandomization" / "checks.py").open("a") as file:
@@ -259,6 +257,10 @@ def test_a_worker_with_other_code_is_refused_before_the_first_call(
         cluster_of({"PYTHONPATH": first, "PYTHONSAFEPATH": "1"}) as (address, _, _),
         pytest.raises(ValueError, match="has other code: code is") as error,
     ):
+        with distributed.Client(
+            address
+        ) as client:  # whoever comes later is asked at its first call
+            client.wait_for_workers(2, timeout=60)
         list(parallel_calls(functions.counted, calls, scheduler=address))
     assert str(error.value).startswith(f"scheduler is {address}: its worker tcp://")
     assert list(marks.iterdir()) == []
