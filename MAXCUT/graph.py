@@ -26,6 +26,7 @@ from derandomization.files.edges import (
 # If the largest weight is between 1/LARGEST_WEIGHT and this, sums of squared weights and weights
 # divided by such sums neither overflow nor vanish.
 LARGEST_WEIGHT = 1e30
+CACHED_SIGNS = 2**16  # signs of edges' ends that are compared at once: they fit into the cache
 Signs: TypeAlias = Float[np.ndarray, " vertices"]  # a cut: +1 or −1 for each vertex
 Vectors: TypeAlias = Float[np.ndarray, "vertices rank"]  # V: one vector per vertex
 
@@ -92,8 +93,16 @@ class Graph:
 
     def cut_value(self, signs: Float[np.ndarray, "*batch vertices"]) -> Float[np.ndarray, "*batch"]:
         """Σ w_ij over the edges whose ends have different signs (±1)."""
-        crossing = signs[..., self.ends[:, 0]] != signs[..., self.ends[:, 1]]
-        return np.asarray(crossing @ self.weights)
+        i, j = self.ends.T
+        if signs.ndim == 1:
+            return np.asarray((signs[i] != signs[j]) @ self.weights)
+        cuts = signs.reshape(-1, signs.shape[-1])
+        values = np.empty(len(cuts))
+        rows = max(1, CACHED_SIGNS // max(1, len(self.weights)))
+        for start in range(0, len(cuts), rows):
+            block = cuts[start : start + rows]
+            values[start : start + rows] = (block[:, i] != block[:, j]) @ self.weights
+        return values.reshape(signs.shape[:-1])
 
     @classmethod
     def from_edges(

@@ -253,15 +253,11 @@ def test_a_worker_with_other_code_is_refused_before_the_first_call(
     marks = tmp_path / "marks"
     marks.mkdir()
     calls = [(str(marks), n) for n in range(2)]
-    with (
-        cluster_of({"PYTHONPATH": first, "PYTHONSAFEPATH": "1"}) as (address, _, _),
-        pytest.raises(ValueError, match="has other code: code is") as error,
-    ):
-        with distributed.Client(
-            address
-        ) as client:  # whoever comes later is asked at its first call
+    with cluster_of({"PYTHONPATH": first, "PYTHONSAFEPATH": "1"}) as (address, _, _):
+        with distributed.Client(address) as client:  # who comes later is asked at its first call
             client.wait_for_workers(2, timeout=60)
-        list(parallel_calls(functions.counted, calls, scheduler=address))
+        with pytest.raises(ValueError, match="has other code: code is") as error:
+            list(parallel_calls(functions.counted, calls, scheduler=address))
     assert str(error.value).startswith(f"scheduler is {address}: its worker tcp://")
     assert list(marks.iterdir()) == []
 
