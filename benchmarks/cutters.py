@@ -84,19 +84,33 @@ def annealing(graph: Graph, seconds: float, seed: int) -> float:
     return _cut(graph, annealing_energy(_ising(graph), seconds, seed))
 
 
-def tabu_energy(model: BinaryQuadraticModel, seconds: float, seed: int) -> float:
-    """The least energy of tabu search; it counts wall seconds, so it is asked again for the
-    rest."""
+def tabu_energy(
+    model: BinaryQuadraticModel, seconds: float, seed: int, enough: float = -np.inf
+) -> float:
+    """The least energy of tabu search, which ends early at an energy of at most ``enough``.
+
+    It counts wall seconds, so it is asked again for the rest.
+    """
     budget, lowest = Budget(seconds), np.inf
-    while lowest == np.inf or budget.left > WORTHWHILE * seconds:
+    while lowest == np.inf or (lowest > enough and budget.left > WORTHWHILE * seconds):
         milliseconds = max(1, int(1_000 * budget.left))
-        found = TabuSampler().sample(model, timeout=milliseconds, seed=seed % 2**31)
+        found = TabuSampler().sample(
+            model,
+            timeout=milliseconds,
+            seed=seed % 2**31,
+            energy_threshold=max(enough, np.finfo(float).min),
+        )
         lowest, seed = min(lowest, float(found.first.energy)), seed + 1
     return lowest
 
 
-def annealing_energy(model: BinaryQuadraticModel, seconds: float, seed: int) -> float:
-    """The least energy of annealing, each anneal twice as long as the last that fitted."""
+def annealing_energy(
+    model: BinaryQuadraticModel, seconds: float, seed: int, enough: float = -np.inf
+) -> float:
+    """The least energy of annealing, each anneal twice as long as the last that fitted.
+
+    It ends early after an anneal with an energy of at most ``enough``.
+    """
     budget = Budget(seconds)
     lowest, sweeps, a_sweep = np.inf, FIRST_SWEEPS, 0.0
     while True:
@@ -107,7 +121,7 @@ def annealing_energy(model: BinaryQuadraticModel, seconds: float, seed: int) -> 
         lowest, seed = min(lowest, float(found.first.energy)), seed + 1
         a_sweep = max((before - budget.left) / sweeps, 1e-9)
         sweeps = min(2 * sweeps, int(budget.left / a_sweep))
-        if sweeps < FEWEST_SWEEPS:
+        if sweeps < FEWEST_SWEEPS or lowest <= enough:
             return lowest
 
 
