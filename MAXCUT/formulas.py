@@ -66,7 +66,7 @@ def maximum_2_sat(
         weights: a positive number for each clause; 1 by default.
         num_variables: by default the largest number in a literal.
         target: stop as soon as clauses of at least this weight hold.
-        options: those of ``minimize_qubo``: restarts, time_limit, initial, seed, workers.
+        options: those of ``minimize_qubo``: restarts, bound, time_limit, initial, seed, workers.
 
     Raises:
         ValueError: a clause is no such tuple, or a weight is not a positive finite number.
@@ -88,7 +88,7 @@ def maximum_dicut(
         graph: a directed graph of networkx, or arcs (u, v) or (u, v, weight). Parallel arcs add.
         weight: networkx's attribute that holds an arc's weight; the weight is 1 without it.
         target: stop as soon as at least this weight leads out.
-        options: those of ``minimize_qubo``: restarts, time_limit, initial, seed, workers.
+        options: those of ``minimize_qubo``: restarts, bound, time_limit, initial, seed, workers.
 
     Raises:
         ValueError: the graph is not directed, or a weight is not a finite number.

@@ -224,8 +224,8 @@ def require_bound(bound: str, num_vertices: int) -> None:
         raise ValueError(f"bound is {bound!r}: it must be one of {', '.join(get_args(Bound))}")
     if bound == "triangle" and num_vertices > MAX_VERTICES:
         raise ValueError(
-            f"bound is 'triangle' and the graph has {num_vertices} vertices: "
-            f"this bound is for at most {MAX_VERTICES}; use 'sdp'"
+            f"bound is 'triangle' and the graph has {num_vertices} vertices: this bound is for at "
+            f"most {MAX_VERTICES}, one more than a quadratic function has variables; use 'sdp'"
         )
 
 

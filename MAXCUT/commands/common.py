@@ -17,6 +17,7 @@ from MAXCUT import plot
 from MAXCUT.quadratic import QuadraticModel
 from MAXCUT.qubo import QuadraticSolution, minimize
 from MAXCUT.sdp import MEAN_TOLERANCE
+from MAXCUT.triangle import Bound
 
 ContentT = TypeVar("ContentT")
 ConfigT = TypeVar("ConfigT", bound="MinimizerConfig")
@@ -45,6 +46,8 @@ class MinimizerConfig(RunConfig):
     """File to read; .gz or .bz2 after its suffix says that it is compressed."""
     restarts: Annotated[int, Between(0, 10**5)] = 2
     """Searches for a better solution after the descent."""
+    bound: Bound = "sdp"
+    """sdp: the relaxation's bound; triangle: a tighter one, for at most 399 variables."""
     time_limit: Annotated[float | None, Positive()] = None
     """Seconds of wall time after which the best solution so far is written."""
     target: float | None = None
@@ -97,6 +100,7 @@ def solve(
             spin=spin,
             least=least,
             restarts=config.restarts,
+            bound=config.bound,
             time_limit=config.time_limit,
             target=target,
             seed=config.seed,

@@ -328,3 +328,15 @@ def test_a_constant_function_too_names_an_argument_that_is_out_of_range(
     ((name, _),) = options.items()
     with pytest.raises(ValueError, match=f"^{name} is "):
         minimize_qubo(coefficients, **options)
+
+
+def test_triangle_inequalities_prove_the_minimum_of_a_frustrated_cycle() -> None:
+    couplings = {(i, (i + 1) % 5): 1 + i / 10 for i in range(5)}
+    relaxed = minimize_ising(None, couplings, restarts=1)
+    tight = minimize_ising(None, couplings, restarts=1, bound="triangle")
+    least = 1 - (1.1 + 1.2 + 1.3 + 1.4)  # one coupling, the weakest, is not satisfied
+    assert relaxed.energy == tight.energy == pytest.approx(least)
+    assert relaxed.lower_bound < least - 0.1
+    assert not relaxed.proven_optimal
+    assert tight.lower_bound == pytest.approx(least, abs=1e-3)
+    assert tight.lower_bound <= tight.energy
