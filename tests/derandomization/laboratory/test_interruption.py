@@ -124,13 +124,20 @@ def test_runs_stopped_at_random_moments_end_with_the_unbroken_runs_numbers(
 @pytest.mark.parametrize(
     ("script", "options"),
     [
-        ("MAXCUT.main", ["--graph-size", "30", "--restarts", "2", "--workers", "1"]),
+        (
+            "MAXCUT.main",
+            ["--graph-size", "30", "--restarts", "2", "--workers", "1", "--steps", "300"],
+        ),
         ("MAXCUT.main", ["--estimator", "sampled", "--steps", "400"]),
         (
             "JohnsonLindenstrauss.main",
-            ["--pairs", "--num-points", "40", "--dimension", "30", "--num-components", "8"],
+            [
+                "--pairs",
+                *("--num-points", "40", "--dimension", "30", "--num-components", "8"),
+                *("--steps", "400"),
+            ],
         ),
-        ("NeuralNetworks.main", ["--estimator", "sampled", "--steps", "200", "--width", "50"]),
+        ("NeuralNetworks.main", ["--estimator", "sampled", "--steps", "200", "--width", "20"]),
     ],
     ids=["restarts", "sampled-cut", "pairs", "sampled-network"],
 )
