@@ -211,8 +211,9 @@ def test_with_frozen_weights_or_biases_nothing_is_claimed_to_vanish(
 
 @pytest.mark.parametrize(("dimension", "estimator"), [(3, "exact"), (5, "sampled")])
 def test_beyond_the_plane_it_draws_u_and_one_direction_across(
-    dimension: int, estimator: str, tmp_path: Path, quick_toy: None
+    dimension: int, estimator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(experiment, "_toy_neuron", lambda run, config: None)
     config = Config(
         dimension=dimension,
         estimator=estimator,
