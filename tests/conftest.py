@@ -44,7 +44,8 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("random", max_examples=1_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
-LONGEST = ("test_interruption.py", "test_paper.py", "studies", "MAXCUT", "NeuralNetworks")
+LONGEST = ("test_soak.py", "test_interruption.py", "test_paper.py", "test_readme.py", "studies")
+LONGEST += ("MAXCUT", "JohnsonLindenstrauss", "NeuralNetworks", "benchmarks")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -40,9 +40,9 @@ def png_figures_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def two_toy_neurons(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The toy neurons of figures 1 and 2 have settings of their own, whatever the options are."""
-    monkeypatch.setattr(NeuralNetworks.main, "TOY_REGULARIZATIONS", np.array([0.44, 0.46]))
+def no_toy_neurons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of figures 1 and 2 have settings of their own, whatever the options are."""
+    monkeypatch.setattr(NeuralNetworks.main, "_toy_neuron", lambda run, config: None)
 
 
 def results(main: ModuleType, folder: Path, **options: object) -> dict:

@@ -2,8 +2,8 @@
 
 import json
 import re
+import runpy
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -22,8 +22,6 @@ from reproduction.claims import plan
 from reproduction.jobs import MAINS, Job, is_finished, run_job
 from reproduction.report import problems_in
 from tests.reproduction.made_up import write_results
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_the_first_seed_is_the_default_and_alone_draws_the_papers_graph() -> None:
@@ -199,9 +197,11 @@ def test_bad_input_is_one_line(
     assert line.startswith("error: ")
 
 
-def test_it_is_a_command() -> None:
-    done = subprocess.run(
-        [sys.executable, "reproduce.py", "--only", "F9"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: only is 'F9': no such claim")
+def test_it_is_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", "--only", "F9"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(reproduce.__file__, run_name="__main__")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("error: only is 'F9': no such claim")

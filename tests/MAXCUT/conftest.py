@@ -44,10 +44,22 @@ def short_searches(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(MAXCUT.search, name, getattr(MAXCUT.search, name) // 10)
 
 
+def stop_after_a_few_steps(patch: pytest.MonkeyPatch) -> None:
+    for name in ("EXACT", "EXACT_LARGE"):
+        settings = getattr(MAXCUT.optimizer, name)
+        patch.setattr(MAXCUT.optimizer, name, replace(settings, max_steps=20))
+    patch.setattr(MAXCUT.optimizer, "MOST_HYPERPLANES", 8)
+
+
 @pytest.fixture(scope="module")
 def few_steps() -> Iterator[None]:
     """For tests of what is around a descent: relaxation, bound and polishing are as always."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MAXCUT.optimizer, "EXACT", replace(MAXCUT.optimizer.EXACT, max_steps=20))
-        patch.setattr(MAXCUT.optimizer, "MOST_HYPERPLANES", 8)
+        stop_after_a_few_steps(patch)
         yield
+
+
+@pytest.fixture
+def few_steps_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for one test of a file."""
+    stop_after_a_few_steps(monkeypatch)

@@ -13,8 +13,6 @@ from MAXCUT.utilities import maximum_cut
 Draw = Callable[[np.random.Generator], nx.Graph]
 ALONE, TOGETHER = 1, 50  # graphs of each kind
 
-pytestmark = pytest.mark.usefixtures("short_descents")
-
 
 def weighted(graph: nx.Graph, weights: np.ndarray) -> nx.Graph:
     values = dict(zip(graph.edges, weights[: graph.number_of_edges()].tolist(), strict=True))
@@ -104,13 +102,16 @@ def drawn(kind: str, count: int) -> list[Graph]:
     return graphs
 
 
+@pytest.mark.usefixtures("few_steps_here")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("error")
 def test_a_graph_of_every_kind_is_cut_between_zero_and_the_optimum(kind: str) -> None:
+    """Whatever V is left: the descents of the next test go on to their end."""
     for seed, graph in enumerate(drawn(kind, ALONE)):
         require_consistent(graph, derandomized_cut(graph, seed=seed))
 
 
+@pytest.mark.usefixtures("short_descents")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("error")
 def test_so_is_each_of_fifty_that_are_one_graph(kind: str) -> None:

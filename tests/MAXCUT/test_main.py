@@ -110,7 +110,7 @@ def test_a_descent_cut_short_keeps_its_randomness(
     assert found[5:] == [("L3.1", None)] * 2
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("undrawn", "short_descents")
 @pytest.mark.parametrize(
     ("rounding", "kept"),
     [
@@ -151,6 +151,7 @@ def test_a_cut_below_the_mean_of_the_hyperplanes_does_not_hold(
     assert found[:4] == [("F4", False)] + [("T5.2", False)] * 3
 
 
+@pytest.mark.usefixtures("short_descents")
 def test_large_graph_has_no_enumerated_optimum(tmp_path: Path) -> None:
     config = Config(output_dir=tmp_path, graph_size=40, edge_probability=0.2, **QUIET)
     numbers = results_of(config)["results"]
@@ -159,6 +160,7 @@ def test_large_graph_has_no_enumerated_optimum(tmp_path: Path) -> None:
     assert numbers["cut_value"] >= numbers["goemans_williamson_mean"]
 
 
+@pytest.mark.usefixtures("few_steps_here")
 def test_a_graph_of_ones_own_is_cut_under_its_own_names(tmp_path: Path) -> None:
     file = tmp_path / "towns.edgelist"
     file.write_text("bern basel 2\nbasel chur 1.5\nchur bern 0.25\nchur zug -1\n")

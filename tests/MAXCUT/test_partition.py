@@ -40,7 +40,7 @@ def test_a_networkx_graph_is_cut_in_its_own_labels() -> None:
         partition.cut_value = 4.0  # type: ignore[misc]
 
 
-@pytest.mark.usefixtures("short_descents")
+@pytest.mark.usefixtures("few_steps_here")
 @pytest.mark.parametrize("convert", [scipy.sparse.csr_array, scipy.sparse.coo_matrix])
 def test_a_sparse_matrix_is_the_same_graph(convert: type) -> None:
     graph = nx.petersen_graph()
@@ -50,7 +50,7 @@ def test_a_sparse_matrix_is_the_same_graph(convert: type) -> None:
     assert derandomized_cut(Graph.from_networkx(graph)).sides == partition.sides
 
 
-@pytest.mark.usefixtures("short_descents")
+@pytest.mark.usefixtures("few_steps_here")
 def test_the_weight_attribute_may_have_another_name() -> None:
     graph = nx.Graph()
     graph.add_edge(0, 1, strength=3.0)
@@ -59,14 +59,14 @@ def test_the_weight_attribute_may_have_another_name() -> None:
     assert derandomized_cut(graph).cut_value == 2
 
 
-@pytest.mark.usefixtures("short_descents")
+@pytest.mark.usefixtures("few_steps_here")
 def test_the_same_seed_repeats_the_cut_whatever_the_workers() -> None:
     graph = nx.gnm_random_graph(12, 30, seed=0)
     first, second = (derandomized_cut(graph, restarts=2, workers=w, seed=3) for w in (1, 2))
     assert first == second
 
 
-@pytest.mark.usefixtures("short_descents")
+@pytest.mark.usefixtures("few_steps_here")
 def test_where_only_negative_weights_are_nothing_is_cut() -> None:
     graph = nx.path_graph(5)
     nx.set_edge_attributes(graph, -1.0, "weight")
@@ -177,7 +177,7 @@ def test_a_path_is_cut_at_its_optimum_and_what_is_guaranteed_is_a_number() -> No
     assert 1_600 < partition.guaranteed <= partition.derandomized_cut_value
 
 
-@pytest.mark.usefixtures("short_descents")
+@pytest.mark.usefixtures("few_steps_here")
 def test_who_found_the_cut() -> None:
     graph = nx.gnm_random_graph(600, 3_600, seed=1)
     alone, searched = (derandomized_cut(graph, restarts=n) for n in (0, 1))
@@ -189,14 +189,14 @@ def test_who_found_the_cut() -> None:
     assert searched.polished_cut_value < searched.search_cut_value <= searched.cut_value
 
 
-@pytest.mark.usefixtures("short_descents")
+@pytest.mark.usefixtures("few_steps_here")
 @pytest.mark.parametrize("seed", [np.int64(3), np.random.default_rng(3)])
 def test_seeds_of_numpy_are_seeds(seed: object) -> None:
     graph = nx.gnm_random_graph(12, 30, seed=0)
     assert derandomized_cut(graph, seed=seed).cut_value > 0  # type: ignore[arg-type]
 
 
-@pytest.mark.usefixtures("short_descents", "short_searches")
+@pytest.mark.usefixtures("few_steps_here", "short_searches")
 def test_an_initial_cut_is_never_lost() -> None:
     graph = nx.gnm_random_graph(60, 240, seed=2)
     good = derandomized_cut(graph, restarts=2)
@@ -206,7 +206,7 @@ def test_an_initial_cut_is_never_lost() -> None:
     assert listed.cut_value == again.cut_value
 
 
-@pytest.mark.usefixtures("short_descents")
+@pytest.mark.usefixtures("few_steps_here")
 def test_several_cuts_are_different_and_in_order() -> None:
     graph = nx.gnm_random_graph(30, 100, seed=2)
     partition = derandomized_cut(graph, num_cuts=5)
@@ -271,7 +271,7 @@ def test_a_partition_file_is_read_back(tmp_path: Path) -> None:
         read_partition(path, graph)
 
 
-@pytest.mark.usefixtures("short_descents")
+@pytest.mark.usefixtures("few_steps_here")
 @pytest.mark.parametrize("outlier", [-1e16, -1e14, 1e14])
 def test_an_outlier_weight_proves_nothing_about_the_other_edges(outlier: float) -> None:
     graph = nx.gnp_random_graph(60, 0.2, seed=1)

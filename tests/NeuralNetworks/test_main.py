@@ -51,7 +51,7 @@ FIGURES = [
     "figure3_singular_values.png",
     "figure3_collapse.gif",
 ]
-ARGUMENTS = ["--width", "40", "--regularization", "1e-3", "--steps", "400", "--seed", "3"]
+SMALL = {"width": 40, "regularization": 1e-3, "steps": 400, "seed": 3}
 
 
 def call(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -66,8 +66,7 @@ def read(folder: Path) -> dict:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    process = call(*ARGUMENTS, "--quiet", "--output-dir", str(folder), cwd=folder)
-    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+    main(Config(**SMALL, output_dir=folder, quiet=True))
     return folder
 
 
@@ -117,7 +116,8 @@ def test_history_holds_the_arrays_behind_the_figures(folder: Path) -> None:
 
 def test_the_same_seed_repeats_the_run_bit_for_bit(folder: Path, tmp_path: Path) -> None:
     # By default it writes into results/NeuralNetworks.
-    process = call(*ARGUMENTS, "--no-figures", cwd=tmp_path)
+    arguments = [f"--{name}={value}" for name, value in SMALL.items()]
+    process = call(*arguments, "--no-figures", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     again = read(tmp_path / "results" / "NeuralNetworks")
     assert again["figures"] == []
@@ -211,8 +211,9 @@ def test_with_frozen_weights_or_biases_nothing_is_claimed_to_vanish(
 
 @pytest.mark.parametrize(("dimension", "estimator"), [(3, "exact"), (5, "sampled")])
 def test_beyond_the_plane_it_draws_u_and_one_direction_across(
-    dimension: int, estimator: str, tmp_path: Path, quick_toy: None
+    dimension: int, estimator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(experiment, "_toy_neuron", lambda run, config: None)
     config = Config(
         dimension=dimension,
         estimator=estimator,

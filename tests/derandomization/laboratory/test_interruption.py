@@ -21,8 +21,8 @@ from derandomization.laboratory.run import CHECKPOINT
 MOMENTS = 6
 ADVICE = "stopped: the same command with --resume continues from what was saved"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
-# The toy neuron's grid of λ, which has nothing to resume, would take most of the time.
-QUICK = {"NeuralNetworks.main": {"TOY_REGULARIZATIONS": np.array([0.44, 0.46])}}
+# The toy neurons, which have nothing to resume, would take most of the time.
+QUICK = {"NeuralNetworks.main": {"_toy_neuron": lambda run, config: None}}
 Start = Callable[..., multiprocessing.Process]
 
 
@@ -124,13 +124,20 @@ def test_runs_stopped_at_random_moments_end_with_the_unbroken_runs_numbers(
 @pytest.mark.parametrize(
     ("script", "options"),
     [
-        ("MAXCUT.main", ["--graph-size", "30", "--restarts", "2", "--workers", "1"]),
+        (
+            "MAXCUT.main",
+            ["--graph-size", "30", "--restarts", "2", "--workers", "1", "--steps", "300"],
+        ),
         ("MAXCUT.main", ["--estimator", "sampled", "--steps", "400"]),
         (
             "JohnsonLindenstrauss.main",
-            ["--pairs", "--num-points", "40", "--dimension", "30", "--num-components", "8"],
+            [
+                "--pairs",
+                *("--num-points", "40", "--dimension", "30", "--num-components", "8"),
+                *("--steps", "400"),
+            ],
         ),
-        ("NeuralNetworks.main", ["--estimator", "sampled", "--steps", "200", "--width", "50"]),
+        ("NeuralNetworks.main", ["--estimator", "sampled", "--steps", "200", "--width", "20"]),
     ],
     ids=["restarts", "sampled-cut", "pairs", "sampled-network"],
 )
