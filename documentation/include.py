@@ -1,8 +1,8 @@
 """Parts of the repository's pages in the pages of the site, so that every fact is written once.
 
 mkdocs.yml names this file as a hook. A line ``<!-- include README.md#your-graph -->`` becomes the
-text below that heading, and without ``#`` the text below the page's title. ``<!-- introduction … -->``
-becomes that text up to the first heading in it. Links lead to the page of the site that has their
+text below that heading, and without ``#`` the text below the page's title. With ``introduction``
+instead of ``include`` it becomes that text up to the first heading in it. Links lead to the page of the site that has their
 target; the text of a link to a file that the site does not have is kept without the link.
 """
 

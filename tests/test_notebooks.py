@@ -49,9 +49,10 @@ def texts() -> dict[str, list[str]]:
     all_cells: list[Any] = []
     ends = []
     for path in NOTEBOOKS:
-        all_cells += [nbformat.v4.new_code_cell("%reset -f"), *code_cells(read(path))]
+        cells = code_cells(nbformat.read(path, as_version=4))
+        all_cells += [nbformat.v4.new_code_cell("%reset -f"), *cells]
         ends.append(len(all_cells))
-    whole = nbformat.from_dict(read(NOTEBOOKS[0]) | {"cells": all_cells})
+    whole = nbformat.v4.new_notebook(cells=all_cells)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
         NotebookClient(whole, timeout=SECONDS, kernel_name="python3").execute()
