@@ -2,8 +2,9 @@
 
 mkdocs.yml names this file as a hook. A line ``<!-- include README.md#your-graph -->`` becomes the
 text below that heading, and without ``#`` the text below the page's title. With ``introduction``
-instead of ``include`` it becomes that text up to the first heading in it. Links lead to the page of the site that has their
-target; the text of a link to a file that the site does not have is kept without the link.
+instead of ``include`` it becomes that text up to the first heading in it. Links lead to the page
+of the site that has their target; the text of a link to a file that the site does not have is kept
+without the link.
 """
 
 import re
