@@ -6,7 +6,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import cvxpy as cp
 import networkx as nx
 import numpy as np
 import pytest
@@ -67,6 +66,7 @@ def every_triangle(n: int) -> Triangles:
 
 def relaxation_value(graph: Graph) -> float:
     """The relaxation with all triangle inequalities, by a conic solver."""
+    cp = pytest.importorskip("cvxpy")
     n = graph.num_vertices
     gram = cp.Variable((n, n), PSD=True)
     flat = cp.vec(gram, order="C")
