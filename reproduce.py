@@ -1,5 +1,10 @@
 """Reproduce the paper: run its experiments, and write a report that says which claims hold."""
 
+from derandomization.laboratory.output import stop_in_one_line
+
+if __name__ == "__main__":
+    stop_in_one_line()  # before the imports below, which take seconds
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,10 @@
 """Figures 6 and 7: a random embedding that becomes one good deterministic embedding."""
 
+from derandomization.laboratory.output import stop_in_one_line
+
+if __name__ == "__main__":
+    stop_in_one_line()  # before the imports below, which take seconds
+
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path

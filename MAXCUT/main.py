@@ -1,5 +1,10 @@
 """Figures 4 and 5: Goemans and Williamson's random cut becomes one deterministic cut."""
 
+from derandomization.laboratory.output import stop_in_one_line
+
+if __name__ == "__main__":
+    stop_in_one_line()  # before the imports below, which take seconds
+
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path

@@ -1,5 +1,10 @@
 """Figures 1 to 3: structure discovery in the first layer of a neural network."""
 
+from derandomization.laboratory.output import stop_in_one_line
+
+if __name__ == "__main__":
+    stop_in_one_line()  # before the imports below, which take seconds
+
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path

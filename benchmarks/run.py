@@ -1,20 +1,26 @@
 """Measure everything, or some of it: ``python benchmarks/run.py --only maxcut``."""
 
+import sys
+from pathlib import Path
+
+# The benchmarks are part of a checkout and not of what is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from derandomization.laboratory.output import stop_in_one_line
+
+if __name__ == "__main__":
+    stop_in_one_line()  # before the imports below, which take seconds
+
 import importlib
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
-
-# The benchmarks are part of a checkout and not of what is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.measure import now
 from benchmarks.report import Effort, Report, Row, Target

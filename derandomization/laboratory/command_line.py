@@ -32,7 +32,8 @@ def launch(
     """Parse the command line into a config and run the experiment or one of its studies.
 
     Bad input ends in one line and exit code 2, Ctrl-C and SIGTERM in one line and exit code 130. If
-    stdout can't be written, all files are, and then one line and exit code 2 follow.
+    stdout can't be written, all files are, and then one line and exit code 2 follow; if the reader
+    of a pipe has closed it, nothing follows.
     ``studies`` names for each subcommand the ``module`` or ``module:object`` that it runs instead;
     this has a ``main`` and a ``Config`` and is imported only when asked for.
     """
