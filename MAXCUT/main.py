@@ -14,7 +14,7 @@ import numpy as np
 
 from derandomization.laboratory.claims import Command, ExperimentClaims, PaperClaim
 from derandomization.laboratory.command_line import launch
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.run import Run, RunConfig, report_end
 from derandomization.laboratory.settings import AtLeast, Between, Positive
 from derandomization.laboratory.trace import trace_norm
 from derandomization.laboratory.workers import WorkersConfig
@@ -143,6 +143,7 @@ def main(config: Config) -> None:
             progress=progress,
             checkpoints=run.checkpoints,
         )
+        report_end(progress, cut.history)
     if config.bound == "triangle":
         solution = _tighten(run, graph, solution, cut, limits)
     run.write("partition.csv", lambda path: write_partition(path, graph, cut.signs[None]))

@@ -16,7 +16,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from rich.console import Console
@@ -29,6 +29,7 @@ from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.figures import save, study_figure
 from derandomization.laboratory.identity import environment
 from derandomization.laboratory.run import plain, readable
+from derandomization.laboratory.settings import NotWith
 from derandomization.laboratory.workers import prepare_process
 
 PARTS = (
@@ -65,7 +66,7 @@ class Config:
 
     only: str = ""
     """Parts to run, such as core,maxcut; all of them if empty."""
-    repeats: int = 3
+    repeats: Annotated[int, NotWith("quick", "it makes one round")] = 3
     """Rounds of every comparison."""
     quick: bool = False
     """One round at sizes that only show that it works."""
