@@ -300,13 +300,14 @@ def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:
     history, numbers = cut.history, run.results
     penalty = cut.objective.regularization * history.weight_norm**2
     expected_cuts = (penalty - history.value) / cut.objective.scale
+    optimum = {} if numbers["optimum"] is None else {"optimum": numbers["optimum"]}
     hyperplanes = {
         f"best of {NUM_HYPERPLANES} hyperplanes": numbers["goemans_williamson_best"],
         "mean hyperplane": numbers["goemans_williamson_mean"],
     }
     levels = {
         "proven upper bound": numbers["upper_bound"],
-        **({"optimum": numbers["optimum"]} if numbers["optimum"] is not None else {}),
+        **optimum,
         **hyperplanes,
         "0.878 of the SDP value": GUARANTEED_RATIO * numbers["sdp_value"],
         "uniformly random": float(graph.weights.sum() / 2),
@@ -317,8 +318,8 @@ def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:
     run.figure("figure4_cut_value", plot.cut_value_figure(values, expected_cuts, levels))
     run.figure("figure5_largest_deviation", plot.deviation_figure(deviations, trace))
     run.figure("vertex_norms", plot.vertex_norms_figure(steps, norms))
-    bracket = plot.bracket_figure(cut.cut_value, numbers["upper_bound"], hyperplanes)
-    run.figure("bracket", bracket)
+    others = optimum | hyperplanes
+    run.figure("bracket", plot.bracket_figure(cut.cut_value, numbers["upper_bound"], others))
     if graph.num_vertices <= plot.MAX_DRAWN_VERTICES:
         run.figure("cut", plot.cut_graph_figure(graph, cut.signs))
     run.arrays |= history.arrays() | {

@@ -23,7 +23,7 @@ from rich.text import Text
 from derandomization.certificate import Certificate
 from derandomization.descent import Diverged, History, StepCallback
 from derandomization.laboratory.checkpoints import CHECKPOINT_SECONDS, Checkpoints, Interrupted
-from derandomization.laboratory.figures import lay_out, save, save_animation
+from derandomization.laboratory.figures import SUFFIXES, lay_out, save, save_animation
 from derandomization.laboratory.folder_lock import FolderLock, unwritable
 from derandomization.laboratory.identity import code_digest, content_digest, environment
 from derandomization.laboratory.settings import PositiveFloat, check_fields
@@ -209,7 +209,7 @@ class Run:
             )
 
     def figure(self, name: str, figure: Figure) -> None:
-        """Add a figure, to be saved as ``name.png`` and ``name.pdf``."""
+        """Add a figure, to be saved as ``name.png``, ``.pdf`` and ``.svg``."""
         if self.config.figures:
             self._figures.append((name, figure))
 
@@ -279,7 +279,7 @@ class Run:
     def _write_all(self) -> None:
         for name, figure in self._figures:
             lay_out(figure)
-            for suffix in (".png", ".pdf"):
+            for suffix in SUFFIXES:
                 self.write(name + suffix, functools.partial(save, figure))
         for name, animation in self._animations:
             self.write(f"{name}.gif", functools.partial(save_animation, animation))

@@ -101,7 +101,7 @@ def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     assert (record["claims"][0]["reference"], record["claims"][0]["measured"]) == (None, None)
 
 
-def test_figures_are_saved_as_png_and_pdf_and_arrays_as_npz(tmp_path: Path) -> None:
+def test_figures_are_saved_as_png_pdf_and_svg_and_arrays_as_npz(tmp_path: Path) -> None:
     run = quiet_run(tmp_path)
     figure, (axes,) = new_figure()
     axes.plot([0, 1], [1, 2])
@@ -112,6 +112,7 @@ def test_figures_are_saved_as_png_and_pdf_and_arrays_as_npz(tmp_path: Path) -> N
     assert {path.name for path in tmp_path.iterdir()} == {
         "figure4_cut_value.png",
         "figure4_cut_value.pdf",
+        "figure4_cut_value.svg",
         "history.npz",
         "results.json",
     }
