@@ -153,6 +153,18 @@ def label(axes: Axes, *, x: str, y: str, title: str = "", legend: bool = True) -
         axes.legend(fontsize=SMALL, framealpha=0.9, edgecolor="none")
 
 
+def description(figure: Figure) -> str:
+    """What is seen: for each panel its title, its axes and the names of what it shows."""
+    parts = []
+    for axes in figure.axes:
+        title, x, y = (axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel())
+        names = ", ".join(axes.get_legend_handles_labels()[1])
+        axis = f"{y} against {x}" if x and y else x or y
+        sentence = "; ".join(each for each in (title, axis, names and f"shown: {names}") if each)
+        parts += [" ".join(sentence.split())] if sentence else []
+    return ". ".join(parts)
+
+
 def typeset(text: str) -> str:
     """The text with its exponents, written as in ``d^−2``, raised."""
     return re.sub(r"\^([−-]?[\w.]+)", r"$^{\1}$", text)

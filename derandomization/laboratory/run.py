@@ -23,7 +23,7 @@ from rich.text import Text
 from derandomization.certificate import Certificate
 from derandomization.descent import Diverged, History, StepCallback
 from derandomization.laboratory.checkpoints import CHECKPOINT_SECONDS, Checkpoints, Interrupted
-from derandomization.laboratory.figures import SUFFIXES, lay_out, save, save_animation
+from derandomization.laboratory.figures import SUFFIXES, description, lay_out, save, save_animation
 from derandomization.laboratory.folder_lock import FolderLock, unwritable
 from derandomization.laboratory.identity import code_digest, content_digest, environment
 from derandomization.laboratory.settings import PositiveFloat, check_fields
@@ -295,6 +295,7 @@ class Run:
             "claims": [asdict(claim) for claim in self.claims],
             "figures": [f"{name}.png" for name, _ in self._figures]
             + [f"{name}.gif" for name, _ in self._animations],
+            "figure_descriptions": {f"{name}.png": description(f) for name, f in self._figures},
         }
         text = json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         # Of a path's bytes that are no text, the escapes of JSON are written.

@@ -15,7 +15,7 @@ from rich.table import Table
 from derandomization import DerandomizationObjective, descend
 from derandomization.certificate import Certificate
 from derandomization.descent import Diverged
-from derandomization.laboratory.figures import new_figure
+from derandomization.laboratory.figures import label, new_figure
 from derandomization.laboratory.folder_lock import LOCK
 from derandomization.laboratory.identity import LIBRARIES
 from derandomization.laboratory.run import Run, RunConfig, report_end
@@ -30,6 +30,7 @@ RECORD = {
     "results",
     "claims",
     "figures",
+    "figure_descriptions",
 }
 
 
@@ -105,10 +106,12 @@ def test_figures_are_saved_as_png_pdf_and_svg_and_arrays_as_npz(tmp_path: Path) 
     run = quiet_run(tmp_path)
     figure, (axes,) = new_figure()
     axes.plot([0, 1], [1, 2])
+    label(axes, x="x", y="y", title="A line")
     run.figure("figure4_cut_value", figure)
     run.arrays |= {"value": np.array([1.0, 0.5]), "steps": np.arange(3)}
     record = finished(run)
     assert record["figures"] == ["figure4_cut_value.png"]
+    assert record["figure_descriptions"] == {"figure4_cut_value.png": "A line; y against x"}
     assert {path.name for path in tmp_path.iterdir()} == {
         "figure4_cut_value.png",
         "figure4_cut_value.pdf",
