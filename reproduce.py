@@ -1,5 +1,10 @@
 """Reproduce the paper: run its experiments, and write a report that says which claims hold."""
 
+from derandomization.laboratory.output import stop_in_one_line
+
+if __name__ == "__main__":
+    stop_in_one_line()  # before the imports below, which take seconds
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +17,7 @@ from rich.table import Table
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.folder_lock import FolderLock, unwritable
 from derandomization.laboratory.output import say_on_stderr
-from derandomization.laboratory.settings import Between, check_fields
+from derandomization.laboratory.settings import Between, NotWith, check_fields
 from derandomization.laboratory.workers import WorkersConfig, parallel_calls
 from reproduction import EXPERIMENTS
 from reproduction.claims import SEEDS, parse_ids, plan
@@ -28,6 +33,8 @@ from reproduction.report import (
     write_report,
 )
 
+NOTHING_TO_RUN = NotWith("check", "it reads what earlier runs wrote")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(WorkersConfig):
@@ -39,13 +46,15 @@ class Config(WorkersConfig):
 
     output_dir: Path = Path("results")
     """Folder for REPORT.md, report.html and the results of every run; made if missing."""
-    seeds: Annotated[int, Between(1, 10**5)] = SEEDS
+    seeds: Annotated[
+        int, Between(1, 10**5), NOTHING_TO_RUN, NotWith("quick", "it runs one seed")
+    ] = SEEDS
     """Repetitions of every experiment; the first has its default seed."""
-    quick: bool = False
+    quick: Annotated[bool, NOTHING_TO_RUN] = False
     """Run with one seed, studies too; takes about a minute without studies."""
-    full: bool = False
+    full: Annotated[bool, NOTHING_TO_RUN, NotWith("quick", "that is for a run of a minute")] = False
     """Run every study of the experiments too; takes far longer."""
-    only: str = ""
+    only: Annotated[str, NOTHING_TO_RUN] = ""
     """Run only what these claims need, such as F4,T5.2; add it to the report that is there."""
     check: bool = False
     """Run nothing: read the folder again, and fail if anything is missing or does not hold."""

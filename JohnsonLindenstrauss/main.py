@@ -1,5 +1,10 @@
 """Figures 6 and 7: a random embedding that becomes one good deterministic embedding."""
 
+from derandomization.laboratory.output import stop_in_one_line
+
+if __name__ == "__main__":
+    stop_in_one_line()  # before the imports below, which take seconds
+
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,8 +17,8 @@ from torch import Tensor
 from derandomization.files.points import read_points
 from derandomization.laboratory.claims import Command, ExperimentClaims, PaperClaim
 from derandomization.laboratory.command_line import launch
-from derandomization.laboratory.run import Run, RunConfig
-from derandomization.laboratory.settings import AtLeast, PositiveInt
+from derandomization.laboratory.run import Run, RunConfig, report_end
+from derandomization.laboratory.settings import AtLeast, NotWith, OnlyWith, PositiveInt
 from derandomization.laboratory.trace import trace_norm
 from JohnsonLindenstrauss import plot
 from JohnsonLindenstrauss.baselines import (
@@ -41,6 +46,7 @@ from JohnsonLindenstrauss.train import (
 )
 
 ROUNDING = 1e-12  # at k = d, and for two points, every fitted embedding is exact but for this
+NOT_OF_FILES = NotWith("data", "the table in the file has its own shape")
 PLOTTED_PAIRS = 200_000  # pairs in the histogram and the Shepard plot, where there are more
 
 CLAIMS = ExperimentClaims(
@@ -80,20 +86,20 @@ class Config(RunConfig):
 
     output_dir: Path = Path("results/JohnsonLindenstrauss")
     """Folder for results.json, history.npz, embedding.npy and the figures; made if missing."""
-    num_points: PositiveInt = 100
+    num_points: Annotated[PositiveInt, NOT_OF_FILES] = 100
     """Number n of points, uniform in the cube [0, 1]^d and normalised."""
-    dimension: PositiveInt = 500
+    dimension: Annotated[PositiveInt, NOT_OF_FILES] = 500
     """Dimension d of the points."""
     num_components: PositiveInt = 30
     """Dimension k of the embedding, at most d."""
     data: Path | None = None
     """File of points to embed instead of random ones: .npy, .npz, .csv or .mtx, one point per
     row."""
-    normalize: bool = False
+    normalize: Annotated[bool, OnlyWith("data")] = False
     """Scale every point of the file to length 1; without --pairs this is always done."""
     pairs: bool = False
     """Keep the distances of all pairs of points instead of the points' lengths."""
-    block_size: PositiveInt = BLOCK_SIZE
+    block_size: Annotated[PositiveInt, OnlyWith("pairs")] = BLOCK_SIZE
     """With --pairs: number of rows of the n×n matrices that are held in memory at a time."""
     steps: Annotated[int | None, AtLeast(1)] = None
     """Maximum number of descent steps; default 3000 exact, 5000 (paper) sampled, 3400 for pairs."""
@@ -172,6 +178,7 @@ def _keep_lengths(run: Run, config: Config, points: Tensor, generator: torch.Gen
             progress=progress,
             checkpoints=run.checkpoints,
         )
+        report_end(progress, training.history)
     _record_lengths(run, training, baselines, epsilon)
     bound = "falls below 1" if epsilon is None else "starts at 1/2"
     _claim_distortion(

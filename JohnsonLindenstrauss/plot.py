@@ -13,6 +13,7 @@ from derandomization.laboratory.figures import (
     PURPLE,
     SMALLEST_NORM,
     draw_norm,
+    draw_trace,
     label,
     legend_below,
     mark_perturbations,
@@ -28,14 +29,16 @@ def distortion_figure(
     worst_of_20: Float[np.ndarray, " draws"],
 ) -> Figure:
     """Figure 6: the largest distortion of M before each step, compared with Gaussian embeddings."""
-    figure, (axes,) = new_figure(width=6.8, height=4.8)
-    _draw_baseline(axes, single, ORANGE, "single Gaussian draws")
-    axes.semilogy(np.maximum(distortion, SMALLEST_NORM), color=BLUE, label="M")
-    _draw_baseline(axes, worst_of_20, PURPLE, "worst of 20 (published baseline)")
+    figure, (axes,) = new_figure(height=4.2)
+    axes.set_yscale("log")
+    _draw_baseline(axes, single, ORANGE, "Gaussian draws")
+    draw_trace(axes, np.maximum(distortion, SMALLEST_NORM), color=BLUE, label="learned M")
+    _draw_baseline(axes, worst_of_20, PURPLE, "worst of 20, as published")
     mark_perturbations(axes, perturbation_steps)
-    y, title = "largest distortion max |‖Mu‖² − 1|", "One learned embedding against Gaussian ones"
+    y = "largest distortion max |‖Mu‖² − 1|"
+    title = f"One learned embedding against {len(single)} Gaussian ones"
     label(axes, x="step", y=y, title=title, legend=False)
-    legend_below(figure, columns=2)
+    legend_below(figure)
     return figure
 
 
@@ -50,7 +53,7 @@ def pair_distortion_figure(
 
     M and the principal components are rescaled to balance their extremes, Gaussian ones are not.
     """
-    figure, (axes,) = new_figure(width=6.8, height=4.8)
+    figure, (axes,) = new_figure(height=4.2)
     _draw_baseline(axes, random, ORANGE, "Gaussian draws")
     axes.axhline(pca, color=GREEN, label=f"PCA, rescaled, {pca:.2f}")
     axes.plot(steps, distortion, ".-", color=BLUE, label="M, rescaled")
@@ -59,25 +62,27 @@ def pair_distortion_figure(
     axes.set_ylim(bottom=0)
     y, title = "largest distortion of all pairs", "One learned embedding of all pairwise distances"
     label(axes, x="step", y=y, title=title, legend=False)
-    legend_below(figure, columns=2)
+    legend_below(figure)
     return figure
 
 
 def _draw_baseline(axes: Axes, draws: Float[np.ndarray, " draws"], color: str, name: str) -> None:
     mean, best = draws.mean(), draws.min()
-    axes.axhline(mean, color=color, label=f"{name}: mean of {len(draws)}, {mean:.2f}")
-    axes.axhline(best, color=color, linestyle="--", label=f"{name}: best, {best:.2f}")
+    axes.axhline(mean, color=color, label=f"{name}: mean {mean:.2f}")
+    axes.axhline(best, color=color, linestyle="--", label=f"{name}: best {best:.2f}")
 
 
 def variance_figure(variance: Float[np.ndarray, " records"], trace: NormTrace | None) -> Figure:
     """Figure 7: σ² at every step and, if its trace is given, ‖W‖_F = σ√(kd) with its bounds."""
-    figure, panels = new_figure(2, height=4) if trace else new_figure()
-    panels[0].semilogy(np.maximum(variance, SMALLEST_NORM**2), color=GREEN)
+    figure, panels = new_figure(2 if trace else 1)
+    panels[0].set_yscale("log")
+    draw_trace(panels[0], np.maximum(variance, SMALLEST_NORM**2), color=GREEN, label="σ²")
+    label(panels[0], x="step", y="variance σ²", title="The variance vanishes", legend=False)
     if trace:
+        mark_perturbations(panels[0], trace.perturbation_steps)
         draw_norm(panels[1], trace, "‖W‖ = σ√(kd)")
         label(panels[1], x="step", y="Frobenius norm", title="The lemma bounds it", legend=False)
-        legend_below(figure, columns=4)
-    label(panels[0], x="step", y="variance σ²", title="The variance vanishes")
+    legend_below(figure)
     return figure
 
 
@@ -85,7 +90,7 @@ def histogram_figure(
     before: Float[np.ndarray, " pairs"], after: Float[np.ndarray, " pairs"]
 ) -> Figure:
     """Signed distortions ‖A(x − y)‖²/‖x − y‖² − 1 of a Gaussian and of the learned embedding."""
-    figure, (axes,) = new_figure(width=6.8, height=4)
+    figure, (axes,) = new_figure(height=3.6)
     edges = np.linspace(min(before.min(), after.min()) - 1, max(before.max(), after.max()) - 1, 121)
     for ratios, color, name in ((before, ORANGE, "Gaussian"), (after, BLUE, "learned")):
         text = f"{name}: worst {np.abs(ratios - 1).max():.2f}"
@@ -105,7 +110,7 @@ def shepard_figure(
 
     ``before`` and ``after`` are ‖A(x − y)‖²/‖x − y‖² for a Gaussian A and for the learned one.
     """
-    figure, panels = new_figure(2, width=4.6, height=4.4)
+    figure, panels = new_figure(2, height=3.5)
     shown = slice(None, None, max(1, len(distances) // 20_000))
     lowest, highest = distances.min() * 0.9, distances.max() * 1.05
     bottom = (distances * np.sqrt(np.minimum(before, after))).min() * 0.95

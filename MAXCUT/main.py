@@ -1,5 +1,10 @@
 """Figures 4 and 5: Goemans and Williamson's random cut becomes one deterministic cut."""
 
+from derandomization.laboratory.output import stop_in_one_line
+
+if __name__ == "__main__":
+    stop_in_one_line()  # before the imports below, which take seconds
+
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -9,7 +14,7 @@ import numpy as np
 
 from derandomization.laboratory.claims import Command, ExperimentClaims, PaperClaim
 from derandomization.laboratory.command_line import launch
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.run import Run, RunConfig, report_end
 from derandomization.laboratory.settings import AtLeast, Between, Positive
 from derandomization.laboratory.trace import trace_norm
 from derandomization.laboratory.workers import WorkersConfig
@@ -138,6 +143,7 @@ def main(config: Config) -> None:
             progress=progress,
             checkpoints=run.checkpoints,
         )
+        report_end(progress, cut.history)
     if config.bound == "triangle":
         solution = _tighten(run, graph, solution, cut, limits)
     run.write("partition.csv", lambda path: write_partition(path, graph, cut.signs[None]))
@@ -294,13 +300,14 @@ def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:
     history, numbers = cut.history, run.results
     penalty = cut.objective.regularization * history.weight_norm**2
     expected_cuts = (penalty - history.value) / cut.objective.scale
+    optimum = {} if numbers["optimum"] is None else {"optimum": numbers["optimum"]}
     hyperplanes = {
         f"best of {NUM_HYPERPLANES} hyperplanes": numbers["goemans_williamson_best"],
         "mean hyperplane": numbers["goemans_williamson_mean"],
     }
     levels = {
         "proven upper bound": numbers["upper_bound"],
-        **({"optimum": numbers["optimum"]} if numbers["optimum"] is not None else {}),
+        **optimum,
         **hyperplanes,
         "0.878 of the SDP value": GUARANTEED_RATIO * numbers["sdp_value"],
         "uniformly random": float(graph.weights.sum() / 2),
@@ -311,8 +318,8 @@ def _draw(run: Run, graph: Graph, cut: DerandomizedCut) -> None:
     run.figure("figure4_cut_value", plot.cut_value_figure(values, expected_cuts, levels))
     run.figure("figure5_largest_deviation", plot.deviation_figure(deviations, trace))
     run.figure("vertex_norms", plot.vertex_norms_figure(steps, norms))
-    bracket = plot.bracket_figure(cut.cut_value, numbers["upper_bound"], hyperplanes)
-    run.figure("bracket", bracket)
+    others = optimum | hyperplanes
+    run.figure("bracket", plot.bracket_figure(cut.cut_value, numbers["upper_bound"], others))
     if graph.num_vertices <= plot.MAX_DRAWN_VERTICES:
         run.figure("cut", plot.cut_graph_figure(graph, cut.signs))
     run.arrays |= history.arrays() | {

@@ -1,5 +1,6 @@
 """Figures 4 and 5 and pictures of a cut, drawn from arrays."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,10 +18,12 @@ from derandomization.laboratory.figures import (
     PURPLE,
     RED,
     SKY,
+    SMALL,
     SMALLEST_NORM,
     Panel,
     draw_norm,
     draw_panel,
+    draw_trace,
     label,
     legend_below,
     new_figure,
@@ -28,9 +31,9 @@ from derandomization.laboratory.figures import (
 from derandomization.laboratory.trace import NormTrace
 from MAXCUT.graph import Graph, Signs
 
-MAX_DRAWN_VERTICES = 200  # larger graphs are illegible
-MAX_NORM_LINES = 100
-LEVEL_COLOURS = (GREEN, PURPLE, ORANGE, RED, GREY, SKY)
+MAX_DRAWN_VERTICES = 200  # the edges of larger graphs cover each other
+MAX_LABELLED_VERTICES = 60  # on larger graphs the labels cover each other
+LEVEL_COLOURS = (GREEN, RED, ORANGE, GREY, PURPLE, "black")
 
 
 def cut_value_figure(
@@ -38,43 +41,57 @@ def cut_value_figure(
     expected_cuts: Float[np.ndarray, " records"],
     levels: Mapping[str, float],
 ) -> Figure:
-    """Draw figure 4: the cut of sign(μ) and the expected cut before each step; levels are lines."""
-    figure, (axes,) = new_figure(width=7.2, height=4.2)
-    for (name, value), colour in zip(levels.items(), LEVEL_COLOURS, strict=False):
-        text = f"{name} {value:.6g}"
-        axes.axhline(value, color=colour, linestyle="--", linewidth=1.1, label=text)
-    axes.plot(expected_cuts, color=BLUE, alpha=0.45, label="expected cut of the smoothed sign")
-    axes.plot(cut_values, color=BLUE, linewidth=2, label="cut of sign(μ)")
-    shown = [*levels.values(), *expected_cuts, *cut_values[1:]]
-    margin = 0.05 * (max(shown) - min(shown))
-    axes.set_ylim(min(shown) - margin, max(shown) + margin)
+    """Draw figure 4: the cut of sign(μ) and the expected cut before each step; levels are lines.
+
+    The steps are on a log scale, since most of the cut is gained in the first of them.
+    """
+    figure, (axes,) = new_figure(height=4.0)
+    steps = np.arange(1, len(cut_values) + 1)
+    axes.semilogx(steps, expected_cuts, color=SKY, label="expected cut of the smoothed sign")
+    axes.semilogx(steps, cut_values, color=BLUE, linewidth=1.8, label="cut of sign(μ)")
+    equal: dict[str, list[str]] = {}  # the names of each value
+    for name, value in levels.items():
+        equal.setdefault(f"{value:.6g}", []).append(name)
+    for (shown, names), colour in zip(equal.items(), LEVEL_COLOURS, strict=False):
+        style: dict[str, Any] = {
+            "color": colour,
+            "linestyle": (0, (3, 2)),
+            "linewidth": 1.1,
+            "zorder": 3,
+        }
+        axes.axhline(levels[names[0]], label=f"{', '.join(names)}: {shown}", **style)
     title = "The random cut becomes one deterministic cut"
-    label(axes, x="step", y="weight cut", title=title, legend=False)
-    axes.legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    label(axes, x="step + 1", y="weight cut", title=title, legend=False)
+    legend_below(figure)
     return figure
 
 
 def deviation_figure(largest_deviation: Float[np.ndarray, " records"], trace: NormTrace) -> Figure:
     """Draw figure 5: the largest σ_i = ‖v_i‖ before each step, and ‖V‖_F with its bounds."""
-    figure, (axes,) = new_figure(width=6.2, height=4.0)
-    axes.semilogy(largest_deviation, color=GREEN, label="largest σ")
+    figure, (axes,) = new_figure(height=4.0)
     draw_norm(axes, trace, "‖V‖")
+    visible = np.maximum(largest_deviation, SMALLEST_NORM)
+    draw_trace(axes, visible, color=GREEN, label="largest σ")
     label(axes, x="step", y="deviation", title="The randomness vanishes", legend=False)
-    legend_below(figure, columns=2)
+    legend_below(figure)
     return figure
 
 
 def vertex_norms_figure(
     steps: Int[np.ndarray, " snapshots"], norms: Float[np.ndarray, "snapshots vertices"]
 ) -> Figure:
-    """Draw ‖v_i‖ at the steps of the snapshots, for every vertex or for 100 evenly spaced ones."""
-    figure, (axes,) = new_figure(width=6.2, height=4.0)
-    shown = norms[:, :: max(1, -(-norms.shape[1] // MAX_NORM_LINES))]
-    axes.semilogy(steps, np.maximum(shown, SMALLEST_NORM), color=BLUE, alpha=0.3, linewidth=0.8)
-    median = np.maximum(np.median(norms, axis=1), SMALLEST_NORM)
-    axes.semilogy(steps, median, color=RED, label="median")
-    of = "every vertex" if shown.shape[1] == norms.shape[1] else f"{shown.shape[1]} vertices"
-    label(axes, x="step", y="‖v_i‖", title=f"What is left of the randomness at {of}")
+    """Draw quantiles of ‖v_i‖ over the vertices at the steps of the snapshots."""
+    figure, (axes,) = new_figure()
+    quantiles = np.quantile(np.maximum(norms, SMALLEST_NORM), (0, 0.25, 0.5, 0.75, 1), axis=1)
+    lowest, lower, median, upper, highest = quantiles
+    axes.set_yscale("log")
+    style: dict[str, Any] = {"color": BLUE, "linewidth": 0}
+    axes.fill_between(steps, lowest, highest, alpha=0.15, label="smallest to largest", **style)
+    axes.fill_between(steps, lower, upper, alpha=0.35, label="25% to 75% quantile", **style)
+    axes.plot(steps, median, color=RED, label="median")
+    title = f"What is left of the randomness at {norms.shape[1]} vertices"
+    label(axes, x="step", y="‖vᵢ‖", title=title, legend=False)
+    legend_below(figure)
     return figure
 
 
@@ -99,7 +116,7 @@ def _interval_figure(
     ours: Mapping[str, float], others: Mapping[str, float], quantity: str, title: str
 ) -> Figure:
     """A band between our value and its bound, and one line for each value."""
-    figure, (axes,) = new_figure(width=6.6, height=2.2 + 0.28 * len(others))
+    figure, (axes,) = new_figure(height=1.6 + 0.25 * len(others))
     axes.axvspan(min(ours.values()), max(ours.values()), color=BLUE, alpha=0.15)
     values = {**others, **ours}
     for height, (name, value) in enumerate(sorted(values.items(), key=lambda pair: pair[1])):
@@ -107,37 +124,43 @@ def _interval_figure(
         axes.plot(value, height, marker, color=colour, markersize=9)
         text, offset = f"{name}  {value:.6g}", (-10, 0)
         place: dict[str, Any] = {"ha": "right", "va": "center", "textcoords": "offset points"}
-        axes.annotate(text, (value, height), offset, fontsize=9, **place)
+        axes.annotate(text, (value, height), offset, fontsize=SMALL, **place)
     lowest, highest = min(values.values()), max(values.values())
     width = highest - lowest or 1.0  # 0 if no cut has a positive value
     axes.set_xlim(lowest - 0.9 * width, highest + 0.04 * width)
     axes.set_ylim(-0.6, len(values) - 0.4)
     axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
     label(axes, x=quantity, y="", title=title, legend=False)
     return figure
 
 
 def cut_graph_figure(graph: Graph, signs: Signs) -> Figure:
-    """Draw the graph in two colours; edges that are cut are light, all others are dark."""
+    """Draw the graph in two colours, with the labels of partition.csv; cut edges are strong."""
     layout = nx.spring_layout(graph.to_networkx(), weight=None, seed=0)
     places = np.array([layout[vertex] for vertex in range(graph.num_vertices)])
-    figure, (axes,) = new_figure(width=6.0, height=6.0)
+    figure, (axes,) = new_figure(height=5.5)
     axes.set_axis_off()
     crossing = signs[graph.ends[:, 0]] != signs[graph.ends[:, 1]]
     segments = places[graph.ends]
     for chosen, colour, width, name in (
-        (crossing, "#D0D0D0", 0.7, "cut"),
-        (~crossing, "#333333", 1.2, "not cut"),
+        (~crossing, "#C8C8C8", 0.7, "not cut"),
+        (crossing, "#333333", 1.1, "cut"),
     ):
-        text = f"{name}: {chosen.sum()}"
+        text = f"{chosen.sum()} edges {name}"
         lines = LineCollection(list(segments[chosen]), colors=colour, linewidths=width, label=text)
         axes.add_collection(lines)
-    size = 700 / max(graph.num_vertices, 10) ** 0.6
-    for side, colour in ((signs == signs[0], BLUE), (signs != signs[0], ORANGE)):
+    labelled = graph.num_vertices <= MAX_LABELLED_VERTICES
+    size = 260 if labelled else 700 / graph.num_vertices**0.6
+    for side, colour in ((signs == signs[0], SKY), (signs != signs[0], ORANGE)):
         x, y = places[side].T
-        axes.scatter(x, y, s=size, color=colour, zorder=3, label=f"{side.sum()} vertices")
-    axes.set_title("The cut", loc="left", fontsize=11)
-    legend_below(figure, columns=4)
+        text = f"{side.sum()} vertices"
+        axes.scatter(x, y, s=size, color=colour, edgecolor="white", zorder=3, label=text)
+    for (x, y), vertex in zip(places, graph.labels if labelled else (), strict=False):
+        shown = textwrap.shorten(str(vertex), 10, placeholder="…")
+        axes.text(x, y, shown, ha="center", va="center", fontsize=SMALL, zorder=4, parse_math=False)
+    label(axes, x="", y="", title="The cut", legend=False)
+    legend_below(figure)
     return figure
 
 
@@ -148,7 +171,7 @@ def ratios_figure(
     panel: Panel,
 ) -> Figure:
     """Draw histograms of cut/OPT and of its expectation at the start, and a panel to the right."""
-    figure, (axes, other) = new_figure(2, width=5.8, height=4.2)
+    figure, (axes, other) = new_figure(2)
     bins = np.linspace(min(start_ratios.min(), guaranteed) - 1e-3, 1 + 1e-3, 61).tolist()
     axes.hist(start_ratios, bins, color=ORANGE, label="E[cut] of hyperplanes, the start")
     axes.hist(ratios, bins, color=BLUE, alpha=0.75, label="the deterministic cut")
@@ -157,5 +180,5 @@ def ratios_figure(
     axes.set_ylim(0.7, None)
     label(axes, x="ratio to OPT", y="graphs", title=f"{len(ratios)} graphs", legend=False)
     draw_panel(other, panel)
-    legend_below(figure, columns=3)
+    legend_below(figure, panels=(axes, other))
     return figure

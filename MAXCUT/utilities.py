@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import networkx as nx
 import numpy as np
@@ -11,12 +11,13 @@ from jaxtyping import Float
 
 from derandomization.checks import require_at_least, require_between
 from derandomization.files.graphs import GraphFormat
-from derandomization.laboratory.settings import AtLeast, Between
+from derandomization.laboratory.settings import AtLeast, Between, NotWith, OnlyWith
 from MAXCUT.graph import Graph, read_graph
 from MAXCUT.quadratic import QuadraticModel
 
 # The 2^23 partitions of 24 vertices take half a second; each additional vertex doubles the time.
 MAX_ENUMERATED_VERTICES = 24
+NOT_OF_FILES = NotWith("graph_file", "the graph in the file has its own size")
 MAX_ENUMERATED_VARIABLES = 16  # of a quadratic function, whose terms are all evaluated
 
 
@@ -24,16 +25,18 @@ MAX_ENUMERATED_VARIABLES = 16  # of a quadratic function, whose terms are all ev
 class GraphConfig:
     """The options of a command that choose the graph to cut."""
 
+    options_title: ClassVar[str] = "the graph"
+
     graph_file: Path | None = None
     """Graph to cut instead of a random one; --help of the option --format names the formats. Each
     may also be compressed as .gz or .bz2."""
-    format: GraphFormat | None = None
+    format: Annotated[GraphFormat | None, OnlyWith("graph_file")] = None
     """Format of the file; by default that of its suffix, or of its content."""
-    weight: str = "weight"
+    weight: Annotated[str, OnlyWith("graph_file")] = "weight"
     """Name of the edges' attribute that holds their weights, where the format has attributes."""
-    graph_size: Annotated[int, AtLeast(2)] = 15
+    graph_size: Annotated[int, AtLeast(2), NOT_OF_FILES] = 15
     """Vertices of the random graph; the optimum is enumerated up to 24."""
-    edge_probability: Annotated[float, Between(0, 1)] = 0.6
+    edge_probability: Annotated[float, Between(0, 1), NOT_OF_FILES] = 0.6
     """Probability of an edge between each pair of vertices, in [0, 1]."""
 
     def load_graph(self, seed: int) -> Graph:

@@ -1,5 +1,10 @@
 """Figures 1 to 3: structure discovery in the first layer of a neural network."""
 
+from derandomization.laboratory.output import stop_in_one_line
+
+if __name__ == "__main__":
+    stop_in_one_line()  # before the imports below, which take seconds
+
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,11 +13,10 @@ from typing import Annotated
 import numpy as np
 
 from derandomization import stein_bounds
-from derandomization.checks import require_between
 from derandomization.expectations import MAX_QUADRATURE_DIMENSION
 from derandomization.laboratory.claims import Command, ExperimentClaims, PaperClaim
 from derandomization.laboratory.command_line import launch
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.run import Run, RunConfig, report_end
 from derandomization.laboratory.settings import AtLeast, Between, Positive, PositiveFloat
 from derandomization.laboratory.trace import trace_norm
 from NeuralNetworks import plot, toy
@@ -144,7 +148,10 @@ class Config(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_between("indices", self.indices, 1, self.dimension - 1)
+        if self.indices >= self.dimension:
+            raise ValueError(
+                f"indices is {self.indices}: it must be below dimension, which is {self.dimension}"
+            )
 
 
 def main(config: Config) -> None:
@@ -173,6 +180,7 @@ def main(config: Config) -> None:
             progress=progress,
             checkpoints=run.checkpoints,
         )
+        report_end(progress, training.history)
     _collapse(run, config, teacher, training)
     _draw(run, teacher, training)
     run.finish()

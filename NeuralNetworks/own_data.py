@@ -16,9 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from derandomization.checks import MAX_EXACT
-from derandomization.files.points import read_table
+from derandomization.files.points import read_column_names, read_table
 from derandomization.laboratory.run import Run, RunConfig
-from derandomization.laboratory.settings import AtLeast
+from derandomization.laboratory.settings import AtLeast, suggestion
 from NeuralNetworks import plot
 from NeuralNetworks.estimator import PrincipalSubspace, guessed_task
 
@@ -79,18 +79,13 @@ def main(config: Config) -> None:
 
 def _columns(config: Config) -> tuple[np.ndarray, np.ndarray, list[str], str]:
     """The inputs, the labels, the names of the inputs and the name of the target."""
+    if known := read_column_names(config.data):
+        _target_column(config, known)  # before the cells are read: they may be text, too
     table, found = read_table(config.data)
     names = list(found or map(str, range(1, table.shape[1] + 1)))
     if repeated := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"data is {config.data}: two columns have the name {repeated[0]!r}")
-    if config.target not in names and config.target.isdecimal():
-        number = int(config.target)
-        column = number - 1 if 1 <= number <= len(names) else None
-    else:
-        column = names.index(config.target) if config.target in names else None
-    if column is None:
-        shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-        raise ValueError(f"target is {config.target!r}: the columns of {config.data} are {shown}")
+    column = _target_column(config, names)
     if len(names) < 2:
         raise ValueError(f"data is {config.data}: it has one column, and none for the inputs")
     inputs, labels = np.delete(table, column, axis=1), table[:, column]
@@ -98,6 +93,19 @@ def _columns(config: Config) -> tuple[np.ndarray, np.ndarray, list[str], str]:
     if (labels == np.rint(labels)).all() and np.abs(labels).max() < MAX_EXACT:
         labels = labels.astype(np.int64)
     return inputs, labels, names[:column] + names[column + 1 :], names[column]
+
+
+def _target_column(config: Config, names: Sequence[str]) -> int:
+    """The index of the column to explain; ``ValueError`` if there is none."""
+    target = config.target
+    if target in names:
+        return names.index(target)
+    if target.isdecimal() and 1 <= int(target) <= len(names):
+        return int(target) - 1
+    shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+    columns = f"the columns of {config.data} are {shown}"
+    meant = suggestion(target, names)
+    raise ValueError(f"target is {target!r}: {columns}{meant and '; ' + meant}")
 
 
 def _held_out_scores(

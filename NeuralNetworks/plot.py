@@ -16,8 +16,11 @@ from derandomization.laboratory.figures import (
     COLOURS,
     GREEN,
     GREY,
+    LARGE,
+    NORMAL,
     ORANGE,
     RED,
+    SMALL,
     SMALLEST_NORM,
     draw_norm,
     label,
@@ -81,7 +84,7 @@ def collapse_animation(
 
     def draw(frame: int) -> list[Artist]:
         rows.set_data(*paths[:, frame].T)
-        axes.set_title(f"step {steps[frame]}", loc="left", fontsize=11)
+        axes.set_title(f"step {steps[frame]}", loc="left", fontsize=LARGE)
         return [rows]
 
     frames = [
@@ -95,10 +98,12 @@ def _plane(
     trajectories: Trajectories, line: Line
 ) -> tuple[Figure, Axes, Float[np.ndarray, "rows snapshots 2"]]:
     """A plane with the teacher's line and the paths of the first rows of W."""
-    figure, (axes,) = new_figure(width=5.6, height=5.2)
+    figure, (axes,) = new_figure(height=5.2)
     paths = trajectories[:, :MAX_TRAJECTORIES].transpose(1, 0, 2)
     reach = 1.05 * np.abs(trajectories).max()
-    axes.add_collection(LineCollection(list(paths), colors=GREY, linewidths=0.5, alpha=0.35))
+    axes.add_collection(
+        LineCollection(list(paths), colors=GREY, linewidths=0.5, alpha=0.35, rasterized=True)
+    )
     axes.axline((0, 0), (float(line[0]), float(line[1])), color=GREEN, label="span(u), the teacher")
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
@@ -110,7 +115,7 @@ def singular_values_figure(
     steps: Steps, singular_values: Float[np.ndarray, "snapshots values"], num_indices: int
 ) -> Figure:
     """Singular values of W by step, largest first; as many stay as the teacher has directions."""
-    figure, (axes,) = new_figure(width=6.2, height=4.0)
+    figure, (axes,) = new_figure()
     largest = f"the largest {num_indices}: as many as the teacher sees"
     names = {0: largest, num_indices: "the others"}
     shown = np.maximum(singular_values, SMALLEST_NORM)
@@ -123,11 +128,11 @@ def singular_values_figure(
 
 def weight_norm_figure(trace: NormTrace, total_norm: Float[np.ndarray, " records"]) -> Figure:
     """‖W‖_F by step, and ‖W_⊥‖_F with its bounds."""
-    figure, (axes,) = new_figure(width=6.2, height=4.0)
-    axes.semilogy(total_norm, color=GREY, label="‖W‖")
+    figure, (axes,) = new_figure(height=4.0)
     draw_norm(axes, trace, "‖W⊥‖")
+    axes.plot(total_norm, color=GREY, label="‖W‖")
     label(axes, x="step", y="Frobenius norm", title="The irrelevant weights vanish", legend=False)
-    legend_below(figure, columns=2)
+    legend_below(figure)
     return figure
 
 
@@ -158,7 +163,9 @@ def labels_figure(
     if columns == 2:
         first, second = coordinates[:, :2].T
         points = panels[1].scatter(first, second, s=6, c=labels, cmap="viridis")
-        figure.colorbar(points, ax=panels[1], label=target)
+        bar = figure.colorbar(points, ax=panels[1])
+        bar.ax.tick_params(labelsize=SMALL)
+        bar.set_label(target, fontsize=NORMAL)
         title = f"{target} over the first two directions"
         label(panels[1], x="direction 1", y="direction 2", title=title)
     return figure
@@ -171,7 +178,7 @@ def features_figure(
 ) -> Figure:
     """The features with the largest importances, and their weights in every direction."""
     order = np.argsort(-importances)[:MAX_FEATURES][::-1]
-    figure, (left, right) = new_figure(2, height=max(2.4, 0.3 * len(order) + 1.2))
+    figure, (left, right) = new_figure(2, height=max(2.4, 0.25 * len(order) + 1.2))
     rows = np.arange(len(order))
     left.barh(rows, importances[order], color=BLUE)
     left.set_yticks(rows, [names[feature] for feature in order])

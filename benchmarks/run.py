@@ -1,20 +1,26 @@
 """Measure everything, or some of it: ``python benchmarks/run.py --only maxcut``."""
 
+import sys
+from pathlib import Path
+
+# The benchmarks are part of a checkout and not of what is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from derandomization.laboratory.output import stop_in_one_line
+
+if __name__ == "__main__":
+    stop_in_one_line()  # before the imports below, which take seconds
+
 import importlib
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
-
-# The benchmarks are part of a checkout and not of what is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.measure import now
 from benchmarks.report import Effort, Report, Row, Target
@@ -23,6 +29,7 @@ from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.figures import save, study_figure
 from derandomization.laboratory.identity import environment
 from derandomization.laboratory.run import plain, readable
+from derandomization.laboratory.settings import NotWith
 from derandomization.laboratory.workers import prepare_process
 
 PARTS = (
@@ -59,7 +66,7 @@ class Config:
 
     only: str = ""
     """Parts to run, such as core,maxcut; all of them if empty."""
-    repeats: int = 3
+    repeats: Annotated[int, NotWith("quick", "it makes one round")] = 3
     """Rounds of every comparison."""
     quick: bool = False
     """One round at sizes that only show that it works."""

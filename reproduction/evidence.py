@@ -156,6 +156,11 @@ class Finding:
         name = next((each for each in [*declared, *images] if each in images), None)
         return record.folder / name if name else None
 
+    def figure_description(self) -> str:
+        """What is seen in the figure, if the run said so."""
+        figure, texts = self.figure(), self.headline.records[0].data.get("figure_descriptions")
+        return str(texts.get(figure.name, "")) if figure and isinstance(texts, dict) else ""
+
 
 def overall(verdicts: Sequence[bool | None]) -> bool | None:
     """Combine verdicts: False if any is, else True if any is, else None."""

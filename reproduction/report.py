@@ -4,7 +4,7 @@ import base64
 import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -43,7 +43,9 @@ MARKUP = re.compile(
     r"[\\`*~$]|(?<=\w)@(?=[A-Za-z])|:(?=//)|(?<=www)\."
     r"|(?<=\])\(|<(?=[A-Za-z/!?])|&(?=[#A-Za-z])|(?<!\w)_|_(?!\w)"
 )
-STYLE = Path(__file__).with_name("report.css")
+STYLE, SCRIPT = (Path(__file__).with_name(f"report.{kind}") for kind in ("css", "js"))
+# A number, or the interval after it: neither is split between two lines.
+NUMBER = re.compile(r"(?<![\w.])[−-]?\d[\d.]*(?:e[+-]?\d+)?%?(?![\w.])|\[[−-]?\d[^\]]*\]")
 CELL_CLASSES = {"holds": "holds", "does not hold": "fails", "open": "open", "–": "none"}
 
 
@@ -212,7 +214,8 @@ def _section(finding: Finding, output_dir: Path, shown: set[Path]) -> list[str]:
     if figure and figure not in shown:
         shown.add(figure)
         path = figure.relative_to(output_dir).as_posix()
-        lines += ["", f"![{id}: {finding.statement}](<{path}>)"]
+        seen = re.sub(r"[\[\]]", r"\\\g<0>", _text(finding.figure_description()))
+        lines += ["", f"![{id}: {seen or finding.statement}](<{path}>)"]
     return lines
 
 
@@ -241,12 +244,16 @@ def html(text: str, folder: Path) -> str:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(text)
     _label(tokens)
+    _name_tables(tokens)
+    _keep_numbers_whole(tokens)
     _embed_figures(tokens, folder)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(TITLE)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n"
-        f"</head>\n<body>\n{parser.renderer.render(tokens, parser.options, {})}</body>\n</html>\n"
+        f"</head>\n<body>\n{_navigation(tokens)}<main>\n"
+        f"{parser.renderer.render(tokens, parser.options, {})}</main>\n"
+        f"<script>\n{SCRIPT.read_text(encoding='utf-8')}</script>\n</body>\n</html>\n"
     )
 
 
@@ -268,6 +275,53 @@ def _label(tokens: Sequence[Token]) -> None:
             opening.attrSet("data-head", next(labels))
             if content.content in CELL_CLASSES:
                 opening.attrSet("class", CELL_CLASSES[content.content])
+
+
+def _navigation(tokens: Sequence[Token]) -> str:
+    """Links to the sections."""
+    links = [
+        f'<a href="#{opening.attrs["id"]}">{escape(content.content)}</a>'
+        for opening, content in itertools.pairwise(tokens)
+        if opening.type == "heading_open" and opening.tag == "h2"
+    ]
+    return f'<nav aria-label="Sections">{" ".join(links)}</nav>\n'
+
+
+def _name_tables(tokens: list[Token]) -> None:
+    """Give each table a caption for those who do not see it, and its heads their direction."""
+    captions, caption = [], "Results, one row for each claim"
+    for token, content in itertools.pairwise(tokens):
+        if token.type == "th_open":
+            token.attrSet("scope", "col")
+        elif token.type == "heading_open" and token.tag != "h1":
+            caption = f"Checks of {content.content}" if token.tag == "h3" else content.content
+        elif token.type == "table_open":
+            captions.append((token, caption))
+    for token, text in captions:
+        hidden = f'<caption class="unseen">{escape(text)}</caption>\n'
+        tokens.insert(tokens.index(token) + 1, Token("html_block", "", 0, content=hidden))
+
+
+def _keep_numbers_whole(tokens: Sequence[Token]) -> None:
+    """Mark numbers and intervals in cells, which are not split between two lines."""
+    for opening, content in itertools.pairwise(tokens):
+        if opening.type != "td_open":
+            continue
+        found: list[Token] = []
+        for child in content.children or []:
+            found += _marked(child.content) if child.type == "text" else [child]
+        content.children = found
+
+
+def _marked(text: str) -> Iterator[Token]:
+    """The text, with its numbers in elements of their own."""
+    end = 0
+    for number in NUMBER.finditer(text):
+        yield Token("text", "", 0, content=text[end : number.start()])
+        whole = f'<span class="number">{escape(number[0])}</span>'
+        yield Token("html_inline", "", 0, content=whole)
+        end = number.end()
+    yield Token("text", "", 0, content=text[end:])
 
 
 def _embed_figures(tokens: Sequence[Token], folder: Path) -> None:

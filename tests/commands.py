@@ -87,7 +87,7 @@ def require_equal(found: Path, expected: Path) -> None:
                 assert list(arrays) == list(wanted)
                 for key in wanted:
                     np.testing.assert_array_equal(arrays[key], wanted[key], key, strict=True)
-        elif not name.endswith((".png", ".pdf", ".gif")):
+        elif not name.endswith((".png", ".pdf", ".svg", ".gif")):
             assert (found / name).read_bytes() == (expected / name).read_bytes(), name
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from sklearn.random_projection import johnson_lindenstrauss_min_dim
 
 from derandomization.checks import require_at_least
-from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.figures import PAGE_WIDTH, Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import AtLeast, PositiveInt
 from derandomization.laboratory.study import Row, Study, StudyConfig, measured, run_study
@@ -170,4 +170,4 @@ def _figures(rows: list[Row[Setting]]) -> Mapping[str, Figure]:
         lowest=1e-3,
         intervals=True,
     )
-    return {"baselines": study_figure(panel, width=8, height=5.2)}
+    return {"baselines": study_figure(panel, width=PAGE_WIDTH, height=4.6)}

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from derandomization import descend
-from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.figures import PAGE_WIDTH, Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import PositiveInt
 from derandomization.laboratory.study import Row, Study, StudyConfig, measured, run_study
@@ -134,4 +134,4 @@ def _figures(rows: list[Row[Setting]]) -> Mapping[str, Figure]:
         title="Distortion of M and the ε from which Theorem 5.5 applies",
         intervals=True,
     )
-    return {"guarantee": study_figure(panel, width=8, height=5.2)}
+    return {"guarantee": study_figure(panel, width=PAGE_WIDTH, height=4.6)}

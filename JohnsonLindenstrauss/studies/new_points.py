@@ -256,4 +256,4 @@ def _figures(rows: list[Row[Setting]]) -> Mapping[str, Figure]:
             ("recall", "recall@10", "Nearest fitted points of new points"),
         )
     ]
-    return {"new_points": study_figure(*panels, width=8, height=5.2)}
+    return {"new_points": study_figure(*panels, height=4.2)}

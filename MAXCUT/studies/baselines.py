@@ -20,7 +20,7 @@ from MAXCUT.graph import Graph
 from MAXCUT.optimizer import DerandomizedCut, derandomize
 from MAXCUT.sdp import SdpSolution, hyperplane_cuts, solve_sdp
 from MAXCUT.studies.conditional import conditional_expectation_cut
-from MAXCUT.utilities import GraphConfig
+from MAXCUT.utilities import NOT_OF_FILES, GraphConfig
 
 NUM_DRAWS = 1_000
 NUM_RESTARTS = 8
@@ -38,9 +38,9 @@ class Config(StudyConfig, GraphConfig):
     """
 
     output_dir: Path = Path("results/MAXCUT/baselines")
-    graph_size: Annotated[int, AtLeast(2)] = 100
+    graph_size: Annotated[int, AtLeast(2), NOT_OF_FILES] = 100
     """Vertices of the random graph."""
-    edge_probability: Annotated[float, Between(0, 1)] = 0.2
+    edge_probability: Annotated[float, Between(0, 1), NOT_OF_FILES] = 0.2
     """Probability of an edge between each pair of vertices, in [0, 1]."""
 
 

@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 import torch
 
-from derandomization.laboratory.figures import Panel, study_figure
+from derandomization.laboratory.figures import PAGE_WIDTH, Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.study import NumSeeds, Row, Study, StudyConfig, measured, run_study
 from MAXCUT.graph import Graph
@@ -62,7 +62,7 @@ def main(config: Config) -> None:
             "returned_ratio": "returned/OPT",
         },
         claim=_claim,
-        figures=lambda rows: {"sparse": study_figure(_panel(rows), width=8)},
+        figures=lambda rows: {"sparse": study_figure(_panel(rows), width=PAGE_WIDTH)},
     )
     run_study(study, config)
 

@@ -17,7 +17,7 @@ from derandomization.files.arrays import check_archive, load_sparse, read_header
 from derandomization.files.content import FileContent, open_regular, read_content
 from derandomization.files.matrix_market import read_banner, require_each_entry_once
 from derandomization.files.number_lines import LineFormat, NumberLines
-from derandomization.files.tables import Table, read_csv_table
+from derandomization.files.tables import Table, read_csv_names, read_csv_table
 
 MAX_NUMBERS = 2**29  # 4 GiB in float64; larger tables are refused instead of filling the swap
 LONGEST_LINE = 2**24  # bytes of a .csv line: a million coordinates of sixteen characters
@@ -55,14 +55,32 @@ def read_table(path: Path) -> Table:
         with open_regular(path) as file:
             table = content.run_reader(lambda: _checked(reader(file, path)))
     except OSError as problem:
-        reason = problem.strerror or "broken"
-        raise content.error(f"the file can't be read ({reason})") from None
+        raise _unreadable(content, problem) from None
     values = table.values
     constant = int((values == values[0]).all(axis=0).sum()) if len(values) > 1 else 0
     if constant:
         reason = f"{constant} of {values.shape[1]} columns are constant"
         warnings.warn(str(content.error(reason)), stacklevel=2)
     return table
+
+
+def read_column_names(path: Path) -> tuple[str, ...] | None:
+    """The names in the first row of a .csv; None if it has none, and for the other formats.
+
+    No other row is read. Errors are those of ``read_table``.
+    """
+    content = FileContent(str(path))
+    if path.suffix.lower() != ".csv":
+        return None
+    try:
+        with open_regular(path) as file:
+            return content.run_reader(lambda: read_csv_names(_csv_content(file, path)))
+    except OSError as problem:
+        raise _unreadable(content, problem) from None
+
+
+def _unreadable(content: FileContent, problem: OSError) -> ValueError:
+    return content.error(f"the file can't be read ({problem.strerror or 'broken'})")
 
 
 def _checked(found: np.ndarray | Table) -> Table:
@@ -112,9 +130,11 @@ def _read_npz(file: io.BufferedReader, path: Path) -> np.ndarray:
 
 
 def _read_csv(file: io.BufferedReader, path: Path) -> Table:
-    return read_csv_table(
-        read_content(file, path, max_bytes=8 * MAX_NUMBERS, longest_line=LONGEST_LINE)
-    )
+    return read_csv_table(_csv_content(file, path))
+
+
+def _csv_content(file: io.BufferedReader, path: Path) -> FileContent:
+    return read_content(file, path, max_bytes=8 * MAX_NUMBERS, longest_line=LONGEST_LINE)
 
 
 def _read_matrix_market(file: io.BufferedReader, path: Path) -> np.ndarray:

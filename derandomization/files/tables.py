@@ -40,24 +40,39 @@ def read_csv_table(content: FileContent) -> Table:
 
     Warns if commas are read as decimal marks, and if the first row counts the columns.
     """
-    text = content.text().rstrip(" \t\r\n")
-    stream = io.StringIO(text, newline="")
-    cells = cell_format(stream.readline())
-    stream.seek(0)
-    _, first = next(_rows(content, cells, stream, 1))
-    names = _names(content, cells, first)
+    stream = _stream(content)
+    cells, first, names = _first_row(content, stream)
     start, first_row = (stream.tell(), 2) if names else (0, 1)
-    values = _parse_whole(text[start:], cells, len(first))
+    values = _parse_whole(stream.getvalue()[start:], cells, len(first))
     if values is None:
         stream.seek(start)
         rows = _rows(content, cells, stream, first_row)
-        values = _parse_rows(content, cells, rows, len(first))
+        values = _parse_rows(content, cells, rows, len(first), names)
     if not len(values):
         raise content.error("the file holds no row of numbers")
     cells.warn_of_decimal_commas(content)
     if names is None:
         _warn_of_numbered_columns(content, values)
     return Table(values, names)
+
+
+def read_csv_names(content: FileContent) -> tuple[str, ...] | None:
+    """Read the names of the columns alone; None if the first row holds numbers."""
+    return _first_row(content, _stream(content))[2]
+
+
+def _stream(content: FileContent) -> io.StringIO:
+    return io.StringIO(content.text().rstrip(" \t\r\n"), newline="")
+
+
+def _first_row(
+    content: FileContent, stream: io.StringIO
+) -> tuple[CellFormat, list[str], tuple[str, ...] | None]:
+    """How cells are written, the first row, and the names in it; the stream is then after it."""
+    cells = cell_format(stream.readline())
+    stream.seek(0)
+    _, first = next(_rows(content, cells, stream, 1))
+    return cells, first, _names(content, cells, first)
 
 
 def _rows(
@@ -136,7 +151,11 @@ def _parse_whole(
 
 
 def _parse_rows(
-    content: FileContent, cells: CellFormat, rows: Iterable[tuple[int, list[str]]], width: int
+    content: FileContent,
+    cells: CellFormat,
+    rows: Iterable[tuple[int, list[str]]],
+    width: int,
+    names: Sequence[str] | None = None,
 ) -> Float[np.ndarray, "rows columns"]:
     """The rows, parsed cell by cell; raises the error of the first malformed cell."""
     values = array("d")
@@ -148,7 +167,10 @@ def _parse_rows(
             value = cells.number(cell)
             if not math.isfinite(value):
                 place = f"row {number}, column {column}"
-                raise content.error(f"{place} is {_shown(cell)}: it must be a finite number")
+                name = f" ({_shown(names[column - 1])})" if names else ""
+                hint = "; encode text as numbers, or drop the column" if is_name(cell) else ""
+                reason = f"is {_shown(cell)}: it must be a finite number{hint}"
+                raise content.error(f"{place}{name} {reason}")
             if cells.separator == ";" and (found := _decimal_mark(cell)):
                 mark = mark or found
                 if found != mark:

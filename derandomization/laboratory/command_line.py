@@ -1,6 +1,7 @@
 """The command line: parsing options into a config, and turning bad input into one line."""
 
 import contextlib
+import dataclasses
 import inspect
 import io
 import pkgutil
@@ -15,8 +16,10 @@ import tyro
 
 import derandomization
 from derandomization.laboratory.checkpoints import handling_signals
+from derandomization.laboratory.help import print_help
 from derandomization.laboratory.output import reporting_stdout, say_on_stderr
 from derandomization.laboratory.run import CHECKPOINT, RunConfig
+from derandomization.laboratory.settings import check_given, option, suggestion
 from derandomization.laboratory.workers import WorkerDied, prepare_process
 
 ConfigT = TypeVar("ConfigT")
@@ -32,7 +35,8 @@ def launch(
     """Parse the command line into a config and run the experiment or one of its studies.
 
     Bad input ends in one line and exit code 2, Ctrl-C and SIGTERM in one line and exit code 130. If
-    stdout can't be written, all files are, and then one line and exit code 2 follow.
+    stdout can't be written, all files are, and then one line and exit code 2 follow; if the reader
+    of a pipe has closed it, nothing follows.
     ``studies`` names for each subcommand the ``module`` or ``module:object`` that it runs instead;
     this has a ``main`` and a ``Config`` and is imported only when asked for.
     """
@@ -88,10 +92,9 @@ def _what_continues(config: Any) -> str:
 def _study(name: str, studies: Mapping[str, str]) -> Any:
     """The module that a subcommand runs."""
     if name not in studies:
-        raise ValueError(
-            f"unrecognized argument {name!r}: options begin with --"
-            + (f", studies are {', '.join(studies)}" if studies else "")
-        )
+        listed = f", studies are {', '.join(studies)}" if studies else ""
+        meant = suggestion(name, studies) or f"options begin with --{listed}"
+        raise ValueError(f"unrecognized argument {name!r}: {meant}")
     return pkgutil.resolve_name(studies[name])
 
 
@@ -106,25 +109,49 @@ def _parse(
     studies: Mapping[str, str],
     study: str = "",
 ) -> ConfigT:
+    program = f"{_program()} {study}".strip()
+    if {"-h", "--help"} & set(arguments):
+        print_help(config_type, program, _description(config_type, studies, study))
+        raise SystemExit(0)
+    check_given(config_type, _given(config_type, arguments))
     report = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(report):
+            return tyro.cli(config_type, prog=program, args=arguments)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        sentence = _first_sentence(report.getvalue())
+        misplaced = [name for name in studies if name in arguments]
+        if misplaced and sentence.startswith("Unrecognized"):
+            sentence = (
+                f"unrecognized argument {misplaced[0]!r}: a study is named before all options"
+            )
+        raise ValueError(sentence.removeprefix(f"Error parsing {config_type.__name__}: ")) from None
+
+
+def _description(config_type: type, studies: Mapping[str, str], study: str) -> str:
     description = inspect.cleandoc(config_type.__doc__ or "")
     if studies:
         description += f"\n\nStudies, each with options of its own: {', '.join(studies)}."
     if not study:
         description += "\n\n--version prints the version of the library."
-    try:
-        with contextlib.redirect_stderr(report):
-            return tyro.cli(
-                config_type,
-                prog=f"{_program()} {study}".strip(),
-                description=description,
-                args=arguments,
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        sentence = _first_sentence(report.getvalue())
-        raise ValueError(sentence.removeprefix(f"Error parsing {config_type.__name__}: ")) from None
+    return description
+
+
+def _given(config_type: Any, arguments: list[str]) -> list[str]:
+    """The fields that the arguments set, without those that ``--no-…`` sets to False."""
+    fields = {option(each.name): each.name for each in dataclasses.fields(config_type)}
+    negated = {option(f"no_{name}") for name in fields.values()}
+    given = []
+    for argument in arguments:
+        word = argument.split("=")[0].replace("_", "-")
+        if word in fields:
+            given.append(fields[word])
+        elif word.startswith("--") and word not in negated and not word.startswith("--tyro-"):
+            meant = suggestion(word, fields) or "--help lists the options"
+            raise ValueError(f"unrecognized option {word}: {meant}")
+    return given
 
 
 def _program() -> str:

@@ -1,6 +1,11 @@
-"""The common style of all figures, the panels of studies, and saving without a display."""
+"""The common style of all figures, the panels of studies, and saving without a display.
 
-import math
+A figure is as wide as it is printed, and no text in it is smaller than 8 points.
+"""
+
+import itertools
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from matplotlib import rc_context
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,7 +27,17 @@ from derandomization.laboratory.trace import NormTrace
 # Okabe–Ito: distinguishable with colour blindness and in grey.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 RED, PURPLE, GREY, SKY = "#D55E00", "#CC79A7", "#666666", "#56B4E9"
-RESOLUTION, LEAST_WIDTH = 160, 1_600  # of a saved figure: pixels per inch, pixels
+# Inches: what one panel and what several panels take of a page, whose text is 5.5 to 7 wide.
+TEXT_WIDTH, PAGE_WIDTH = 5.5, 7.0
+MAX_COLUMNS = 2  # panels side by side
+SMALL, NORMAL, LARGE = 8.0, 9.0, 9.5  # points: ticks and legends, labels of axes, titles
+CHARACTER = 0.5  # width of an average character over the size of its font
+HANDLE = 40.0  # points that a legend needs beside the text of an entry
+RESOLUTION = 300  # of a saved figure, in pixels per inch
+SUFFIXES = (".png", ".pdf", ".svg")  # of the files of a figure
+# More steps than a figure can show: noisy traces are drawn as a median between extremes.
+TRACE_BINS = 150
+NOISY = 0.3  # of the steps of a noisy trace, this part or more turn back
 # A log axis needs positive numbers; next to 1, float64 does not resolve smaller ones.
 SMALLEST_NORM = 1e-16
 
@@ -34,25 +50,48 @@ class _Canvas(FigureCanvasAgg):
 
 
 def new_figure(
-    columns: int = 1, *, width: float = 5.2, height: float = 3.6
+    panels: int = 1, *, width: float | None = None, height: float = 3.6
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of ``columns`` panels side by side, each ``width`` by ``height`` inches."""
-    figure = Figure(figsize=(columns * width, height), layout="constrained")
+    """A figure of panels, at most two side by side; its width and a panel's height in inches."""
+    columns = min(panels, MAX_COLUMNS)
+    rows = -(-panels // columns)
+    width = width or (TEXT_WIDTH if panels == 1 else PAGE_WIDTH)
+    figure = Figure(figsize=(width, rows * height), layout="constrained")
     _Canvas(figure)
-    panels = [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
-    for axes in panels:
+    parts = figure.subfigures(rows, columns, squeeze=False).flat if panels > 1 else [figure]
+    found = [part.add_subplot() for part in itertools.islice(parts, panels)]
+    for axes in found:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(True, color="#E4E4E4", linewidth=0.7)
         axes.set_axisbelow(True)
-    return figure, panels
+        axes.tick_params(which="both", labelsize=SMALL)
+    return figure, found
+
+
+def draw_trace(axes: Axes, values: Float[np.ndarray, " records"], **style: Any) -> None:
+    """A curve by step; a noisy one as the median of neighbouring steps, between their extremes."""
+    steps = np.arange(len(values))
+    turns = np.sign(np.diff(values))
+    noisy = len(values) > 4 * TRACE_BINS and np.mean(turns[1:] * turns[:-1] < 0) > NOISY
+    if noisy:
+        parts = np.array_split(values, TRACE_BINS)
+        steps = np.array([part.mean() for part in np.array_split(steps, TRACE_BINS)])
+        low, values, high = (
+            np.array([function(part) for part in parts]) for function in (np.min, np.median, np.max)
+        )
+        band = {"color": style.get("color", BLUE), "alpha": 0.25, "linewidth": 0}
+        name, count = style["label"], len(parts[0])
+        axes.fill_between(steps, low, high, label=f"{name}: extremes of {count} steps", **band)
+        style["label"] = f"{name}: median of {count} steps"
+    axes.plot(steps, values, **style)
+    axes.set_xmargin(0.02)
 
 
 def draw_norm(axes: Axes, trace: NormTrace, name: str) -> None:
     """‖W‖_F by step on a log scale, its bounds, and a line at every perturbation."""
-    steps = np.arange(len(trace.weight_norm))
-    visible = np.maximum(trace.weight_norm, SMALLEST_NORM)
-    axes.semilogy(steps, visible, color=BLUE, label=name)
-    axes.semilogy(
+    axes.set_yscale("log")
+    draw_trace(axes, np.maximum(trace.weight_norm, SMALLEST_NORM), color=BLUE, label=name)
+    axes.plot(
         trace.bound_steps,
         np.maximum(trace.sharp_bound, SMALLEST_NORM),
         "o",
@@ -61,9 +100,9 @@ def draw_norm(axes: Axes, trace: NormTrace, name: str) -> None:
         label="sharp bound (Stein's identity)",
     )
     if trace.lemma_bound is not None:
-        axes.semilogy(
-            steps[-1], trace.lemma_bound, "v", color=RED, label="Lemma 3.1's bound at the end"
-        )
+        last = len(trace.weight_norm) - 1
+        text = "Lemma 3.1's bound at the end"
+        axes.plot(last, trace.lemma_bound, "v", color=RED, label=text)
     mark_perturbations(axes, trace.perturbation_steps)
 
 
@@ -74,18 +113,61 @@ def mark_perturbations(axes: Axes, steps: Int[np.ndarray, " perturbations"]) -> 
         axes.axvline(step, color=GREY, linestyle=":", linewidth=0.9, label=name)
 
 
-def legend_below(figure: Figure, columns: int, **entries: Any) -> None:
-    """One legend of all panels, or of some ``handles`` and ``labels``, below the panels."""
-    figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5, **entries)
+def legend_below(figure: Figure, *, panels: Sequence[Axes] = ()) -> None:
+    """A legend below the figure of what all its panels show, or one below each of ``panels``.
+
+    It has as many columns as the longest text leaves space for. The legend of all takes the place
+    beside a last panel that is alone in its row.
+    """
+    spare = figure.subfigs[len(figure.axes) :]
+    everywhere = (spare[0] if spare else figure, figure.axes)
+    groups = [(each.figure, [each]) for each in panels] or [everywhere]
+    for place, shown in groups:
+        entries: dict[str, Any] = {}  # what several panels show is named once
+        for axes in shown:
+            handles, names = axes.get_legend_handles_labels()
+            entries |= zip(names, handles, strict=True)
+        longest = max(map(len, entries), default=1) * CHARACTER * SMALL + HANDLE
+        place.legend(
+            entries.values(),
+            entries.keys(),
+            loc="center" if place in spare else "outside lower center",
+            ncols=max(1, min(len(entries), int(72 * _width(place) / longest))),
+            frameon=False,
+            fontsize=SMALL,
+        )
+
+
+def _width(figure: Any) -> float:
+    """The width of a figure, or of a panel's part of it, in inches."""
+    return float(figure.bbox.width / figure.dpi)
 
 
 def label(axes: Axes, *, x: str, y: str, title: str = "", legend: bool = True) -> None:
     """Name the axes, set the title on the left, and draw a legend of labelled artists."""
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xlabel(x, fontsize=NORMAL)
+    axes.set_ylabel(y, fontsize=NORMAL)
+    width = int(72 * _width(axes.figure) / (CHARACTER * LARGE)) - 8  # characters, less the margins
+    axes.set_title(textwrap.fill(title, width), loc="left", fontsize=LARGE)
     if legend and axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8.5, framealpha=0.9, edgecolor="none")
+        axes.legend(fontsize=SMALL, framealpha=0.9, edgecolor="none")
+
+
+def description(figure: Figure) -> str:
+    """What is seen: for each panel its title, its axes and the names of what it shows."""
+    parts = []
+    for axes in figure.axes:
+        title, x, y = (axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel())
+        names = ", ".join(axes.get_legend_handles_labels()[1])
+        axis = f"{y} against {x}" if x and y else x or y
+        sentence = "; ".join(each for each in (title, axis, names and f"shown: {names}") if each)
+        parts += [" ".join(sentence.split())] if sentence else []
+    return ". ".join(parts)
+
+
+def typeset(text: str) -> str:
+    """The text with its exponents, written as in ``d^−2``, raised."""
+    return re.sub(r"\^([−-]?[\w.]+)", r"$^{\1}$", text)
 
 
 def lay_out(figure: Figure) -> None:
@@ -95,10 +177,10 @@ def lay_out(figure: Figure) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of its suffix; a PDF without its date, to be repeatable."""
-    resolution = max(RESOLUTION, math.ceil(LEAST_WIDTH / figure.get_figwidth()))
-    metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
-    figure.savefig(path, dpi=resolution, metadata=metadata)
+    """Write a figure in the format of its suffix, with the same bytes each time."""
+    dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+    with rc_context({"svg.hashsalt": "figure"}):
+        figure.savefig(path, dpi=RESOLUTION, metadata=dates.get(path.suffix, {}))
 
 
 def save_animation(animation: FuncAnimation, path: Path) -> None:
@@ -154,16 +236,18 @@ class Panel:
         return np.arange(len(self.x)) if self.is_named else np.array(self.x, dtype=float)
 
 
-def study_figure(*panels: Panel, width: float = 5.6, height: float = 4.2) -> Figure:
-    """A figure of panels side by side with one legend below; sizes of a panel in inches."""
-    figure, axes = new_figure(len(panels), width=width, height=height)
+def study_figure(*panels: Panel, width: float | None = None, height: float | None = None) -> Figure:
+    """A figure of panels with their legends below; its width and a panel's height in inches.
+
+    Panels that show the same series have one legend together.
+    """
+    crowded = any(panel.is_named and len(panel.x) > MAX_NAMES for panel in panels)
+    figure, axes = new_figure(len(panels), width=width, height=height or 3.4 + crowded)
     for panel, each in zip(panels, axes, strict=True):
         draw_panel(each, panel)
-    entries: dict[str, Any] = {}  # what several panels show is named once
-    for each in axes:
-        handles, names = each.get_legend_handles_labels()
-        entries |= zip(names, handles, strict=True)
-    legend_below(figure, 2 * len(panels), handles=entries.values(), labels=entries.keys())
+    names = [each.get_legend_handles_labels()[1] for each in axes]
+    shared = all(each == names[0] for each in names)
+    legend_below(figure, panels=() if shared else axes)
     return figure
 
 
@@ -177,7 +261,7 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
     (_draw_intervals if panel.intervals else _draw_seeds)(axes, panel)
     for i, (name, values) in enumerate((panel.references or {}).items()):
         dashes = DASHES[i % len(DASHES)]
-        axes.plot(panel.positions(), values, color=GREY, linestyle=dashes, label=name)
+        axes.plot(panel.positions(), values, color=GREY, linestyle=dashes, label=typeset(name))
     _name_positions(axes, panel)
     label(axes, x=panel.x_label, y=panel.y_label, title=panel.title, legend=False)
 

@@ -4,12 +4,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any, TextIO, cast
 
 
 class _Output:
     """A stream that remembers the first error of writing, and drops what can't be written.
 
+    A reader that has closed the pipe, such as ``head``, has what it wanted: that is no error.
     Characters that the stream's encoding lacks are written as escapes such as \\u2264.
     """
 
@@ -39,7 +41,8 @@ class _Output:
 
     def _drop(self, problem: OSError | ValueError) -> None:
         """Remember the problem, and write what is buffered and all that follows to nowhere."""
-        self.problem = self.problem or getattr(problem, "strerror", None) or str(problem)
+        if not isinstance(problem, BrokenPipeError):
+            self.problem = self.problem or getattr(problem, "strerror", None) or str(problem)
         # Else Python tries again at its end, and fails.
         with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), self._stream.fileno())
@@ -52,7 +55,8 @@ class _Output:
 def reporting_stdout() -> Iterator[None]:
     """Let the block finish even if stdout can't be written; then end in one line and exit code 2.
 
-    If the block itself ends with an exit code other than 0, or with an error, that is kept.
+    If the reader of a pipe has closed it, the block finishes too, and nothing is said about it. If
+    the block itself ends with an exit code other than 0, or with an error, that is kept.
     """
     output = _Output(sys.stdout)
     stop: SystemExit | None = None
@@ -75,3 +79,20 @@ def say_on_stderr(line: str) -> None:
         return
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)
+
+
+def stop_in_one_line() -> None:
+    """Let Ctrl-C end this process in one line, for the imports of a script, which take seconds.
+
+    ``launch`` says more, from where it is called on.
+    """
+    sys.excepthook = _report_uncaught
+
+
+def _report_uncaught(
+    kind: type[BaseException], problem: BaseException, traceback: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        say_on_stderr("\nstopped before it began")
+    else:
+        sys.__excepthook__(kind, problem, traceback)

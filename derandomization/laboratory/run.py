@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -21,9 +21,9 @@ from rich.table import Table
 from rich.text import Text
 
 from derandomization.certificate import Certificate
-from derandomization.descent import Diverged, StepCallback
+from derandomization.descent import Diverged, History, StepCallback
 from derandomization.laboratory.checkpoints import CHECKPOINT_SECONDS, Checkpoints, Interrupted
-from derandomization.laboratory.figures import lay_out, save, save_animation
+from derandomization.laboratory.figures import SUFFIXES, description, lay_out, save, save_animation
 from derandomization.laboratory.folder_lock import FolderLock, unwritable
 from derandomization.laboratory.identity import code_digest, content_digest, environment
 from derandomization.laboratory.settings import PositiveFloat, check_fields
@@ -45,6 +45,8 @@ REFRESH_SECONDS = 0.1
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """The fields every experiment shares."""
+
+    options_title: ClassVar[str] = "the run and its files"
 
     seed: int = 0
     """Seed of every random choice of the run."""
@@ -207,7 +209,7 @@ class Run:
             )
 
     def figure(self, name: str, figure: Figure) -> None:
-        """Add a figure, to be saved as ``name.png`` and ``name.pdf``."""
+        """Add a figure, to be saved as ``name.png``, ``.pdf`` and ``.svg``."""
         if self.config.figures:
             self._figures.append((name, figure))
 
@@ -223,7 +225,8 @@ class Run:
     def descent(self, description: str, max_steps: int) -> Iterator[StepCallback | None]:
         """Run a descent under a progress bar with f and ‖W‖.
 
-        Yields the callback for ``resumable_descend``, None when quiet. If the descent diverges,
+        Yields the callback for ``resumable_descend``, None when quiet; ``report_end`` shows the
+        numbers at the end. If the descent diverges,
         its history is written before the error is raised; if it is interrupted, the checkpoint is.
         """
         try:
@@ -276,7 +279,7 @@ class Run:
     def _write_all(self) -> None:
         for name, figure in self._figures:
             lay_out(figure)
-            for suffix in (".png", ".pdf"):
+            for suffix in SUFFIXES:
                 self.write(name + suffix, functools.partial(save, figure))
         for name, animation in self._animations:
             self.write(f"{name}.gif", functools.partial(save_animation, animation))
@@ -292,6 +295,7 @@ class Run:
             "claims": [asdict(claim) for claim in self.claims],
             "figures": [f"{name}.png" for name, _ in self._figures]
             + [f"{name}.gif" for name, _ in self._animations],
+            "figure_descriptions": {f"{name}.png": description(f) for name, f in self._figures},
         }
         text = json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         # Of a path's bytes that are no text, the escapes of JSON are written.
@@ -359,6 +363,12 @@ def _with_kind(claim: Claim) -> str:
 def readable(value: float | str | None) -> str:
     """A number to four digits, for the closing table."""
     return "–" if value is None else value if isinstance(value, str) else f"{value:.4g}"
+
+
+def report_end(progress: StepCallback | None, history: History) -> None:
+    """Show f and ‖W‖ at the end: the last step showed those before it, or before an undone one."""
+    if progress:
+        progress(history.num_steps - 1, float(history.value[-1]), float(history.weight_norm[-1]))
 
 
 @contextlib.contextmanager

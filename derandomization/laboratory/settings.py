@@ -1,10 +1,11 @@
 """Checks of settings: a field such as ``width: Annotated[int, AtLeast(1)]`` says what it allows."""
 
 import dataclasses
+import difflib
 import math
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,47 @@ class Positive(Constraint):
 
 PositiveInt = typing.Annotated[int, AtLeast(1)]
 PositiveFloat = typing.Annotated[float, Positive()]
+
+
+@dataclasses.dataclass(frozen=True)
+class NotWith:
+    """An option that would say nothing on a command line with another option."""
+
+    other: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OnlyWith:
+    """An option that says something only on a command line with another option."""
+
+    other: str
+
+
+def check_given(config_type: type, given: Collection[str]) -> None:
+    """Raise ``ValueError`` if the options given on a command line, by field, do not fit together.
+
+    They do not where a field's annotation has a ``NotWith`` or an ``OnlyWith`` that says so.
+    """
+    annotations = typing.get_type_hints(config_type, include_extras=True)
+    for name in given:
+        for extra in getattr(annotations[name], "__metadata__", ()):
+            if isinstance(extra, NotWith) and extra.other in given:
+                pair = f"{option(name)} can't be used with {option(extra.other)}"
+                raise ValueError(f"{pair}: {extra.reason}")
+            if isinstance(extra, OnlyWith) and extra.other not in given:
+                raise ValueError(f"{option(name)} needs {option(extra.other)}")
+
+
+def option(name: str) -> str:
+    """The option on the command line that sets a field."""
+    return f"--{name.replace('_', '-')}"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``did you mean …?`` with the known word that is most like a mistyped one, or nothing."""
+    similar = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {similar[0]}?" if similar else ""
 
 
 def check_fields(config: Any) -> None:

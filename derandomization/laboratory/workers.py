@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ except ImportError:  # Windows
 from derandomization.checks import require_at_least
 from derandomization.laboratory.checkpoints import Checkpoints, handling_signals
 from derandomization.laboratory.identity import code_digest, library_versions
-from derandomization.laboratory.settings import Constraint, PositiveInt
+from derandomization.laboratory.settings import Constraint, NotWith, PositiveInt
 
 ResultT = TypeVar("ResultT")
 Calls = Mapping[int, tuple[Any, ...]]
@@ -55,7 +55,11 @@ def _require_address(name: str, value: str) -> None:
 class WorkersConfig:
     """The fields of every command that shares its work among processes."""
 
-    workers: PositiveInt = field(default_factory=lambda: os.cpu_count() or 1)
+    options_title: ClassVar[str] = "processes"
+
+    workers: Annotated[PositiveInt, NotWith("scheduler", "its workers share the work")] = field(
+        default_factory=lambda: os.cpu_count() or 1
+    )
     """Processes that share the work; by default one per core."""
     scheduler: Annotated[str | None, Constraint(_require_address)] = None
     """Address of a Dask scheduler, such as tcp://host:8786, to share the work among its workers."""

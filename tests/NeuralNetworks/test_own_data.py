@@ -66,8 +66,24 @@ def test_few_whole_numbers_are_classes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["prise", "0", "5", "-1", ""])
 def test_a_target_that_is_no_column_is_one_line(table: Path, target: str) -> None:
-    with pytest.raises(ValueError, match=r"the columns of .* are age, price, income, noise$"):
+    with pytest.raises(
+        ValueError, match=r"the columns of .* are age, price, income, noise"
+    ) as raised:
         main(Config(data=table, target=target, quiet=True))
+    assert str(raised.value).endswith("; did you mean price?") == (target == "prise")
+
+
+def test_the_target_is_checked_before_the_cells(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("age,colour,price\n1,red,3\n")
+    with pytest.raises(ValueError, match=r"^target is 'prise': .*; did you mean price\?$"):
+        main(Config(data=table, target="prise", quiet=True))
+    with pytest.raises(
+        ValueError,
+        match=r"row 2, column 2 \('colour'\) is 'red': it must be a finite number; encode text as "
+        "numbers, or drop the column$",
+    ):
+        main(Config(data=table, target="price", quiet=True))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +92,7 @@ def test_a_target_that_is_no_column_is_one_line(table: Path, target: str) -> Non
         ("a,b,c\n3,4\n", r"row 2 has 2 cells, row 1 has 3$"),
         ("a,a\n3,4\n", r"data is .*: two columns have the name 'a'$"),
         ("a,2019\n3,4\n", r"row 1, column 1 is 'a', but column 2 is the number '2019'"),
-        ("a,b\n3,x\n", r"row 2, column 2 is 'x': it must be a finite number$"),
+        ("a,b\n3,x\n", r"row 2, column 2 \('b'\) is 'x': it must be a finite number; .*$"),
     ],
 )
 def test_a_table_with_a_broken_header_or_cell_is_one_line(

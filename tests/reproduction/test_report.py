@@ -85,6 +85,49 @@ def test_the_page_is_one_file_with_its_figures_inside(folder: Path) -> None:
     assert page.count("<h3") == len(CLAIMS)
 
 
+def test_the_page_has_landmarks_captions_scopes_and_alternative_texts(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    assert page.count("<main>") == page.count('<nav aria-label="Sections">') == 1
+    assert page.count("<h2") == page.split("</nav>")[0].count('<a href="#')
+    captions = re.findall(r"<table>\n<caption class=\"unseen\">([^<]+)</caption>", page)
+    assert len(captions) == page.count("<table>")
+    assert captions[0] == "Results, one row for each claim"
+    assert "Checks of F4" in captions
+    assert captions[-1] == "Commands"
+    assert page.count("<th ") == page.count('scope="col"') > 0
+    alternatives = re.findall(r'<img [^>]*alt="([^"]*)"', page)
+    assert len(alternatives) == page.count("<img ")
+    assert all(alternatives)
+
+
+def test_alternative_texts_say_what_is_seen_if_the_run_did(folder: Path) -> None:
+    def describe(record: dict[str, Any]) -> None:
+        record["figure_descriptions"] = {
+            "figure4_cut_value.png": "Cut [0, 41] against step; *shown*: sign(μ)] <b>"
+        }
+
+    edit(folder / "parts/MAXCUT/exact/seed-42/results.json", describe)
+    page = html(markdown(read_report(folder)), folder)
+    assert 'alt="F4: Cut [0, 41] against step; *shown*: sign(μ)] &lt;b&gt;"' in page
+
+
+@pytest.mark.parametrize(
+    ("cell", "marked"),
+    [
+        ("2.25e-12 [1.067e-13, 4.7]", ["2.25e-12", "[1.067e-13, 4.7]"]),
+        ("−3 (paper), sampled: 10.3%", ["−3", "10.3%"]),
+        ("16 of 20", ["16", "20"]),
+        ("T5.2 and x2, v1.0.3b", []),
+        ("–", []),
+    ],
+)
+def test_numbers_in_cells_are_not_split(cell: str, marked: list[str], tmp_path: Path) -> None:
+    page = html(f"| a |\n| --- |\n| {cell} |\n", tmp_path)
+    assert re.findall(r'<span class="number">([^<]*)</span>', page) == marked
+    (shown,) = re.findall(r"<td[^>]*>(.*)</td>", page)
+    assert re.sub("<[^>]*>", "", shown) == cell
+
+
 def test_every_link_of_the_page_leads_to_an_anchor_in_it(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     anchors = re.findall(r' id="([^"]*)"', page)

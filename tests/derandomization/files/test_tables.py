@@ -80,7 +80,7 @@ PANDAS = f"{ONLY} (if pandas wrote the file, leave out its index by index=False)
         ("1,2\n3,-inf\n", "row 2, column 2 is '-inf': it must be a finite number"),
         ("1,2\n3,1e999\n", "row 2, column 2 is '1e999': it must be a finite number"),
         ("1,2\n3,x\n", "row 2, column 2 is 'x': it must be a finite number"),
-        ("a,b\n1,2\n3,\n", "row 3, column 2 is empty: it must be a finite number"),
+        ("a,b\n1,2\n3,\n", "row 3, column 2 ('b') is empty: it must be a finite number"),
         ("1,2\n3,4;5\n", "row 2, column 2 is '4;5': it must be a finite number"),
         ("1,2\n3,0x10\n", "row 2, column 2 is '0x10': it must be a finite number"),
         ('1\n2\n""\n', "row 3, column 1 is empty: it must be a finite number"),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 
@@ -15,6 +15,7 @@ import derandomization
 from derandomization.checks import require_positive
 from derandomization.laboratory.command_line import STOPPED, launch
 from derandomization.laboratory.run import CHECKPOINT, Run, RunConfig
+from derandomization.laboratory.settings import NotWith, OnlyWith
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,8 @@ class Config(RunConfig):
     """How fast, above 0."""
     estimator: Literal["exact", "sampled"] = "exact"
     """How to estimate."""
+    fast: Annotated[bool, OnlyWith("rate")] = False
+    slow: Annotated[bool, NotWith("fast", "fun")] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,7 +84,15 @@ def test_help_names_the_command_as_it_was_called(
             "invalid choice 'guess' for argument '--estimator'. "
             "Expected one of ('exact', 'sampled').",
         ),
-        (["--colour", "red"], "Unrecognized options: --colour, red"),
+        (["--colour", "red"], "unrecognized option --colour: --help lists the options"),
+        (["--ratte=1"], "unrecognized option --ratte: did you mean --rate?"),
+        (["red"], "unrecognized argument 'red': options begin with --"),
+        (["--seed", "1", "red"], "Unrecognized options: red"),
+        (["--fast"], "--fast needs --rate"),
+        (
+            ["--fast", "--no-quiet", "--rate", "2", "--slow"],
+            "--slow can't be used with --fast: fun",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_two(
@@ -145,6 +156,16 @@ def test_help_explains_every_field_and_exits_with_zero(
         assert words in text
     for flag in ("--seed", "--output-dir", "--device", "--quiet", "--rate", "--estimator"):
         assert flag in text
+    own, shared = text.index("\noptions:\n"), text.index("\nthe run and its files:\n")
+    assert own < text.index("--rate FLOAT") < shared < text.index("--seed INT")
+    assert "--estimator {exact,sampled}\n      How to estimate. (default: exact)\n" in text
+
+
+def test_the_options_of_the_given_are_those_that_are_not_negated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (config,) = called_with(monkeypatch, "--no-fast", "--slow")
+    assert (config.fast, config.slow) == (False, True)
 
 
 STUDY = """
@@ -224,8 +245,12 @@ def test_options_alone_run_the_experiment_and_import_no_study(
         ),
         (["depth", "--layers", "0"], "layers is 0: it must be a finite number above 0"),
         (["depth", "--layers", "99"], "layers is 99: it must be less"),
-        (["depth", "--rate", "1"], "Unrecognized options: --rate, 1"),
-        (["--rate", "1", "depth"], "Unrecognized options: depth"),
+        (["depht", "--layers", "7"], "unrecognized argument 'depht': did you mean depth?"),
+        (["depth", "--rate", "1"], "unrecognized option --rate: --help lists the options"),
+        (
+            ["--rate", "1", "depth"],
+            "unrecognized argument 'depth': a study is named before all options",
+        ),
     ],
 )
 def test_a_study_that_is_none_or_is_called_wrongly_is_one_line(

@@ -3,18 +3,60 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
 from derandomization.laboratory import figures
 from derandomization.laboratory.trace import NormTrace
 
 
-def test_a_figure_has_its_panels_side_by_side_and_needs_no_display() -> None:
-    figure, panels = figures.new_figure(3, width=2.0, height=1.5)
-    assert tuple(figure.get_size_inches()) == (6.0, 1.5)
-    assert [axes.get_subplotspec().colspan.start for axes in panels] == [0, 1, 2]
+@pytest.mark.parametrize(("count", "rows"), [(1, 1), (2, 1), (3, 2), (4, 2)])
+def test_a_figure_is_as_wide_as_a_page_and_needs_no_display(count: int, rows: int) -> None:
+    figure, panels = figures.new_figure(count, height=1.5)
+    width = figures.TEXT_WIDTH if count == 1 else figures.PAGE_WIDTH
+    assert tuple(figure.get_size_inches()) == (width, 1.5 * rows)
+    assert figure.axes == panels
+    assert len(panels) == count
     assert isinstance(figure.canvas, FigureCanvasAgg)
+
+
+def test_no_text_is_small_and_none_leaves_the_figure() -> None:
+    series = {f"a series with a long name, number {i}": np.ones((9, 3)) for i in range(5)}
+    panel = figures.Panel(
+        series, [f"name {i} that is long" for i in range(9)], "x", "y", "title " * 15
+    )
+    other = figures.Panel({"one": np.ones((2, 3))}, [1.0, 10.0], "x", "y", "title", log_x=True)
+    for panels in ([panel], [panel, panel, panel], [panel, other]):
+        figure = figures.study_figure(*panels)
+        figures.lay_out(figure)
+        texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+        assert len(texts) > 20
+        assert min(text.get_fontsize() for text in texts) >= 8
+        drawn, size = figure.get_tightbbox(), figure.get_size_inches()
+        assert min(drawn.min) > -0.01
+        assert (drawn.max < size + 0.01).all()
+
+
+def test_a_noisy_trace_is_drawn_as_a_median_between_extremes() -> None:
+    noise = np.random.default_rng(0).standard_normal(5_000)
+    _, (axes,) = figures.new_figure()
+    figures.draw_trace(axes, noise, label="noise")
+    figures.draw_trace(axes, np.sin(np.arange(5_000) / 20), label="smooth")
+    median, smooth = (np.array(line.get_xydata()) for line in axes.lines)
+    assert median.shape == (figures.TRACE_BINS, 2)
+    assert np.abs(median[:, 1]).max() < 1
+    assert smooth.shape == (5_000, 2)
+    low, high = axes.dataLim.intervaly
+    assert (low, high) == (noise.min(), noise.max())
+    names = axes.get_legend_handles_labels()[1]
+    assert names == ["noise: extremes of 34 steps", "noise: median of 34 steps", "smooth"]
+
+
+def test_exponents_are_raised() -> None:
+    assert figures.typeset("∝ ρ^−1.5") == "∝ ρ$^{−1.5}$"
+    assert figures.typeset("bound ρ/Δ") == "bound ρ/Δ"
 
 
 def test_labels_name_the_axes_and_the_legend_shows_only_labelled_lines() -> None:
@@ -30,20 +72,21 @@ def test_labels_name_the_axes_and_the_legend_shows_only_labelled_lines() -> None
     assert right.get_legend() is None
 
 
-def test_saving_writes_png_and_pdf_with_the_same_bytes_each_time(tmp_path: Path) -> None:
+def test_saving_writes_png_pdf_and_svg_with_the_same_bytes_each_time(tmp_path: Path) -> None:
     written = []
     for name in ("first", "second"):
         figure, (axes,) = figures.new_figure()
         axes.plot([0, 1], [0, 1])
-        paths = [tmp_path / f"{name}.{kind}" for kind in ("png", "pdf")]
+        paths = [tmp_path / f"{name}{suffix}" for suffix in figures.SUFFIXES]
         for path in paths:
             figures.save(figure, path)
         written.append([path.read_bytes() for path in paths])
     with Image.open(tmp_path / "first.png") as image:
-        assert image.width >= 1_600
-    png, pdf = written[0]
+        assert image.width == 300 * figures.TEXT_WIDTH
+    png, pdf, svg = written[0]
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     assert pdf.startswith(b"%PDF-")
+    assert b"<svg" in svg
     assert written[0] == written[1]
 
 

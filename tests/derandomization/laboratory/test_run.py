@@ -15,10 +15,10 @@ from rich.table import Table
 from derandomization import DerandomizationObjective, descend
 from derandomization.certificate import Certificate
 from derandomization.descent import Diverged
-from derandomization.laboratory.figures import new_figure
+from derandomization.laboratory.figures import label, new_figure
 from derandomization.laboratory.folder_lock import LOCK
 from derandomization.laboratory.identity import LIBRARIES
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.run import Run, RunConfig, report_end
 
 ENVIRONMENT = {"python", *LIBRARIES, "device", "instructions", "threads", "platform", "git_commit"}
 RECORD = {
@@ -30,6 +30,7 @@ RECORD = {
     "results",
     "claims",
     "figures",
+    "figure_descriptions",
 }
 
 
@@ -101,17 +102,20 @@ def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     assert (record["claims"][0]["reference"], record["claims"][0]["measured"]) == (None, None)
 
 
-def test_figures_are_saved_as_png_and_pdf_and_arrays_as_npz(tmp_path: Path) -> None:
+def test_figures_are_saved_as_png_pdf_and_svg_and_arrays_as_npz(tmp_path: Path) -> None:
     run = quiet_run(tmp_path)
     figure, (axes,) = new_figure()
     axes.plot([0, 1], [1, 2])
+    label(axes, x="x", y="y", title="A line")
     run.figure("figure4_cut_value", figure)
     run.arrays |= {"value": np.array([1.0, 0.5]), "steps": np.arange(3)}
     record = finished(run)
     assert record["figures"] == ["figure4_cut_value.png"]
+    assert record["figure_descriptions"] == {"figure4_cut_value.png": "A line; y against x"}
     assert {path.name for path in tmp_path.iterdir()} == {
         "figure4_cut_value.png",
         "figure4_cut_value.pdf",
+        "figure4_cut_value.svg",
         "history.npz",
         "results.json",
     }
@@ -223,6 +227,25 @@ def test_a_run_prints_each_claim_beside_what_the_paper_says(
     assert rows["F9"][-2] == "no"
     assert rows["NG"][-2] == "open"
     assert any("step 4/4" in line and "f 0.125" in line and "2.5" in line for line in lines)
+
+
+def test_the_last_line_of_a_descent_has_the_numbers_of_the_end(
+    tmp_path: Path,
+    cubic_objective: Callable[..., DerandomizationObjective],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    objective = cubic_objective(0.3, -1.0, 0.1, 1.0)
+    run = Run("Example", Config(output_dir=tmp_path, device="cpu"))
+    with run.descent("figure", 100) as progress:
+        optimizer = torch.optim.SGD(objective.parameters(), lr=0.1)
+        history = descend(objective, optimizer, max_steps=3, on_step=progress)
+        report_end(progress, history)
+    (line,) = capsys.readouterr().out.strip().splitlines()
+    assert "step 3/3" in line
+    assert f"f {history.value[-1]:.6g}  ‖W‖ {history.weight_norm[-1]:.3g} " in line
+    assert f"{history.weight_norm[-1]:.3g}" != f"{history.weight_norm[-2]:.3g}"
 
 
 def test_a_descent_that_diverges_leaves_what_it_measured_and_goes_on(
