@@ -43,9 +43,9 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     Its distortion is known exactly for the points it was fitted on. On new points it has no
     guarantee; there ``complement`` and ``objective`` matter, as the study new-points shows. Fitting
-    works in float64, on all pairs of up to 5 000 points, else on those of a sample and then on the
-    worst pairs of all points. Sparse points with more features than points are not made dense,
-    unless two differ by less than 1e-4 of their length.
+    starts near the principal components, without random part, and uses all pairs of up to 5 000
+    points, else those of a sample, and then the worst pairs of all points. Sparse points with more
+    features than points are not made dense, unless two differ by less than 1e-4 of their length.
 
     A row that differs from an earlier one by no more than 4 units of float64's rounding, in every
     feature, is left out as a copy, with a warning. There are no sample weights: a largest

@@ -4,7 +4,10 @@ A pair's ratio is ‖A(x − y)‖²/‖x − y‖², and its distortion is |rat
 """
 
 import math
+import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +21,8 @@ from derandomization.checks import require_at_least
 Points = Float[Tensor, "points dimension"]
 Embedding = Float[Tensor, "components dimension"]
 
-BLOCK_SIZE = 256  # rows of the n×n matrices at a time
-MOST_COLUMNS = (
-    2_048  # of a block: 2 MiB of float32 stay in the cache, wider ones take twice as long
-)
+BLOCK_SIZE = 128  # rows of the n×n matrices at a time
+MOST_COLUMNS = 2_048  # of a block: 1 MiB of float32 stays in the cache
 # Half of n² inverse distances in float32 are kept up to n = 23 000; else each pass recomputes them.
 KEPT_BYTES = 2**30
 # Squares of lengths from 2^-100 to 2^100 are far from both ends of float64.
@@ -282,25 +283,29 @@ class PairBlocks:
             inverse[i, j] = torch.where(resolved, inverse[i, j], 0.0)
         return PairBlock(rows.start, columns.start, inverse.to(self._dtype), near)
 
-    def ratios(
-        self, images: Float[Tensor, "points components"]
+    def excesses(
+        self, images: Float[Tensor, "points components"], offset: float = -1.0
     ) -> Iterator[tuple[PairBlock, Float[Tensor, "rows columns"]]]:
-        """Each block with its ratios ‖y_i − y_j‖²/‖x_i − x_j‖² of the images y.
+        """Each block with ‖y_i − y_j‖²/‖x_i − x_j‖² + ``offset`` of the images y.
 
-        0 in entries that are no pairs i < j; 1 for pairs whose distance is rounding, so that they
-        move nothing.
+        The ratio counts as 0 in entries that are no pairs i < j, and as 1 for pairs whose distance
+        is rounding, so that they move nothing.
         """
-        norms = images.square().sum(dim=1)
+        norms, ones = images.square().sum(dim=1, keepdim=True), images.new_ones(len(images), 1)
+        # The product of a row of each is ‖y_i‖² + ‖y_j‖² − 2y_i·y_j.
+        left, right = torch.cat([-2 * images, norms, ones], 1), torch.cat([images, ones, norms], 1)
+        base = images.new_tensor(offset)
         for block in self:
             start, column, inverse, near = block
             rows = slice(start, start + inverse.shape[0])
             columns = slice(column, column + inverse.shape[1])
-            ratios = torch.addmm(norms[None, columns], images[rows], images[columns].T, alpha=-2)
-            ratios.add_(norms[rows, None]).mul_(inverse)
+            squares = left[rows] @ right[columns].T
+            excesses = torch.addcmul(base, squares, inverse, out=squares)
             for i, j in near_parts(near, images.shape[1]):
                 squares = (images[start + i] - images[column + j]).square().sum(dim=1)
-                ratios[i, j] = torch.where(inverse[i, j] > 0, squares * inverse[i, j], 1.0)
-            yield block, ratios
+                ratios = torch.where(inverse[i, j] > 0, squares * inverse[i, j], 1.0)
+                excesses[i, j] = ratios + offset
+            yield block, excesses
 
 
 def working_precision(coordinates: Points, block_size: int = BLOCK_SIZE) -> torch.dtype:
@@ -317,72 +322,95 @@ def working_precision(coordinates: Points, block_size: int = BLOCK_SIZE) -> torc
     return torch.float32
 
 
-class WorstPairs(NamedTuple):
+@dataclass(frozen=True)
+class WorstPairs:
     """The pairs i < j of points with nearly the largest distortion."""
 
     first: Int[Tensor, " pairs"]
     second: Int[Tensor, " pairs"]
     inverse: Float[Tensor, " pairs"]  # 1/‖x_i − x_j‖²
     ratios: RatioRange  # over all pairs, listed or not
+    num_points: int  # of all points, of which the pairs may miss some
+
+    @cached_property
+    def incidence(self) -> Float[Tensor, "points pairs"]:
+        """1 where a point is the first of a pair, −1 where it is the second; sparse, by rows.
+
+        A product with it adds up rows of pairs six times as fast as ``Tensor.index_add_``.
+        """
+        count = len(self.first)
+        columns = torch.arange(count, device=self.first.device).repeat(2)
+        entries = torch.stack([torch.cat([self.first, self.second]), columns])
+        signs = self.inverse.new_ones(2 * count)
+        signs[count:] = -1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls its sparse tensors unfinished
+            shape = (self.num_points, count)
+            return torch.sparse_coo_tensor(entries, signs, shape).to_sparse_csr()
 
     def joined(self, others: "WorstPairs") -> "WorstPairs":
         """These pairs and those of the others that are not among them."""
-        columns = int(torch.maximum(self.second.max(), others.second.max())) + 1
-        codes = self.first * columns + self.second
-        new = torch.isin(others.first * columns + others.second, codes, invert=True)
+        codes = self.first * self.num_points + self.second
+        new = torch.isin(others.first * self.num_points + others.second, codes, invert=True)
         return WorstPairs(
             torch.cat([self.first, others.first[new]]),
             torch.cat([self.second, others.second[new]]),
             torch.cat([self.inverse, others.inverse[new]]),
             self.ratios,
+            self.num_points,
         )
 
 
 @torch.no_grad()
 def worst_pairs(
-    images: Float[Tensor, "points components"], blocks: PairBlocks, margin: float, limit: int
+    images: Float[Tensor, "points components"], blocks: PairBlocks, limit: int
 ) -> WorstPairs:
-    """Pairs whose distortion is within ``margin`` of the largest: at most the ``limit`` worst.
-
-    Pairs with a distortion of 0 are not listed.
-    """
-    low, high, worst, least = math.inf, 0.0, 0.0, torch.finfo(torch.float32).tiny
+    """The ``limit`` pairs with the largest distortion; fewer if others have a distortion of 0."""
+    low, high, least = math.inf, 0.0, torch.finfo(torch.float32).tiny
     listed: list[tuple[Tensor, ...]] = []
     count = 0
-    for (start, column, inverse, _), ratios in blocks.ratios(images):
-        highest = ratios.amax(dim=1)
-        if start == column:
-            square = ratios[:, : len(ratios)]
-            square += torch.ones_like(square).tril_()  # 1 where no pair is
-        lowest = ratios.amin(dim=1)
-        low, high = min(low, float(lowest.min())), max(high, float(highest.max()))
-        worst = max(worst, 1 - low, high - 1)
-        smallest = max(worst - margin, least)
-        rows = (torch.maximum(1 - lowest, highest - 1) >= smallest).nonzero()[:, 0]
-        distortion = (ratios[rows] - 1).abs_()
-        at, j = (distortion >= smallest).nonzero().T
-        i = rows[at]
-        listed.append((distortion[at, j], i + start, j + column, inverse[i, j]))
+    for (start, column, inverse, _), excesses in blocks.excesses(images):
+        lowest, highest = _extremes(excesses, start == column)
+        low, high = min(low, lowest), max(high, highest)
+        distortion = excesses.abs_()
+        i, j = (distortion >= least).nonzero().T
+        listed.append((distortion[i, j], i + start, j + column, inverse[i, j]))
         count += len(i)
-        if count > 2 * limit + ratios.numel():  # so that few pairs are held at a time
-            listed = [_worst_listed(listed, max(worst - margin, least), limit)]
-            count, least = len(listed[0][0]), float(listed[0][0].min())
-    _, first, second, inverses = _worst_listed(listed, max(worst - margin, least), limit)
-    return WorstPairs(first, second, inverses, RatioRange(low, high))
+        if count > 2 * limit:  # so that few pairs are held, and few of the next blocks listed
+            listed = [_worst_listed(listed, limit)]
+            count, least = limit, float(listed[0][0][-1])
+    _, first, second, inverses = _worst_listed(listed, limit)
+    return WorstPairs(first, second, inverses, RatioRange(low, high), blocks.num_points)
 
 
-def _worst_listed(listed: list[tuple[Tensor, ...]], least: float, limit: int) -> tuple[Tensor, ...]:
-    """Of tensors by pair, distortions first, the ``limit`` worst pairs at or above ``least``."""
+def _extremes(excesses: Tensor, on_diagonal: bool) -> tuple[float, float]:
+    """The smallest ratio, or 1 if that is less, and the largest; sets entries of no pair to 0."""
+    highest = float(excesses.amax())  # where no pair is, they are still -1
+    if on_diagonal:
+        excesses[:, : len(excesses)].triu_(1)
+    return 1 + float(excesses.amin()), 1 + highest
+
+
+def _worst_listed(listed: list[tuple[Tensor, ...]], limit: int) -> tuple[Tensor, ...]:
+    """Of tensors by pair, distortions first, those of the ``limit`` worst pairs, the worst first.
+
+    All, and as they were, if there are no more.
+    """
     distortions, *others = (torch.cat(each) for each in zip(*listed, strict=True))
-    kept = (distortions >= least).nonzero()[:, 0]
-    if len(kept) > limit:
-        kept = kept[distortions[kept].topk(limit).indices]
+    if len(distortions) <= limit:
+        return distortions, *others
+    kept = distortions.topk(limit).indices
     return (distortions[kept], *(each[kept] for each in others))
 
 
+@torch.no_grad()
 def ratio_range(images: Float[Tensor, "points components"], blocks: PairBlocks) -> RatioRange:
     """The range of ‖y_i − y_j‖²/‖x_i − x_j‖² over all pairs, in the blocks' precision."""
-    return worst_pairs(images, blocks, margin=0.0, limit=1).ratios
+    low, high = math.inf, 0.0
+    for (start, column, _, _), excesses in blocks.excesses(images):
+        lowest, highest = _extremes(excesses, start == column)
+        low, high = min(low, lowest), max(high, highest)
+    return RatioRange(low, high)
 
 
 @torch.no_grad()

@@ -1,14 +1,17 @@
 """Learning an embedding that keeps the lengths of points, or the distances of all their pairs.
 
-Both start at the random embedding, M = 0 and σ² = 1/k, and descend by perturbed gradient descent.
-For distances a step costs O(n²k) over all pairs and O(pairs·k + nk·rank) over the worst ones.
+The first starts at the random embedding, M = 0 and σ² = 1/k, and descends by perturbed gradient
+descent. The second does so too if asked, or starts near the principal components, and continues by
+L-BFGS: a step costs O(n²k) over all pairs and O(pairs·k + nk·rank) over the worst ones.
 """
 
+import contextlib
 import copy
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +22,7 @@ from derandomization import Certificate, History, PerturbedGradientDescent, cert
 from derandomization.checks import require_between
 from derandomization.descent import Diverged, StepCallback
 from derandomization.expectations import standard_normal
-from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
+from derandomization.laboratory.checkpoints import Checkpoints, Content, resumable_descend
 from derandomization.laboratory.threads import computing_threads
 from JohnsonLindenstrauss.model import (
     ExceedanceProbability,
@@ -109,27 +112,26 @@ PERTURBATION_INTERVAL = 200  # leaving the saddle lowers f by 1e-6 in as many st
 PLAIN_STEPS = 500  # in which plain descent's momentum shrinks its error to 1e-5
 NUM_SNAPSHOTS = 15  # each is certified for figure 7, in 0.1 s
 
-# Pairs: stages of constant sharpness β with steps of pace·√(k·rank)/β, since the curvature grows
-# with β. The best pace depends on the data: it is halved when a stage fails and else increased.
+# Pairs: from the random embedding, first a stage of perturbed descent, whose step √(k·rank)/(5β) is
+# halved until f ends below where it began. Then stages of L-BFGS at growing sharpness β.
 PAIR_MOMENTUM = 0.98
-PAIR_LEARNING_RATE, GROWTH, SHRINKAGE = 0.2, 1.2, 0.85
-MAX_ATTEMPTS = 12  # to halve the pace until a stage ends below where it began
-MAX_PAIR_STEPS = 3_400  # of all stages
-MAX_MEAN_SQUARE_STEPS = 200
+PAIR_LEARNING_RATE = 0.2
+MAX_ATTEMPTS = 12
 FIRST_STAGE = (10.0, 200)  # β and steps in which M leaves 0 and σ vanishes
-ALL_PAIRS, ALL_PAIRS_STEPS = np.geomspace(10, 150, 20), 40
-# From β = 150 on, 1% of the pairs have all but 1e-6 of the softmax weight.
-WORST_PAIRS, WORST_PAIRS_STEPS = np.geomspace(150, 4000, 40), 60
-WARM_STAGES = 5  # of the stages over all pairs, when the descent starts from an embedding
+ALL_PAIRS, ALL_PAIRS_STEPS = np.geomspace(20, 300, 10), 40
+# From β = 300 on the worst pairs have nearly all of the softmax weight. A pair of a list takes ten
+# times as long as one of a block.
+WORST_PAIRS, WORST_PAIRS_STEPS, LISTED = np.geomspace(300, 15_000, 28), 80, 10_000
+MAX_PAIR_STEPS = 2_840  # of all stages, the first one included
+MAX_MEAN_SQUARE_STEPS = 200
+CORRECTIONS = 20  # pairs of vectors that L-BFGS keeps; with 10 digits end at 0.2744 for 0.2736
+WARM_STAGES = 3  # of the stages over all pairs, when the descent starts from a given embedding
 CLOSE_TO_TARGET = 0.999  # a margin for float32; the final check is in float64
-PATIENCE, LEAST_GAIN = 10, 2e-3  # stop when so many rounds gained less than this share
-LIMIT = 5_000_000  # numbers in the differences of a list of pairs, at least
+FAR_FROM_BEST = 1.05  # a round that ends above this multiple of the best distortion is taken back
 # With more points a pass over all pairs takes longer than a round. So a sample of them comes first,
-# at fewer and lower β, and then few rounds on long lists of worst pairs, none of which is dropped.
-# On 50 000 clustered points, d = 100, k = 20, that reaches 0.679, and 0.631 with 12 rounds. Lists
-# of the pairs within 0.09 to 0.03 of the worst, which may be a single one, reached 0.855.
+# at fewer and lower β, and then rounds at lower β on longer lists.
 SAMPLE = 5_000
-MANY_SAMPLE, MANY_SAMPLE_STAGES = 2_000, ALL_PAIRS[:13:2]
+MANY_SAMPLE, MANY_SAMPLE_STAGES = 2_000, np.geomspace(10, 55, 7)
 MANY_ROUNDS, MANY_LISTED = np.geomspace(30, 800, 10), 50_000
 FLATTEST = 0.05  # coordinates with less than this share of the largest spread are not stretched
 
@@ -213,7 +215,7 @@ class PairTraining:
     basis: Float[Tensor, "rank dimension"]  # orthonormal, of the span of the centred points
     ratios: RatioRange  # of all pairs, in float64
     value: Float[np.ndarray, " steps"]  # f before each step, of the pairs used in that step
-    deviation: Float[np.ndarray, " steps"]  # σ before each step
+    deviation: Float[np.ndarray, " random"]  # σ before each step until it is set to 0
     rounds: Int[np.ndarray, " rounds"]  # steps at which all pairs, or a sample's, were evaluated
     distortion: Float[np.ndarray, " rounds"]  # the largest distortion there, after balancing
     seconds: float  # wall time of the descent, without the final check
@@ -232,6 +234,7 @@ def train_pairs(
     generator: torch.Generator,
     block_size: int = BLOCK_SIZE,
     start: Float[Tensor, "warm dimension"] | None = None,
+    from_random: bool = False,
     target: float = 0.0,
     max_steps: int | None = None,
     device: torch.device | None = None,
@@ -249,9 +252,12 @@ def train_pairs(
             distance: the embedding never has more rows.
         generator: of the perturbation and of the sample of points used first when n is large.
         block_size: rows of the n×n matrices held at a time.
-        start: an embedding to start from, instead of M = 0 and σ² = 1/k.
+        start: an embedding to start from; near the principal components if None.
+        from_random: start at the random embedding, M = 0 and σ² = 1/k, by perturbed gradient
+            descent until σ vanishes.
         target: the descent stops when the largest distortion is at most this.
-        max_steps: the most steps; fewer than the usual 3 400 shorten every stage in proportion.
+        max_steps: the most steps; fewer than the usual 2 840 shorten every stage in proportion,
+            but not the one that leaves the random embedding.
         device: where to compute; where the points are if None.
         progress, checkpoints: as for ``train``.
     """
@@ -263,7 +269,7 @@ def train_pairs(
     if num_components >= inside.basis.shape[0]:
         mean = torch.eye(inside.basis.shape[0], dtype=distinct.dtype)
     else:
-        mean = _learn_mean(inside, num_components, descent, block_size, start, target)
+        mean = _learn_mean(inside, num_components, descent, block_size, start, from_random, target)
     seconds = time.perf_counter() - began
     embedding = mean.to(inside.basis) @ inside.basis
     found = exact_ratio_range(embedding, distinct, block_size)
@@ -326,29 +332,44 @@ def _minimise_mean_square(
     progress: StepCallback | None,
 ) -> tuple[Float[Tensor, "components rank"], list[float]]:
     """The M where L-BFGS ends, and the objective before each step."""
-    from scipy import optimize  # imported here because it takes 0.1 s, which --help does not need
 
     def objective(entries: np.ndarray) -> tuple[float, np.ndarray]:
         images = coordinates @ torch.from_numpy(entries).view_as(start).T
         value, slope = mean_square_distortion(images, blocks)
         return value, (slope.T @ coordinates).numpy().ravel()
 
-    values = [objective(start.numpy().ravel())[0]]
-
-    def after_step(intermediate_result: optimize.OptimizeResult) -> None:
+    def after_step(step: int, value: float) -> None:
         if progress:
-            progress(len(values) - 1, values[-1], 0.0)  # nothing is random, so ‖W‖ is 0
+            progress(step, value, 0.0)  # nothing is random, so ‖W‖ is 0
+
+    entries, values = _lbfgs(objective, start.numpy().ravel(), max_steps, after_step)
+    return torch.from_numpy(entries).view_as(start), values
+
+
+def _lbfgs(
+    value_and_slope: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    start: np.ndarray,
+    max_steps: int,
+    after_step: Callable[[int, float], None],
+) -> tuple[np.ndarray, list[float]]:
+    """Where L-BFGS ends, and the value before each step; after it, step and value are reported."""
+    from scipy import optimize  # imported here because it takes 0.1 s, which --help does not need
+
+    values = [value_and_slope(start)[0]]
+
+    def callback(intermediate_result: optimize.OptimizeResult) -> None:
+        after_step(len(values) - 1, values[-1])
         values.append(float(intermediate_result.fun))
 
     found = optimize.minimize(
-        objective,
-        start.numpy().ravel(),
+        value_and_slope,
+        start,
         jac=True,
         method="L-BFGS-B",
-        callback=after_step,
-        options={"maxiter": max_steps, "gtol": 1e-7},
+        callback=callback,
+        options={"maxiter": max_steps, "gtol": 1e-7, "maxcor": CORRECTIONS},
     )
-    return torch.from_numpy(found.x).view_as(start), values[:-1]
+    return found.x, values[:-1]
 
 
 def _sample(num_points: int, generator: torch.Generator) -> Int[Tensor, " sample"]:
@@ -364,6 +385,7 @@ def _learn_mean(
     descent: "StagedDescent",
     block_size: int,
     start: Tensor | None,
+    from_random: bool,
     target: float,
 ) -> Float[Tensor, "components rank"]:
     """Descend on all pairs, of a sample if there are many points, then on the worst of all."""
@@ -371,79 +393,60 @@ def _learn_mean(
     units = _coordinate_units(coordinates)
     num_points = len(coordinates)
     many = num_points > SAMPLE
-    chosen, stages = _sample(num_points, descent.generator), ALL_PAIRS
+    chosen = _sample(num_points, descent.generator)
+    stages, rounds, listed = ALL_PAIRS, WORST_PAIRS, LISTED
     if many:
-        chosen, stages = chosen[:MANY_SAMPLE], MANY_SAMPLE_STAGES
-    if start is not None:
-        stages = stages[-WARM_STAGES:]
+        chosen = chosen[:MANY_SAMPLE]
+        stages, rounds, listed = MANY_SAMPLE_STAGES, MANY_ROUNDS, MANY_LISTED
     dtype = working_precision(coordinates, block_size)
     sampled = PairBlocks(coordinates[chosen], block_size, dtype)
     in_units = (coordinates / units).to(dtype)
     objective = PairDistortion(in_units[chosen], num_components, sampled, FIRST_STAGE[0])
-    if start is None:
-        descent.run(objective, *FIRST_STAGE, perturb=True)
+    if from_random:
+        descent.leave_saddle(objective)
+    elif start is None:
+        normal = standard_normal(*objective.mean.shape, generator=descent.generator, like=units)
+        rows = torch.eye(*normal.shape, dtype=units.dtype, device=units.device)
+        rows += PERTURBATION_RADIUS / normal.numel() ** 0.5 * normal
     else:
-        with torch.no_grad():
-            objective.mean.copy_(start.to(units) @ inside.basis.T * units)
-            objective.scale.zero_()
+        rows, stages = start.to(units) @ inside.basis.T, stages[-WARM_STAGES:]
+    with torch.no_grad():
+        if not from_random:
+            objective.mean.copy_(rows * units)
+        objective.scale.zero_()
     for sharpness in stages:
-        descent.run(objective, sharpness, ALL_PAIRS_STEPS)
+        descent.sharpen(objective, sharpness, ALL_PAIRS_STEPS)
         descent.record_round(ratio_range(objective.images(), sampled).balanced_distortion)
     blocks = PairBlocks(coordinates, block_size, dtype) if many else sampled
     objective.points = in_units
-    refine = _refine_many if many else _refine
-    return refine(objective, blocks, descent, target).double() / units
-
-
-def _refine_many(
-    objective: PairDistortion, blocks: PairBlocks, descent: "StagedDescent", target: float
-) -> Float[Tensor, "components rank"]:
-    """Descend in rounds, each on the pairs that are worst at its start or were at an earlier one's.
-
-    This is ``_refine`` for so many points that a pass over all pairs takes longer than a round.
-    """
-    best, best_mean = math.inf, objective.mean.detach().clone()
-    for sharpness in (*MANY_ROUNDS, None):
-        found = worst_pairs(objective.images(), blocks, math.inf, MANY_LISTED)
-        distortion = found.ratios.balanced_distortion
-        descent.record_round(distortion)
-        if distortion < best:
-            best, best_mean = distortion, objective.mean.detach().clone()
-        if sharpness is None or best <= CLOSE_TO_TARGET * target:
-            break
-        earlier = objective.pairs
-        objective.pairs = found.joined(earlier) if isinstance(earlier, WorstPairs) else found
-        descent.run(objective, sharpness, WORST_PAIRS_STEPS)
-    return best_mean
+    return _refine(objective, blocks, descent, target, rounds, listed).double() / units
 
 
 def _refine(
-    objective: PairDistortion, blocks: PairBlocks, descent: "StagedDescent", target: float
+    objective: PairDistortion,
+    blocks: PairBlocks,
+    descent: "StagedDescent",
+    target: float,
+    rounds: Float[np.ndarray, " rounds"],
+    listed: int,
 ) -> Float[Tensor, "components rank"]:
-    """Descend in rounds, each on the pairs that are worst at its start; returns the best mean."""
-    bests: list[float] = []
-    limit = max(blocks.num_pairs // 2, LIMIT) // objective.num_components
+    """The best M of rounds, each on the pairs that are worst at its start or were at an earlier."""
     best, best_mean = math.inf, objective.mean.detach().clone()
-    for sharpness in WORST_PAIRS:
-        pairs = worst_pairs(objective.images(), blocks, max(14 / sharpness, 0.03), limit)
+    for sharpness in (*rounds, None):
+        pairs = worst_pairs(objective.images(), blocks, listed)
         distortion = pairs.ratios.balanced_distortion
         descent.record_round(distortion)
         if distortion < best:
             best, best_mean = distortion, objective.mean.detach().clone()
-        elif distortion > 1.05 * best:
+        elif distortion > FAR_FROM_BEST * best:
             with torch.no_grad():
                 objective.mean.copy_(best_mean)
-            descent.pace /= 2
-            continue
-        bests.append(best)
-        enough = best <= CLOSE_TO_TARGET * target
-        if enough or (len(bests) > PATIENCE and best > (1 - LEAST_GAIN) * bests[-1 - PATIENCE]):
+        if sharpness is None or best <= CLOSE_TO_TARGET * target:
             break
-        objective.pairs = blocks if len(pairs.inverse) == limit else pairs
-        descent.run(objective, sharpness, WORST_PAIRS_STEPS)
-    distortion = ratio_range(objective.images(), blocks).balanced_distortion
-    descent.record_round(distortion)
-    return objective.mean.detach() if distortion < best else best_mean
+        earlier = objective.pairs
+        objective.pairs = pairs.joined(earlier) if isinstance(earlier, WorstPairs) else pairs
+        descent.sharpen(objective, sharpness, WORST_PAIRS_STEPS)
+    return best_mean
 
 
 def _coordinate_units(coordinates: Tensor) -> Float[Tensor, " rank"]:
@@ -453,58 +456,120 @@ def _coordinate_units(coordinates: Tensor) -> Float[Tensor, " rank"]:
     return units * (coordinates / units).square().sum(dim=1).mean().sqrt()
 
 
+class Stage(NamedTuple):
+    """Where a minimisation at one sharpness ended, and f before each of its steps."""
+
+    mean: Float[Tensor, "components rank"]
+    values: Float[np.ndarray, " steps"]
+
+    @classmethod
+    def of(cls, content: Content, like: Tensor) -> "Stage":
+        """The stage that a checkpoint holds; of another shape it raises ``ValueError``."""
+        mean, values = content["mean"], content["values"]
+        if mean.shape != like.shape or values.ndim != 1:
+            raise ValueError
+        return cls(mean, values.numpy())
+
+
 @dataclass
 class StagedDescent:
-    """Perturbed gradient descents at growing sharpness, one after the other, with their record."""
+    """A perturbed gradient descent, and minimisations at growing sharpness, with their record.
+
+    Minimisations are by L-BFGS, whose state is not stored: a resumed run repeats the last one.
+    """
 
     generator: torch.Generator
     max_steps: int
     progress: StepCallback | None = None
     checkpoints: Checkpoints | None = None
-    pace: float = 1.0  # a factor on the learning rate, adapted from stage to stage
     steps: int = 0
     values: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0)])
     deviations: list[np.ndarray] = field(default_factory=lambda: [np.zeros(0)])
     rounds: list[int] = field(default_factory=list)
     distortions: list[float] = field(default_factory=list)
 
-    def run(
-        self, objective: PairDistortion, sharpness: float, steps: int, *, perturb: bool = False
-    ) -> None:
-        """Descend at one β; if f ends higher than it began, try again at half the pace."""
-        shortened = math.ceil(steps * min(1.0, self.max_steps / MAX_PAIR_STEPS))
-        objective.sharpness = float(sharpness)
+    def leave_saddle(self, objective: PairDistortion) -> None:
+        """Descend from M = 0 until σ vanishes; if f ends higher than it began, with half the rate.
+
+        M and σ are then where the last such descent ends.
+        """
         before = copy.deepcopy(objective.state_dict())
-        for _ in range(MAX_ATTEMPTS):
-            steps = min(shortened, self.max_steps - self.steps)
+        for attempt in range(MAX_ATTEMPTS):
+            steps = min(FIRST_STAGE[1], self.max_steps - self.steps)
             if steps < 1:
                 return
-            optimizer = self._optimizer(objective, steps, perturb)
-            rate = optimizer.param_groups[0]["lr"]
             try:
                 history = resumable_descend(
                     objective,
-                    optimizer,
+                    self._optimizer(objective, PAIR_LEARNING_RATE / 2**attempt, steps),
                     max_steps=steps,
                     progress=self._report,
                     checkpoints=self.checkpoints,
                 )
             except Diverged as stop:
                 history = stop.history
-            self.steps += history.num_steps
-            self.values.append(history.value[:-1])
+            self._add(history.value[:-1])
             self.deviations.append(history.weight_norm[:-1] / objective.mean.numel() ** 0.5)
             if history.value[-1] <= history.value[0]:
-                self.pace *= GROWTH if optimizer.param_groups[0]["lr"] == rate else SHRINKAGE
                 return
             objective.load_state_dict(before)
-            self.pace /= 2
+
+    def sharpen(self, objective: PairDistortion, sharpness: float, steps: int) -> None:
+        """Minimise f over M at this β by L-BFGS, or take the M that a resumed run found."""
+        steps = self._steps_left(steps)
+        if steps < 1:
+            return
+        objective.sharpness = float(sharpness)
+        slot = self.checkpoints.slot("stage") if self.checkpoints else None
+        stage = slot.restored(lambda content: Stage.of(content, objective.mean)) if slot else None
+        if stage is None:
+            stage = self._minimised(objective, steps)
+            if slot:
+                slot.keep({"mean": stage.mean, "values": torch.from_numpy(stage.values)})
+        with torch.no_grad():
+            objective.mean.copy_(stage.mean)
+        self._add(stage.values)
+
+    def _minimised(self, objective: PairDistortion, steps: int) -> Stage:
+        """The stage that ends at the minimum over M."""
+        mean = objective.mean
+
+        def value_and_slope(entries: np.ndarray) -> tuple[float, np.ndarray]:
+            with torch.no_grad():
+                mean.copy_(torch.from_numpy(entries).view_as(mean))
+            objective.zero_grad()
+            value = objective()
+            value.backward()
+            assert mean.grad is not None
+            return float(value.detach()), mean.grad.double().cpu().numpy().ravel()
+
+        def after_step(step: int, value: float) -> None:
+            self._report(step, value, 0.0)
+            if self.checkpoints is not None:  # a step cannot be stored, the stages before it can
+                self.checkpoints.write_if_due()
+
+        start = mean.detach().double().cpu().numpy().ravel()
+        with contextlib.ExitStack() as stack:
+            if self.checkpoints:
+                stack.enter_context(self.checkpoints.deferring_signals())
+            entries, values = _lbfgs(value_and_slope, start, steps, after_step)
+        return Stage(torch.from_numpy(entries).view_as(mean), np.array(values))
+
+    def _steps_left(self, usual: int) -> int:
+        """The usual number of steps, or fewer because all together must be."""
+        shortened = math.ceil(usual * min(1.0, self.max_steps / MAX_PAIR_STEPS))
+        return min(shortened, self.max_steps - self.steps)
+
+    def _add(self, values: np.ndarray) -> None:
+        """Record f before each of some steps."""
+        self.steps += len(values)
+        self.values.append(values)
 
     def _optimizer(
-        self, objective: PairDistortion, steps: int, perturb: bool
+        self, objective: PairDistortion, pace: float, steps: int
     ) -> PerturbedGradientDescent:
         size, k = objective.mean.numel(), objective.num_components
-        rate = self.pace * PAIR_LEARNING_RATE * math.sqrt(size) / objective.sharpness
+        rate = pace * math.sqrt(size) / objective.sharpness
         return PerturbedGradientDescent(
             [
                 {"params": [objective.mean]},
@@ -514,7 +579,7 @@ class StagedDescent:
             momentum=PAIR_MOMENTUM,
             nesterov=True,
             restart=True,
-            gradient_threshold=math.inf if perturb else 0.0,
+            gradient_threshold=math.inf,
             perturbation_radius=PERTURBATION_RADIUS,
             perturbation_interval=steps + 1,
             decrease_threshold=-math.inf,

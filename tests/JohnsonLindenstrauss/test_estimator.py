@@ -159,7 +159,7 @@ def test_auto_finds_far_fewer_components_than_the_random_bound() -> None:
 
 def test_parameters_go_in_and_out() -> None:
     projection = LearnedProjection(4, eps=0.3)
-    known = {"n_components": 4, "eps": 0.3, "max_iter": None, "block_size": 256}
+    known = {"n_components": 4, "eps": 0.3, "max_iter": None, "block_size": 128}
     defaults = {"random_state": None, "n_jobs": None, "verbose": False}
     defaults |= {"objective": "largest", "complement": "random"}
     assert projection.get_params() == known | defaults

@@ -23,7 +23,8 @@ def gaussian(*shape: int, seed: int = 0) -> Tensor:
 
 def listed(points: Tensor) -> WorstPairs:
     i, j = torch.triu_indices(len(points), len(points), 1)
-    return WorstPairs(i, j, 1 / (points[i] - points[j]).square().sum(dim=1), RatioRange(0.0, 1.0))
+    inverse = 1 / (points[i] - points[j]).square().sum(dim=1)
+    return WorstPairs(i, j, inverse, RatioRange(0.0, 1.0), len(points))
 
 
 def build(kind: str, sharpness: float = 7.0, variance: float = 0.05) -> PairDistortion:

@@ -156,11 +156,11 @@ def test_blocks_take_near_pairs_from_differences() -> None:
         images = centred @ embedding.T
         found = ratio_range(images, blocks)
         assert found == pytest.approx((min(exact.low, 1), exact.high), rel=1e-6)
-        listed = worst_pairs(images, blocks, 10.0, 1000)
+        listed = worst_pairs(images, blocks, 1000)
         at = ((listed.first == 0) & (listed.second == 9)).nonzero()
         assert float(listed.inverse[at]) == pytest.approx(1 / float(apart.square().sum()), rel=1e-6)
-        rows = torch.cat([each.ravel() for _, each in blocks.ratios(images)])
-        assert float((rows - ratio).abs().min()) < 1e-6
+        rows = torch.cat([each.ravel() for _, each in blocks.excesses(images)])
+        assert float((rows - (ratio - 1)).abs().min()) < 1e-6
     assert exact.low <= ratio <= exact.high
 
 
