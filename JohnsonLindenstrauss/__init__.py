@@ -6,7 +6,14 @@ from derandomization.lazy import lazy_names
 
 if TYPE_CHECKING:
     from JohnsonLindenstrauss.estimator import LearnedProjection
+    from JohnsonLindenstrauss.lower_bound import distortion_lower_bound
 
-__all__ = ["LearnedProjection"]
+__all__ = ["LearnedProjection", "distortion_lower_bound"]
 
-__getattr__ = lazy_names(__name__, {"JohnsonLindenstrauss.estimator": __all__})
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "JohnsonLindenstrauss.estimator": ["LearnedProjection"],
+        "JohnsonLindenstrauss.lower_bound": ["distortion_lower_bound"],
+    },
+)

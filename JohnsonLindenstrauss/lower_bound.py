@@ -40,7 +40,7 @@ class BoundWeights:
 
 @computing_threads()
 def distortion_lower_bound(
-    points: Points,
+    points: Points | np.ndarray,
     num_components: int,
     *,
     max_steps: int | None = None,
@@ -95,7 +95,7 @@ def distortion_lower_bound(
 
 @computing_threads()
 def smallest_possible_components(
-    points: Points,
+    points: Points | np.ndarray,
     eps: float,
     largest: int,
     *,
@@ -180,9 +180,11 @@ def _distances_from_differences(points: Points) -> Float[Tensor, "points points"
 
 
 def _kept_points(
-    points: Points, generator: torch.Generator | None
+    points: Points | np.ndarray, generator: torch.Generator | None
 ) -> Float[Tensor, "kept dimension"]:
     """The distinct points, or a sample of ``MAX_POINTS`` of them."""
+    if isinstance(points, np.ndarray):
+        points = torch.from_numpy(np.ascontiguousarray(points))  # torch has no negative strides
     distinct = distinct_points(points, "points").points.cpu()
     if len(distinct) <= MAX_POINTS:
         return distinct

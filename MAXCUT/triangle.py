@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.optimize import minimize
 
 from MAXCUT.graph import Graph, Signs
 from MAXCUT.sdp import EPS, SdpSolution, bound_of_duals, rounded_down
@@ -237,6 +236,8 @@ def _step(
     gram: Float[np.ndarray, "size size"],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Some iterations of L-BFGS-B on the augmented Lagrangian; return u, γ and the next X."""
+    from scipy.optimize import minimize  # it takes 0.2 s, which other commands do not need
+
     n = len(form)
     penalty = PENALTY / n
 

@@ -282,7 +282,7 @@ def reductions_table() -> str:
 
 def points_table() -> str:
     """Write one row per set of points."""
-    heads = ["points", "k", "Gaussian, mean", "PCA, rescaled", "learned", "seconds"]
+    heads = ["points", "k", "Gaussian, mean", "PCA, rescaled", "learned", "processor seconds"]
     rows = []
     for name, (words, k) in POINTS.items():
         found = results(name)

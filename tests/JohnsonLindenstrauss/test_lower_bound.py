@@ -223,3 +223,10 @@ print((peak() - before) / 1024)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 50  # MiB
+
+
+def test_an_array_has_the_bound_of_a_tensor() -> None:
+    points = torch.randn(12, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = distortion_lower_bound(points, 2)
+    assert distortion_lower_bound(points.numpy(), 2) == expected > 0
+    assert 0 < distortion_lower_bound(points.numpy()[::-1], 2) < 1
