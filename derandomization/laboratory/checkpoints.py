@@ -281,7 +281,7 @@ def _read(path: Path, identity: Mapping[str, Any]) -> dict[int, Content]:
     except Exception:  # torch raises a dozen types
         raise damaged from None
     for name in sorted({*found, *identity}, key=str):
-        if found.get(name) != identity.get(name):
+        if repr(found.get(name)) != repr(identity.get(name)):  # 1 is not True
             raise CannotResume(
                 f"resume: {path} was written with {name} {found.get(name)!r}, now it is "
                 f"{identity.get(name)!r}; use what it was, or start without --resume"

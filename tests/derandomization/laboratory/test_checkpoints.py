@@ -63,6 +63,7 @@ def test_without_resume_the_file_is_not_read_and_without_a_file_nothing_is_resum
     [
         ({"seed": 2, "rate": None}, "with seed 1, now it is 2; use what it was, or start without"),
         ({"seed": 1, "rate": 0.5}, "with rate None, now it is 0.5"),
+        ({"seed": True, "rate": None}, "with seed 1, now it is True"),
         ({"seed": 1, "rate": None, "steps": 3}, "with steps None, now it is 3"),
         ({"rate": None}, "with seed 1, now it is None"),
     ],
