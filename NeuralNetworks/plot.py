@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import MaxNLocator
 
 from derandomization.laboratory.figures import (
@@ -82,7 +83,7 @@ def collapse_animation(
     label(axes, x=axis_names[0], y=axis_names[1], title=f"step {steps[0]}")
     lay_out(figure)
     title = axes.set_title("", loc="left", fontsize=LARGE)
-    for artist in (rows, title, axes.get_legend()):  # the legend covers rows
+    for artist in (rows, title, *axes.findobj(Legend)):  # the legend covers rows
         artist.set_animated(True)
 
     def draw(frame: int) -> list[Artist]:
