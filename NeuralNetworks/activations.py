@@ -65,9 +65,9 @@ ACTIVATIONS: dict[ActivationName, Callable[[], nn.Module]] = {
 
 
 def rectified_moments(
-    bias: Float[Tensor, ""], deviation: Float[Tensor, ""], order: int
-) -> list[Float[Tensor, ""]]:
-    """E[ReLU(wx + b)^p] for p = 0 … order ≥ 1, x ~ N(0, 1), with w of either sign.
+    bias: Float[Tensor, "*shape"], deviation: Float[Tensor, "*shape"], order: int
+) -> list[Float[Tensor, "*shape"]]:
+    """E[ReLU(wx + b)^p] for p = 0 … order ≥ 1, x ~ N(0, 1), by entry, with w of either sign.
 
     Integration by parts gives I₀ = Φ(b/|w|), I₁ = bI₀ + |w|φ(b/|w|), I_p = bI_{p−1} +
     (p−1)w²I_{p−2}. At w = 0 they are ReLU(b)^p, with correct derivatives for b ≠ 0.

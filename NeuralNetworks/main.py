@@ -191,7 +191,7 @@ def _toy_neuron(run: Run, config: Config) -> None:
     generator = config.generator()
     threshold = toy.frozen_threshold()
     ends = toy.sweep(TOY_REGULARIZATIONS, generator)
-    low, high = toy.bisect_threshold(ends, generator)
+    low, high = toy.bracket_threshold(ends, generator)
     minimizers = np.vectorize(toy.frozen_minimizer)
     curve_x = np.sort(np.append(np.linspace(0.01, 0.8, 400), [threshold - 1e-9, threshold + 1e-9]))
     curve = (curve_x, minimizers(curve_x))

@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import MaxNLocator
 
 from derandomization.laboratory.figures import (
@@ -79,13 +80,16 @@ def collapse_animation(
     """Figure 3 as an animation with one frame per snapshot."""
     figure, axes, paths = _plane(trajectories, line)
     (rows,) = axes.plot(*paths[:, 0].T, ".", color=RED, markersize=5, label="rows of W")
-    label(axes, x=axis_names[0], y=axis_names[1], title=" ")
+    label(axes, x=axis_names[0], y=axis_names[1], title=f"step {steps[0]}")
     lay_out(figure)
+    title = axes.set_title("", loc="left", fontsize=LARGE)
+    for artist in (rows, title, *axes.findobj(Legend)):  # the legend covers rows
+        artist.set_animated(True)
 
     def draw(frame: int) -> list[Artist]:
         rows.set_data(*paths[:, frame].T)
-        axes.set_title(f"step {steps[frame]}", loc="left", fontsize=LARGE)
-        return [rows]
+        title.set_text(f"step {steps[frame]}")
+        return [rows, title]
 
     frames = [
         *range(len(steps)),

@@ -3,16 +3,19 @@
 import copy
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
+from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
 from derandomization import DerandomizationObjective, Expectation
 from derandomization.checks import require_at_least, require_between
+from derandomization.hessian import as_operator
 from NeuralNetworks.losses import LOSSES, Loss
 from NeuralNetworks.model import LowRankStudent, Student, Teacher, orthogonal_part
 
@@ -194,3 +197,37 @@ class PopulationRisk(DerandomizationObjective):
 
     def bias(self) -> Float[Tensor, " width"]:
         return self.student.bias
+
+    def bias_hessian(self) -> LinearOperator | None:
+        """∂²f/∂b² in closed form for one hidden layer and one output; None for other students.
+
+        With ŷ = Σ_j a_j φ(z_j)/h and J = ∂ŷ/∂b, a row for each point, it is
+        Jᵀ diag(E ℓ'') J + diag(Σ E ℓ'·a_j φ''(z_j)/h). A product costs O(points · h).
+        """
+        student = self.student
+        if not isinstance(student, Student) or len(student.widths) > 1 or student.output.ndim > 1:
+            return None
+        with torch.no_grad():
+            inputs, labels, weights = self.examples()
+            z = torch.addmm(student.bias, inputs, student.weight.T)
+            predictions, output = student(inputs), student.output / len(student.output)
+        slopes, bends = _derivatives(student.activation, z)
+        loss_slopes, loss_bends = _derivatives(
+            lambda each: self.loss.function(each, labels), predictions
+        )
+        jacobian = slopes.mul_(output)
+        diagonal = ((weights * loss_slopes) @ bends) * output
+        loss_bends = weights * loss_bends
+        return as_operator(
+            lambda v: (loss_bends * (jacobian @ v)) @ jacobian + diagonal * v, diagonal
+        )
+
+
+def _derivatives(function: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and the second derivative of a function of each entry."""
+    at = at.detach().requires_grad_()
+    (first,) = torch.autograd.grad(function(at).sum(), at, create_graph=True)
+    if not first.requires_grad:  # the function is piecewise linear
+        return first, torch.zeros_like(first)
+    (second,) = torch.autograd.grad(first.sum(), at, materialize_grads=True)
+    return first.detach(), second

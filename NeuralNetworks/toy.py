@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from derandomization import DerandomizationObjective, PerturbedGradientDescent, descend
@@ -14,27 +15,50 @@ from NeuralNetworks.activations import rectified_moments
 CUBIC_MOMENT = 2 * math.sqrt(2 / math.pi)  # c = 2·E[x₊³]
 SEXTIC_MOMENT = 7.5  # E[x₊⁶]
 VANISHED = 1e-3  # |w*| below which it counts as 0: at λ* it jumps from 0.376 to 0
-Values = Float[np.ndarray, " regularizations"]
+PARTS = 512  # of the interval that holds λ*: the neurons at its inner ends descend together
+Values = Float[np.ndarray, "*regularizations"]
 
 
-class ToyNeuron(DerandomizationObjective):
-    """f(w, b) = E(ReLU³(wx + b) − 1)² + λw², x ~ N(0, 1), from a start (w, b) (figures 1 and 2)."""
+class ToyNeurons(DerandomizationObjective):
+    """f(w, b) = Σᵢ E(ReLU³(wᵢx + bᵢ) − 1)² + λᵢwᵢ², x ~ N(0, 1), from a start (figures 1 and 2).
+
+    The neurons do not interact: f is at a second-order stationary point where each of them is. The
+    smallest λᵢ is Eq. 1's λ, and what the others exceed it by counts to the expected value.
+
+    Args:
+        weights, biases, regularizations: wᵢ, bᵢ and λᵢ > 0, of one shape; numbers for one neuron.
+        train_bias: whether b is trained.
+    """
 
     def __init__(
-        self, weight: float, bias: float, regularization: float, *, train_bias: bool
+        self, weights: ArrayLike, biases: ArrayLike, regularizations: ArrayLike, *, train_bias: bool
     ) -> None:
-        super().__init__(regularization)
-        self.weight = nn.Parameter(torch.tensor(weight, dtype=torch.float64))
-        self._bias = nn.Parameter(torch.tensor(bias, dtype=torch.float64), requires_grad=train_bias)
+        super().__init__(float(np.min(regularizations)))
+        w, b, regularization = (
+            torch.from_numpy(np.array(each, dtype=np.float64))
+            for each in (weights, biases, regularizations)
+        )
+        self.weight = nn.Parameter(w)
+        self._bias = nn.Parameter(b, requires_grad=train_bias)
+        self.regularizations: Tensor
+        self.register_buffer("regularizations", regularization)
+
+    def values(self) -> Float[Tensor, "*neurons"]:
+        """Each neuron's own f."""
+        return self._errors() + self.regularizations * self.weight.square()
 
     def expected_value(self) -> Float[Tensor, ""]:
+        excess = self.regularizations - self.regularization
+        return (self._errors() + excess * self.weight.square()).sum()
+
+    def _errors(self) -> Float[Tensor, "*neurons"]:
         moments = rectified_moments(self._bias, self.weight, 6)
         return moments[6] - 2 * moments[3] + 1
 
-    def random_weights(self) -> Float[Tensor, ""]:
+    def random_weights(self) -> Float[Tensor, "*neurons"]:
         return self.weight
 
-    def bias(self) -> Float[Tensor, ""]:
+    def bias(self) -> Float[Tensor, "*neurons"]:
         return self._bias
 
 
@@ -70,31 +94,34 @@ def sweep(regularizations: Values, generator: torch.Generator) -> ToySweep:
     With b trained the start w = 0.5 is enough: by the lemma every second-order stationary point
     has w = 0.
     """
-    trained = [_descend(0.5, value, True, generator) for value in regularizations]
+    trained = _descend(np.full(len(regularizations), 0.5), regularizations, True, generator)
     return ToySweep(
         regularizations=regularizations,
-        frozen_weights=np.array([descend_frozen(value, generator) for value in regularizations]),
-        trained_weights=np.array([abs(neuron.weight.item()) for neuron in trained]),
-        trained_biases=np.array([neuron.bias().item() for neuron in trained]),
+        frozen_weights=descend_frozen(regularizations, generator),
+        trained_weights=trained.weight.detach().abs().numpy(),
+        trained_biases=trained.bias().detach().numpy(),
     )
 
 
-def descend_frozen(regularization: float, generator: torch.Generator) -> float:
-    """|w*| with b = 0 frozen, by PGD.
+def descend_frozen(regularizations: Values, generator: torch.Generator) -> Values:
+    """|w*| for every λ with b = 0 frozen, by PGD.
 
     w = 0 is a local minimiser for every λ > 0: PGD starts on both sides of the barrier, at w = 0
     and w = 0.5, and the end with the lower f is kept.
     """
-    ends = [_descend(start, regularization, False, generator) for start in (0.0, 0.5)]
-    return abs(min(ends, key=lambda neuron: float(neuron().detach())).weight.item())
+    starts = np.repeat([[0.0], [0.5]], len(regularizations), axis=1)
+    neurons = _descend(starts, np.tile(regularizations, (2, 1)), False, generator)
+    with torch.no_grad():
+        lower = neurons.values().argmin(dim=0, keepdim=True)
+        return neurons.weight.gather(0, lower)[0].abs().numpy()
 
 
-def bisect_threshold(
+def bracket_threshold(
     ends: ToySweep, generator: torch.Generator, width: float = 5e-5
 ) -> tuple[float, float]:
     """An interval, at most ``width`` wide, of the λ where PGD's frozen minimiser becomes 0.
 
-    Bisects between the largest λ of a sweep with w* ≠ 0 and the smallest with w* = 0.
+    Divides the interval between the largest λ of a sweep with w* ≠ 0 and the smallest with w* = 0.
 
     Raises ``ValueError`` where the sweep has no such pair.
     """
@@ -103,20 +130,20 @@ def bisect_threshold(
         raise ValueError("regularizations are all on one side of λ*: the sweep must include both")
     low, high = ends.regularizations[stays].max(), ends.regularizations[~stays].min()
     while high - low > width:
-        middle = (low + high) / 2
-        if descend_frozen(middle, generator) > VANISHED:
-            low = middle
-        else:
-            high = middle
+        edges = np.linspace(low, high, PARTS + 1)
+        vanished = descend_frozen(edges[1:-1], generator) <= VANISHED
+        first = int(np.append(vanished, True).argmax())
+        low, high = edges[first], edges[first + 1]
     return float(low), float(high)
 
 
 def _descend(
-    start: float, regularization: float, train_bias: bool, generator: torch.Generator
-) -> ToyNeuron:
-    neuron = ToyNeuron(start, 0.0, regularization, train_bias=train_bias)
+    starts: Values, regularizations: Values, train_bias: bool, generator: torch.Generator
+) -> ToyNeurons:
+    """The neurons where one descent of all of them ends: one by one, torch's overhead dominates."""
+    neurons = ToyNeurons(starts, np.zeros_like(starts), regularizations, train_bias=train_bias)
     optimizer = PerturbedGradientDescent(
-        [p for p in neuron.parameters() if p.requires_grad],
+        [p for p in neurons.parameters() if p.requires_grad],
         lr=0.03,  # stable: from w = 0.5 the curvature stays below 60
         momentum=0.7,
         gradient_threshold=1e-8,
@@ -125,5 +152,5 @@ def _descend(
         decrease_threshold=1e-12,
         generator=generator,
     )
-    descend(neuron, optimizer, max_steps=500)  # it terminates within about 200
-    return neuron
+    descend(neurons, optimizer, max_steps=500)  # it terminates within about 200
+    return neurons

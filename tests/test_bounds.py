@@ -36,7 +36,7 @@ from NeuralNetworks.losses import LOSSES
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Dataset, Population, PopulationRisk
 from NeuralNetworks.studies.inputs import ProductRule
-from NeuralNetworks.toy import ToyNeuron
+from NeuralNetworks.toy import ToyNeurons
 
 Build = Callable[[], DerandomizationObjective]
 
@@ -186,8 +186,8 @@ EXACT: dict[str, Build] = {
         for form in ("plain", "concatenation", "list", "slice", "view", "reversed")
     },
     "linear in b": lambda: LinearInBias(),
-    "toy neuron": lambda: ToyNeuron(0.5, 0.1, 0.2, train_bias=True),
-    "toy neuron, frozen bias": lambda: ToyNeuron(0.5, 0.1, 0.2, train_bias=False),
+    "toy neuron": lambda: ToyNeurons(0.5, 0.1, 0.2, train_bias=True),
+    "toy neuron, frozen bias": lambda: ToyNeurons(0.5, 0.1, 0.2, train_bias=False),
     "expected cut": cut,
     "second moments": lengths("moments"),
     "exceedance probability": lengths("exceedance"),

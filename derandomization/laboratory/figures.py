@@ -184,19 +184,33 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def save_animation(animation: FuncAnimation, path: Path) -> None:
-    """Write an animation as a GIF, eight frames a second."""
+    """Write an animation as a GIF, eight frames a second.
+
+    The artists that change from frame to frame must be ``animated``: the others are drawn once.
+    """
     animation.save(path, writer=_Writer(fps=8), dpi=70)
 
 
 class _Writer(PillowWriter):
-    """Draws each frame once: ``savefig``, which matplotlib's own writer calls, draws it twice."""
+    """Draws what does not change once, and over it the animated artists of each frame."""
+
+    def setup(self, fig: Figure, outfile: Any, dpi: float | None = None) -> None:
+        super().setup(fig, outfile, dpi)
+        fig.set_dpi(self.dpi)
+        self._canvas = _Canvas(fig)
+        self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(fig.bbox)
+        animated = fig.findobj(lambda artist: artist.get_animated())
+        self._animated = sorted(animated, key=lambda artist: artist.get_zorder())
 
     def grab_frame(self, **options: Any) -> None:
-        self.fig.set_dpi(self.dpi)
-        canvas = FigureCanvasAgg(self.fig)
-        canvas.draw()
-        frame = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        self._frames.append(frame)  # type: ignore[attr-defined]
+        self._canvas.restore_region(self._background)
+        for artist in self._animated:
+            artist.draw(self._canvas.get_renderer())
+        frame = Image.fromarray(np.asarray(self._canvas.buffer_rgba())).convert("RGB")
+        # A palette in half the time, and a file of half the size, of Pillow's own.
+        coloured = frame.quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        self._frames.append(coloured)  # type: ignore[attr-defined]
 
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, "black", SKY)

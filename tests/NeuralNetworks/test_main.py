@@ -238,7 +238,7 @@ def test_beyond_the_plane_it_draws_u_and_one_direction_across(
     ("changed", "message"),
     [
         ({"dimension": 1}, "dimension is 1: it must be at least 2"),
-        ({"indices": 2}, "indices is 2: it must lie between 1 and 1"),
+        ({"indices": 2}, "indices is 2: it must be below dimension, which is 2"),
         ({"noise": -1.0}, r"noise is -1\.0: it must lie between 0 and inf"),
         ({"depth": 1}, "depth is 1: it must lie between 2 and 1000"),
         ({"learning_rate": 0.0}, r"learning_rate is 0\.0: it must be a finite number above 0"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from derandomization.laboratory.trace import NormTrace
@@ -52,6 +53,22 @@ def test_figure_3_draws_each_row_from_start_to_end_up_to_a_limit(width: int) -> 
     assert f"{shown} rows" in axes.get_title(loc="left")
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("w·u", "w·u⊥")
     assert axes.get_xlim()[1] >= np.abs(trajectories).max()
+
+
+def test_the_animation_shows_every_row_under_the_step_and_covers_it_by_the_legend() -> None:
+    trajectories = np.random.default_rng(0).standard_normal((3, 4, 2))
+    steps = np.array([0, 5, 1_000])
+    animation = plot.collapse_animation(trajectories, steps, np.array([0.6, 0.8]), ("x", "y"))
+    animation._draw_was_started = True  # type: ignore[attr-defined]
+    for frame, step in enumerate(steps):
+        rows, title = animation._func(frame)  # type: ignore[attr-defined]
+        assert np.array_equal(rows.get_xydata(), trajectories[frame])
+        assert title.get_text() == f"step {step}"
+        extent, whole = title.get_window_extent(), title.figure.bbox
+        assert extent.y1 <= whole.y1 + 1
+        assert rows.get_zorder() < rows.axes.get_legend().get_zorder()
+    changing = {type(artist).__name__ for artist in title.figure.findobj(Artist.get_animated)}
+    assert changing == {"Line2D", "Text", "Legend"}
 
 
 def test_the_norm_figure_shows_the_whole_weights_above_the_irrelevant_ones() -> None:

@@ -1,13 +1,14 @@
 """The risk of a student as an instance of Eq. 1, over a population."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from derandomization import (
     Expectation,
@@ -16,9 +17,10 @@ from derandomization import (
     QuasiMonteCarlo,
 )
 from derandomization.hessian import Hessian
+from NeuralNetworks.activations import ACTIVATIONS, ActivationName
 from NeuralNetworks.expectations import Antithetic, SimplexAcross
 from NeuralNetworks.losses import LOSSES, Loss, LossName, squared
-from NeuralNetworks.model import Student, Teacher, complete_basis
+from NeuralNetworks.model import LowRankStudent, Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
 
 NETWORKS = [(5,), (5, 3), (4, 3, 3)]
@@ -249,3 +251,37 @@ def test_plain_batches_leave_noise_there() -> None:
     shrink_across(objective, 0.0)
     gradient = torch.autograd.grad(objective(), objective.student.weight)[0]
     assert across(objective, gradient).norm() > 1e-3
+
+
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, "relu"])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.filterwarnings("ignore:activation ReLU")
+def test_the_closed_form_of_the_bias_hessian_is_autograds(
+    loss: LossName, activation: ActivationName | Literal["relu"]
+) -> None:
+    objective = population_risk(aligned((9, 8)), Teacher(2), loss=loss)
+    student = objective.student
+    with torch.no_grad():
+        student.bias.add_(torch.linspace(-1, 1, 5).double())
+    student.activation = nn.ReLU() if activation == "relu" else ACTIVATIONS[activation]()
+    operator = objective.bias_hessian()
+    assert operator is not None
+
+    def value(bias: Tensor) -> Tensor:
+        return torch.func.functional_call(objective, {"student.bias": bias}, ())
+
+    expected = torch.autograd.functional.hessian(value, student.bias.detach()).numpy()
+    assert np.abs(expected).max() > 1e-3
+    assert operator @ np.eye(5) == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+def test_students_of_several_layers_or_outputs_leave_the_bias_hessian_to_autograd() -> None:
+    teacher, expectation = Teacher(2), aligned((3, 3))
+    examples = Population(teacher, expectation)
+    students = [
+        Student(2, (4, 3), generator()),
+        Student(2, 4, generator(), outputs=2),
+        LowRankStudent(Student(1, 4, generator()), teacher.directions),
+    ]
+    for student in students:
+        assert PopulationRisk(student, examples, 0.1).bias_hessian() is None

@@ -53,7 +53,7 @@ def test_frozen_minimizer_jumps_to_zero_at_the_threshold() -> None:
 
 @pytest.mark.parametrize(("weight", "bias"), [(0.5, 0.0), (-0.7, 0.4), (0.3, -0.2), (0.0, 0.6)])
 def test_objective_is_the_expectation_it_stands_for(weight: float, bias: float) -> None:
-    neuron = toy.ToyNeuron(weight, bias, 0.2, train_bias=True)
+    neuron = toy.ToyNeurons(weight, bias, 0.2, train_bias=True)
     exact, _ = integrate.quad(
         lambda x: (max(weight * x + bias, 0) ** 3 - 1) ** 2 * stats.norm.pdf(x),
         -12,
@@ -71,7 +71,7 @@ def test_objective_is_the_expectation_it_stands_for(weight: float, bias: float) 
 def test_steins_identity_holds_for_the_closed_form(
     weight: float, bias: float, regularization: float
 ) -> None:
-    neuron = toy.ToyNeuron(weight, bias, regularization, train_bias=True)
+    neuron = toy.ToyNeurons(weight, bias, regularization, train_bias=True)
     slope_w, slope_b = torch.autograd.grad(
         neuron(), (neuron.weight, neuron.bias()), create_graph=True
     )
@@ -81,7 +81,7 @@ def test_steins_identity_holds_for_the_closed_form(
 
 
 def test_frozen_zero_is_a_local_minimum_the_lemma_does_not_forbid_to_lose() -> None:
-    zero = toy.ToyNeuron(0.0, 0.0, 0.1, train_bias=False)
+    zero = toy.ToyNeurons(0.0, 0.0, 0.1, train_bias=False)
     certificate = certify(zero)
     assert certificate.gradient_norm == 0
     assert certificate.min_curvature == pytest.approx(0.2, rel=1e-12)
@@ -102,15 +102,40 @@ def test_sweep_finds_the_frozen_minimizer_and_the_trained_bias_at_zero_and_one()
     assert np.array_equal(ends.regularizations, regularizations)
 
 
-def test_bisection_finds_the_threshold_within_its_interval() -> None:
+def test_neurons_in_one_objective_do_not_interact() -> None:
+    weights, biases, regularizations = np.array([[0.5, -0.3, 0.0], [0.1, 0.0, 0.7], [0.2, 0.4, 1]])
+    together = toy.ToyNeurons(weights, biases, regularizations, train_bias=True)
+    together().backward()
+    alone = [
+        toy.ToyNeurons(*each, train_bias=True)
+        for each in zip(weights, biases, regularizations, strict=True)
+    ]
+    for number, neuron in enumerate(alone):
+        neuron().backward()
+        assert together.values()[number].item() == pytest.approx(neuron().item(), rel=1e-14)
+        for parts, part in zip(together.parameters(), neuron.parameters(), strict=True):
+            assert parts.grad[number].item() == pytest.approx(part.grad.item(), rel=1e-13)
+    assert together().item() == pytest.approx(sum(n().item() for n in alone), rel=1e-14)
+
+
+def test_a_sweep_ends_where_descents_one_by_one_end() -> None:
+    regularizations = np.array([0.05, 0.7])
+    ends = toy.sweep(regularizations, torch.Generator().manual_seed(0))
+    for number, regularization in enumerate(regularizations):
+        one = toy.sweep(np.array([regularization]), torch.Generator().manual_seed(1))
+        assert ends.frozen_weights[number] == pytest.approx(one.frozen_weights[0], abs=1e-8)
+        assert ends.trained_biases[number] == pytest.approx(one.trained_biases[0], abs=1e-8)
+
+
+def test_the_bracket_contains_the_threshold_and_is_narrow() -> None:
     generator = torch.Generator().manual_seed(0)
     ends = toy.sweep(np.array([0.449, 0.451]), generator)
-    low, high = toy.bisect_threshold(ends, generator)
+    low, high = toy.bracket_threshold(ends, generator)
     assert low < toy.frozen_threshold() < high
     assert 0 < high - low <= 5e-5
 
 
-def test_bisection_needs_a_sweep_on_both_sides_of_the_threshold() -> None:
+def test_the_bracket_needs_a_sweep_on_both_sides_of_the_threshold() -> None:
     one_sided = toy.ToySweep(np.array([0.5]), np.zeros(1), np.zeros(1), np.ones(1))
     with pytest.raises(ValueError, match="all on one side"):
-        toy.bisect_threshold(one_sided, torch.Generator())
+        toy.bracket_threshold(one_sided, torch.Generator())

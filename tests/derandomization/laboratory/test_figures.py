@@ -4,7 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.animation import FuncAnimation
+from matplotlib.artist import Artist
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from PIL import Image
 
@@ -121,3 +125,39 @@ def test_every_perturbation_is_a_line_and_only_the_first_is_in_the_legend() -> N
 
 def test_no_bound_is_drawn_where_the_lemma_is_silent() -> None:
     assert not any("Lemma" in name for name in drawn_norm(None))
+
+
+def test_a_frame_of_an_animation_is_the_whole_figure_though_what_is_still_is_drawn_once(
+    tmp_path: Path,
+) -> None:
+    class Still(Line2D):
+        draws = 0
+
+        def draw(self, renderer: RendererBase) -> None:
+            Still.draws += 1
+            super().draw(renderer)
+
+    figure, (axes,) = figures.new_figure(height=2)
+    axes.add_line(Still([0, 1], [0, 1], color=figures.GREEN))
+    (dot,) = axes.plot([0], [0], "o", color=figures.RED, markersize=9)
+    figures.lay_out(figure)
+    dot.set_animated(True)
+
+    def move(frame: int) -> list[Artist]:
+        dot.set_data([frame / 4], [0.5])
+        return [dot]
+
+    Still.draws = 0
+    figures.save_animation(FuncAnimation(figure, move, frames=5), tmp_path / "dot.gif")
+    assert Still.draws == 1
+    dot.set_animated(False)
+    figure.set_dpi(70)
+    canvas = FigureCanvasAgg(figure)
+    with Image.open(tmp_path / "dot.gif") as gif:
+        assert gif.n_frames == 5
+        for frame in range(5):
+            gif.seek(frame)
+            move(frame)
+            canvas.draw()
+            whole = np.asarray(canvas.buffer_rgba())[:, :, :3].astype(int)
+            assert np.abs(np.asarray(gif.convert("RGB")) - whole).max() < 32
