@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.optimize import minimize
 
 from MAXCUT.graph import Graph, Signs
 from MAXCUT.sdp import EPS, SdpSolution, bound_of_duals, rounded_down
@@ -244,6 +243,8 @@ def _step(
         matrix = gram + _with_multipliers(form, triangles, point[n:]) / penalty
         matrix[np.diag_indices(n)] -= point[:n] / penalty
         return _positive_part(matrix)
+
+    from scipy.optimize import minimize  # 0.1 s, which only this bound needs
 
     def lagrangian(point: np.ndarray) -> tuple[float, np.ndarray]:
         following = next_gram(point)
