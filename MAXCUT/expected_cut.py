@@ -113,7 +113,7 @@ class ExpectedCut(DerandomizationObjective):
         i, j = self.ends
         inverse, level, units = standardise(self.vectors, self.mean, self.noise)
         correlation = self.products.inner(units, units)
-        by_first, by_second, _, across, _, _ = second_derivatives(level[i], level[j], correlation)
+        by_first, by_second, _, across, _, _ = second_derivatives(level[self.ends], correlation)
         weights = -self.scale * self.weights
         diagonal = torch.zeros_like(level)
         diagonal.index_add_(0, i, weights * by_first).index_add_(0, j, weights * by_second)

@@ -246,8 +246,6 @@ def _step(
         matrix[np.diag_indices(n)] -= point[:n] / penalty
         return _positive_part(matrix)
 
-    from scipy.optimize import minimize  # 0.1 s, which only this bound needs
-
     def lagrangian(point: np.ndarray) -> tuple[float, np.ndarray]:
         following = next_gram(point)
         value = point.sum() + penalty / 2 * float(np.square(following).sum())
