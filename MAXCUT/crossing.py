@@ -29,7 +29,7 @@ def _rule(count: int) -> tuple[Tensor, Tensor]:
 
 # Each rule is used between two of the correlations; see ``_integral``.
 LIMITS = torch.tensor([0.2, 0.9, 0.99], dtype=torch.float64)
-RULES = [_rule(count) for count in (4, 8, 20, 40)]
+RULES = [_rule(count) for count in (4, 9, 20, 40)]
 FEW_EDGES = 1_000  # for which one rule takes less time than several
 SERIES = 0.004  # the correlation up to which three terms of a power series are exact to 1e-11
 # Where a level is larger than this, the signs are independent to 1e-14: φ₂ is below exp(−32).

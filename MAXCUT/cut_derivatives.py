@@ -43,43 +43,47 @@ def expected_cut(
     weights: Float[Tensor, " edges"],
     products: EdgeProducts,
 ) -> Float[Tensor, ""]:
-    """E[cut], which can be differentiated once by V and μ.
-
-    The gradient is computed together with the value, since they share what an edge needs. Both take
-    O(edges · (rank + quadrature nodes)) time and O(edges + vertices · rank) memory.
-    """
+    """E[cut], which can be differentiated once by V and μ; see ``cut_and_gradient``."""
     return _CutAndGradient.apply(vectors, mean, noise, weights, products)
+
+
+def cut_and_gradient(
+    vectors: Float[Tensor, "vertices rank"],
+    mean: Float[Tensor, " vertices"],
+    noise: Float[Tensor, " vertices"],
+    weights: Float[Tensor, " edges"],
+    products: EdgeProducts,
+) -> tuple[Float[Tensor, ""], Float[Tensor, "vertices rank"], Float[Tensor, " vertices"]]:
+    """E[cut] and its gradient by V and by μ, which share what an edge needs.
+
+    They take O(edges · (rank + quadrature nodes)) time and O(edges + vertices · rank) memory.
+    """
+    inverse, level, units = standardise(vectors, mean, noise)
+    # The probability of a positive sign is Φ(a_i).
+    vertices = torch.stack([level, torch.special.ndtr(level), density(level)])
+    by_correlation = products.inner(units, units)  # r_ij, replaced block by block
+    by_level, value = torch.zeros_like(mean), mean.new_zeros(())
+    blocks = (by_correlation.split(BLOCK), weights.split(BLOCK), products.ends.split(BLOCK, 1))
+    for correlation, weight, ends in zip(*blocks, strict=True):
+        flat = ends.reshape(-1)
+        levels, positive, densities = vertices.index_select(1, flat).view(3, 2, -1)
+        first, second = positive
+        both = dependence(levels, densities, correlation).addcmul_(first, second)
+        value += weight @ (first + second).sub_(both, alpha=2)
+        by_levels, derivative = first_derivatives(levels, densities, correlation)
+        by_level.index_add_(0, flat, by_levels.mul_(weight).view(-1))
+        torch.mul(derivative, weight, out=correlation)
+    pull = products.neighbour_sum(by_correlation, units)
+    inward = torch.linalg.vecdot(pull, units).add_(by_level * level)
+    by_vectors = (pull - inward[:, None] * units).mul_(inverse[:, None])
+    return value, by_vectors, by_level.mul_(inverse)
 
 
 class _CutAndGradient(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        vectors: Tensor,
-        mean: Tensor,
-        noise: Tensor,
-        weights: Tensor,
-        products: EdgeProducts,
-    ) -> Tensor:
-        inverse, level, units = standardise(vectors, mean, noise)
-        # The probability of a positive sign is Φ(a_i).
-        vertices = torch.stack([level, torch.special.ndtr(level), density(level)])
-        by_correlation = products.inner(units, units)  # r_ij, replaced block by block
-        by_level, value = torch.zeros_like(mean), mean.new_zeros(())
-        blocks = (by_correlation.split(BLOCK), weights.split(BLOCK), products.ends.split(BLOCK, 1))
-        for correlation, weight, ends in zip(*blocks, strict=True):
-            flat = ends.reshape(-1)
-            levels, positive, densities = vertices.index_select(1, flat).view(3, 2, -1)
-            first, second = positive
-            both = dependence(levels, densities, correlation).addcmul_(first, second)
-            value += weight @ (first + second).sub_(both, alpha=2)
-            by_levels, derivative = first_derivatives(levels, densities, correlation)
-            by_level.index_add_(0, flat, by_levels.mul_(weight).view(-1))
-            torch.mul(derivative, weight, out=correlation)
-        pull = products.neighbour_sum(by_correlation, units)
-        inward = torch.linalg.vecdot(pull, units).add_(by_level * level)
-        by_vectors = (pull - inward[:, None] * units).mul_(inverse[:, None])
-        ctx.save_for_backward(by_vectors, by_level * inverse)
+    def forward(ctx: Any, *point: Any) -> Tensor:
+        value, *gradient = cut_and_gradient(*point)
+        ctx.save_for_backward(*gradient)
         return value
 
     @staticmethod

@@ -86,7 +86,7 @@ def test_many_edges_each_have_the_rule_of_their_own_correlation(
     levels = torch.stack([a, b]).clamp(-3, 3)
     found = crossing_probability(levels, r)
     torch.testing.assert_close(found, crossing(*levels, r), rtol=0, atol=1e-8)
-    assert [nodes for nodes, _, _ in used] == [4, 8, 20, 40]
+    assert [nodes for nodes, _, _ in used] == [4, 9, 20, 40]
     assert sum(count for _, count, _ in used) == 1_000
     for (_, _, largest), limit in zip(used, [0.2, 0.9, 0.99, 1.0], strict=True):
         assert limit - 0.01 < largest <= limit
