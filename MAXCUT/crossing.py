@@ -14,12 +14,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 PerEdge: TypeAlias = Float[Tensor, " edges"]
+PerEnd: TypeAlias = Float[Tensor, "2 edges"]  # a and b, or a function of each
 
-# Gauss–Legendre rules by the largest correlation that each is used for; see ``_integral``.
-RULES = {
-    limit: tuple(torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(count))
-    for limit, count in ((0.2, 4), (0.9, 8), (0.99, 20), (math.inf, 40))
-}
+SINE_TERMS = 10  # of the power series of the sine, which has an error of 3e-16 up to π/2
+
+
+def _rule(count: int) -> tuple[Tensor, Tensor]:
+    """A Gauss–Legendre rule: weights, and coefficients of sin((1 + x)h) in h, h³, …"""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    odd = np.arange(1, 2 * SINE_TERMS, 2)
+    factors = np.array([(-1) ** (n // 2) / math.factorial(n) for n in odd])
+    return torch.from_numpy(weights), torch.from_numpy((1 + nodes[:, None]) ** odd * factors)
+
+
+# Each rule is used between two of the correlations; see ``_integral``.
+LIMITS = torch.tensor([0.2, 0.9, 0.99], dtype=torch.float64)
+RULES = [_rule(count) for count in (4, 9, 20, 40)]
+FEW_EDGES = 1_000  # for which one rule takes less time than several
 SERIES = 0.004  # the correlation up to which three terms of a power series are exact to 1e-11
 # Where a level is larger than this, the signs are independent to 1e-14: φ₂ is below exp(−32).
 DECIDED = 8.0
@@ -28,72 +39,85 @@ SMALLEST_EXPONENT = -60.0
 PEAK = 1 / math.sqrt(2 * math.pi)  # φ(0)
 
 
-def crossing_probability(a: PerEdge, b: PerEdge, correlation: PerEdge) -> PerEdge:
+def crossing_probability(levels: PerEnd, correlation: PerEdge) -> PerEdge:
     """P for every edge, |r| < 1; see ``_integral`` for its error, 1e-8 at most up to 0.999."""
-    above, below = torch.special.ndtr(a), torch.special.ndtr(b)
-    return above + below - 2 * (above * below + dependence(a, b, correlation))
+    above, below = torch.special.ndtr(levels)
+    dependent = dependence(levels, density(levels), correlation)
+    return above + below - 2 * (above * below + dependent)
 
 
-def dependence(a: PerEdge, b: PerEdge, correlation: PerEdge) -> PerEdge:
-    """Φ₂(a, b; r) − Φ(a)Φ(b), which is 0 where the signs are independent."""
-    open_edges = (torch.maximum(a.abs(), b.abs()) < DECIDED).nonzero()[:, 0]
-    if len(open_edges) == len(a):
-        return _integral(a, b, correlation)
-    chosen = (each.index_select(0, open_edges) for each in (a, b, correlation))
-    return torch.zeros_like(a).index_copy_(0, open_edges, _integral(*chosen))
+def dependence(levels: PerEnd, densities: PerEnd, correlation: PerEdge) -> PerEdge:
+    """Φ₂(a, b; r) − Φ(a)Φ(b), which is 0 where the signs are independent, from a, b, φ(a), φ(b)."""
+    sizes = correlation.abs()
+    if not len(sizes) or float(sizes.max()) <= SERIES:
+        return _series(levels, densities, correlation)
+    numbers = torch.bucketize(sizes, LIMITS.to(sizes))  # of the rule for each edge
+    if len(sizes) <= FEW_EDGES:
+        numbers.fill_(numbers.max())
+    numbers.masked_fill_(levels.abs().amax(dim=0) >= DECIDED, len(RULES))
+    found = torch.zeros_like(correlation)
+    for number, rule in enumerate(RULES):
+        chosen = (numbers == number).nonzero()[:, 0]
+        if len(chosen):
+            a, b = levels.index_select(1, chosen)
+            found.index_copy_(0, chosen, _integral(a, b, correlation[chosen], rule))
+    return found
 
 
-def _integral(a: PerEdge, b: PerEdge, r: PerEdge) -> PerEdge:
+def _series(levels: PerEnd, densities: PerEnd, r: PerEdge) -> PerEdge:
+    """``dependence`` near r = 0, where ∂Φ₂/∂r = φ₂ and ∂φ₂/∂r = ∂²φ₂/∂a∂b.
+
+    The terms are r^k/k! times derivatives of φ.
+    """
+    second, third = levels.prod(dim=0) / 2, levels.square().sub_(1).prod(dim=0) / 6
+    return third.mul_(r).add_(second).mul_(r).add_(1).mul_(r).mul_(densities.prod(dim=0))
+
+
+def _integral(a: PerEdge, b: PerEdge, r: PerEdge, rule: tuple[Tensor, Tensor]) -> PerEdge:
     """∫₀^r φ₂(a, b; t) dt = Φ₂(a, b; r) − Φ(a)Φ(b).
 
     With t = sin s, φ₂ dt is exp(−(a² + b² − 2ab sin s)/(2cos² s)) ds/2π. The error of the rules is
     below 1e-12 up to |r| = 0.2, 1e-8 up to 0.9, 1e-9 up to 0.99, 1e-10 up to 0.999 and 1e-7 at
     0.9999, from where it grows.
     """
-    largest = float(r.abs().max()) if len(r) else 0.0
-    if largest <= SERIES:
-        # ∂Φ₂/∂r = φ₂, and ∂φ₂/∂r = ∂²φ₂/∂a∂b: the terms are r^k/k! times derivatives of φ.
-        second, third = a * b / 2, (a.square() - 1) * (b.square() - 1) / 6
-        terms = (r * third).add_(second).mul_(r).add_(1).mul_(r)
-        return terms.mul_(density(a)).mul_(density(b))
-    nodes, weights = next((x.to(a), w.to(a)) for limit, (x, w) in RULES.items() if largest <= limit)
+    weights, sines = (each.to(r) for each in rule)
     half_angle = torch.asin(r) / 2
-    sine = torch.tensordot(1 + nodes, half_angle, dims=0).sin_()
-    exponent = (a * b * sine).sub_((a.square() + b.square()).mul_(0.5))
+    # A product of matrices instead of one sine per node and edge.
+    powers = torch.stack([half_angle, *[half_angle.square()] * (SINE_TERMS - 1)]).cumprod_(dim=0)
+    sine = sines @ powers
+    exponent = torch.addcmul((a.square() + b.square()).mul_(-0.5), a * b, sine)
     exponent.div_(1 - sine.square_()).clamp_(min=SMALLEST_EXPONENT).exp_()
-    return torch.tensordot(weights, exponent, dims=1).mul_(half_angle).div_(2 * math.pi)
+    return (weights @ exponent).mul_(half_angle).div_(2 * math.pi)
 
 
 def first_derivatives(
-    a: PerEdge, b: PerEdge, correlation: PerEdge
-) -> tuple[PerEdge, PerEdge, PerEdge]:
-    """∂P/∂a = φ(a)(1 − 2Φ((b − ra)/√(1−r²))), ∂P/∂b by symmetry, and ∂P/∂r = −2φ₂(a, b; r)."""
+    levels: PerEnd, densities: PerEnd, correlation: PerEdge
+) -> tuple[PerEnd, PerEdge]:
+    """∂P/∂a and ∂P/∂b, and ∂P/∂r = −2φ₂(a, b; r), from a, b, φ(a) and φ(b).
+
+    ∂P/∂a = φ(a)(1 − 2Φ((b − ra)/√(1−r²))), and ∂P/∂b by symmetry.
+    """
     narrowing = torch.rsqrt(1 - correlation * correlation)
-    at_first = (b - correlation * a).mul_(narrowing)
-    at_second = (a - correlation * b).mul_(narrowing)
-    first, second = density(a), density(b)
-    joint = density(at_first).mul_(-2).mul_(narrowing).mul_(first)
+    opposite = (levels.flip(0) - correlation * levels).mul_(narrowing)
+    joint = density(opposite[0]).mul_(-2).mul_(narrowing).mul_(densities[0])
     # 1 − 2Φ(x) = −erf(x/√2)
-    return (
-        first.mul_(at_first.mul_(-(0.5**0.5)).erf_()),
-        second.mul_(at_second.mul_(-(0.5**0.5)).erf_()),
-        joint,
-    )
+    return opposite.mul_(-(0.5**0.5)).erf_().mul_(densities), joint
 
 
 def second_derivatives(
-    a: PerEdge, b: PerEdge, correlation: PerEdge
+    levels: PerEnd, correlation: PerEdge
 ) -> tuple[PerEdge, PerEdge, PerEdge, PerEdge, PerEdge, PerEdge]:
     """∂²P by (a, a), (b, b), (r, r), (a, b), (a, r) and (b, r).
 
     ∂²P/∂a² = −a ∂P/∂a + 2rφ₂ and ∂²P/∂a∂b = −2φ₂; the others follow from
     ∂log φ₂/∂a = (rb − a)/(1−r²) and ∂log φ₂/∂r = (r + (b − ra)(a − rb)/(1−r²))/(1−r²).
     """
-    by_first, by_second, joint = first_derivatives(a, b, correlation)  # joint is −2φ₂
+    a, b = levels
+    (by_first, by_second), joint = first_derivatives(levels, density(levels), correlation)
     inverse = 1 / (1 - correlation * correlation)
     at_first, at_second = b - correlation * a, a - correlation * b
     return (
-        -a * by_first - correlation * joint,
+        -a * by_first - correlation * joint,  # joint is −2φ₂
         -b * by_second - correlation * joint,
         joint * inverse * (correlation + at_first * at_second * inverse),
         joint,

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from MAXCUT.crossing import dependence, first_derivatives, second_derivatives
+from MAXCUT.crossing import density, dependence, first_derivatives, second_derivatives
 from MAXCUT.edge_products import EdgeProducts
 
 BLOCK = 2**14  # edges whose quadrature fits into the cache
@@ -43,42 +43,47 @@ def expected_cut(
     weights: Float[Tensor, " edges"],
     products: EdgeProducts,
 ) -> Float[Tensor, ""]:
-    """E[cut], which can be differentiated once by V and μ.
-
-    The gradient is computed together with the value, since they share what an edge needs. Both take
-    O(edges · (rank + quadrature nodes)) time and O(edges + vertices · rank) memory.
-    """
+    """E[cut], which can be differentiated once by V and μ; see ``cut_and_gradient``."""
     return _CutAndGradient.apply(vectors, mean, noise, weights, products)
+
+
+def cut_and_gradient(
+    vectors: Float[Tensor, "vertices rank"],
+    mean: Float[Tensor, " vertices"],
+    noise: Float[Tensor, " vertices"],
+    weights: Float[Tensor, " edges"],
+    products: EdgeProducts,
+) -> tuple[Float[Tensor, ""], Float[Tensor, "vertices rank"], Float[Tensor, " vertices"]]:
+    """E[cut] and its gradient by V and by μ, which share what an edge needs.
+
+    They take O(edges · (rank + quadrature nodes)) time and O(edges + vertices · rank) memory.
+    """
+    inverse, level, units = standardise(vectors, mean, noise)
+    # The probability of a positive sign is Φ(a_i).
+    vertices = torch.stack([level, torch.special.ndtr(level), density(level)])
+    by_correlation = products.inner(units, units)  # r_ij, replaced block by block
+    by_level, value = torch.zeros_like(mean), mean.new_zeros(())
+    blocks = (by_correlation.split(BLOCK), weights.split(BLOCK), products.ends.split(BLOCK, 1))
+    for correlation, weight, ends in zip(*blocks, strict=True):
+        flat = ends.reshape(-1)
+        levels, positive, densities = vertices.index_select(1, flat).view(3, 2, -1)
+        first, second = positive
+        both = dependence(levels, densities, correlation).addcmul_(first, second)
+        value += weight @ (first + second).sub_(both, alpha=2)
+        by_levels, derivative = first_derivatives(levels, densities, correlation)
+        by_level.index_add_(0, flat, by_levels.mul_(weight).view(-1))
+        torch.mul(derivative, weight, out=correlation)
+    pull = products.neighbour_sum(by_correlation, units)
+    inward = torch.linalg.vecdot(pull, units).add_(by_level * level)
+    by_vectors = (pull - inward[:, None] * units).mul_(inverse[:, None])
+    return value, by_vectors, by_level.mul_(inverse)
 
 
 class _CutAndGradient(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        vectors: Tensor,
-        mean: Tensor,
-        noise: Tensor,
-        weights: Tensor,
-        products: EdgeProducts,
-    ) -> Tensor:
-        inverse, level, units = standardise(vectors, mean, noise)
-        positive = torch.special.ndtr(level)  # the probability of a positive sign
-        by_correlation = products.inner(units, units)  # r_ij, replaced block by block
-        by_level, value = torch.zeros_like(mean), mean.new_zeros(())
-        blocks = (by_correlation.split(BLOCK), weights.split(BLOCK), products.ends.split(BLOCK, 1))
-        for correlation, weight, (i, j) in zip(*blocks, strict=True):
-            a, b = level.index_select(0, i), level.index_select(0, j)
-            first, second = positive.index_select(0, i), positive.index_select(0, j)
-            both = first * second + dependence(a, b, correlation)
-            value += weight @ (first + second - 2 * both)
-            by_first, by_second, derivative = first_derivatives(a, b, correlation)
-            by_level.index_add_(0, i, by_first.mul_(weight))
-            by_level.index_add_(0, j, by_second.mul_(weight))
-            correlation.copy_(derivative.mul_(weight))
-        pull = products.neighbour_sum(by_correlation, units)
-        inward = torch.linalg.vecdot(pull, units).add_(by_level * level)
-        by_vectors = (pull - inward[:, None] * units).mul_(inverse[:, None])
-        ctx.save_for_backward(by_vectors, by_level * inverse)
+    def forward(ctx: Any, *point: Any) -> Tensor:
+        value, *gradient = cut_and_gradient(*point)
+        ctx.save_for_backward(*gradient)
         return value
 
     @staticmethod
@@ -106,14 +111,14 @@ class ExpectedCutHessian:
     ) -> None:
         self.products = products
         self.inverse, self.level, self.units = standardise(vectors, mean, noise)
-        i, j = products.ends
         correlation = products.inner(self.units, self.units)
-        edges = self.level[i], self.level[j], correlation
-        first, second, joint = (weights * each for each in first_derivatives(*edges))
-        self.second = [weights * each for each in second_derivatives(*edges)]
-        self.by_correlation = joint
-        self.by_level = torch.zeros_like(mean).index_add_(0, i, first).index_add_(0, j, second)
-        self.pull = products.neighbour_sum(joint, self.units)
+        levels, ends = self.level[products.ends], products.ends.view(-1)
+        by_levels, joint = first_derivatives(levels, density(levels), correlation)
+        self.second = [weights * each for each in second_derivatives(levels, correlation)]
+        self.by_correlation = weights * joint
+        by_levels = by_levels.mul_(weights).view(-1)
+        self.by_level = torch.zeros_like(mean).index_add_(0, ends, by_levels)
+        self.pull = products.neighbour_sum(self.by_correlation, self.units)
         self.inward = torch.linalg.vecdot(self.pull, self.units).add_(self.by_level * self.level)
 
     def __call__(self, vector: Float[Tensor, " parameters"]) -> Float[Tensor, " parameters"]:

@@ -15,7 +15,12 @@ from derandomization import DerandomizationObjective
 from derandomization.checks import require_at_least, require_positive
 from derandomization.expectations import standard_normal
 from MAXCUT.crossing import second_derivatives
-from MAXCUT.cut_derivatives import ExpectedCutHessian, expected_cut, standardise
+from MAXCUT.cut_derivatives import (
+    ExpectedCutHessian,
+    cut_and_gradient,
+    expected_cut,
+    standardise,
+)
 from MAXCUT.edge_products import EdgeProducts
 from MAXCUT.graph import Graph, Signs, Vectors
 
@@ -65,6 +70,21 @@ class ExpectedCut(DerandomizationObjective):
             return self.evaluation(self)
         return expected_cut(self.vectors, self.mean, self.noise, self.weights, self.products)
 
+    def backpropagate(self) -> Float[Tensor, ""]:
+        """f, and its gradient without autograd, which on small graphs takes as long as they do."""
+        trained = self.vectors.requires_grad and self.mean.requires_grad
+        if self.evaluation is not None or not trained:
+            return super().backpropagate()
+        with torch.no_grad():
+            cut, by_vectors, by_mean = cut_and_gradient(
+                self.vectors, self.mean, self.noise, self.weights, self.products
+            )
+            by_vectors.mul_(-self.scale).add_(self.vectors, alpha=2 * self.regularization)
+            by_mean.mul_(-self.scale)
+            for parameter, gradient in ((self.vectors, by_vectors), (self.mean, by_mean)):
+                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+            return self.regularization * self.vectors.square().sum() - self.scale * cut
+
     @property
     def ends(self) -> Int[Tensor, "2 edges"]:
         """The vertices i and j of every edge."""
@@ -113,7 +133,7 @@ class ExpectedCut(DerandomizationObjective):
         i, j = self.ends
         inverse, level, units = standardise(self.vectors, self.mean, self.noise)
         correlation = self.products.inner(units, units)
-        by_first, by_second, _, across, _, _ = second_derivatives(level[i], level[j], correlation)
+        by_first, by_second, _, across, _, _ = second_derivatives(level[self.ends], correlation)
         weights = -self.scale * self.weights
         diagonal = torch.zeros_like(level)
         diagonal.index_add_(0, i, weights * by_first).index_add_(0, j, weights * by_second)

@@ -26,8 +26,8 @@ HELPS = (
 HEAVY = {
     "torch._dynamo": "torch's compiler: nothing",
     "sympy": "torch's symbolic shapes: nothing",
-    "scipy.stats": "intervals, distributions of distortions",
-    "scipy.optimize": "the ε of a union bound",
+    "scipy.stats": "distributions of distortions",
+    "scipy.optimize": "the ε of a union bound, triangle inequalities",
     "matplotlib": "figures",
     "networkx": "graphs",
     "sklearn": "LearnedProjection",

@@ -183,12 +183,11 @@ class Descent:
     def _closure(self) -> Tensor:
         """f and its gradients, as an optimizer wants them."""
         self._optimizer.zero_grad()
-        value = self._objective()
-        value.backward()
+        value = self._objective.backpropagate()
         trained = [p for p in self._objective.parameters() if p.requires_grad]
         norm = total_norm([p.grad for p in trained if p.grad is not None])
-        self._evaluations.append({"value": float(value.detach()), "gradient_norm": norm})
-        return value.detach()
+        self._evaluations.append({"value": float(value), "gradient_norm": norm})
+        return value
 
     def _record(self, before: Mapping[str, float], point: dict[str, Tensor]) -> None:
         """Append the row of the point before a step; raise ``Diverged`` where f diverged."""

@@ -71,6 +71,12 @@ class DerandomizationObjective(nn.Module, ABC):
         """f: the expected value plus λ‖W‖_F²."""
         return self.expected_value() + self.regularization * self.random_weights().square().sum()
 
+    def backpropagate(self) -> Float[Tensor, ""]:
+        """f, detached; its gradient is added to the parameters' ``grad``, which may be None."""
+        value = self()
+        value.backward()
+        return value.detach()
+
     @torch.no_grad()
     def weight_norm(self) -> float:
         """‖W‖_F at the current point."""

@@ -33,6 +33,17 @@ def test_importing_the_packages_imports_no_library() -> None:
     assert not {"torch", "numpy", "scipy", "sklearn", "networkx"} & set(loaded)
 
 
+def test_commands_start_without_libraries_that_they_may_not_need() -> None:
+    mains = ", ".join(f"{each}.main" for each in EXPERIMENTS)
+    code = f"import sys, {mains}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "torch" in loaded
+    unneeded = {"scipy.stats", "scipy.optimize", "sklearn", "sympy", "torch._dynamo"}
+    assert not unneeded & set(loaded)
+
+
 def test_the_version_is_that_of_the_distribution() -> None:
     assert importlib.metadata.version("derandomization") == derandomization.__version__
 

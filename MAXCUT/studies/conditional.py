@@ -42,7 +42,7 @@ def _expected_cut(graph: Graph, rest: Vectors, mean: np.ndarray) -> float:
     level = torch.from_numpy((mean / length).clip(-40, 40))
     correlation = (rest[i] * rest[j]).sum(axis=1) / (length[i] * length[j])
     correlation = torch.from_numpy(correlation.clip(-LARGEST_CORRELATION, LARGEST_CORRELATION))
-    crossing = crossing_probability(level[i], level[j], correlation)
+    crossing = crossing_probability(level[graph.ends.T], correlation)
     return float(graph.weights @ crossing.numpy())
 
 

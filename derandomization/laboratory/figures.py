@@ -172,15 +172,22 @@ def typeset(text: str) -> str:
 
 def lay_out(figure: Figure) -> None:
     """Compute the layout once, so that each later drawing takes half the time."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+    # ``"none"`` would leave an engine, because of which ``savefig`` draws each figure twice.
+    figure.set_layout_engine(None)
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of its suffix, with the same bytes each time."""
-    dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+    options: dict[str, dict[str, Any]] = {
+        ".pdf": {"metadata": {"CreationDate": None}},
+        ".svg": {"metadata": {"Date": None}},
+        # A tenth larger than by default, in half the time.
+        ".png": {"pil_kwargs": {"compress_level": 2}},
+    }
     with rc_context({"svg.hashsalt": "figure"}):
-        figure.savefig(path, dpi=RESOLUTION, metadata=dates.get(path.suffix, {}))
+        figure.savefig(path, dpi=RESOLUTION, **options.get(path.suffix, {}))
 
 
 def save_animation(animation: FuncAnimation, path: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.special
 from jaxtyping import Float
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def confidence_interval(values: Sequence[float] | np.ndarray) -> Interval:
     if len(known) < 2:
         return Interval(mean, math.nan, math.nan)
     error = float(known.std(ddof=1)) / len(known) ** 0.5
-    reach = float(scipy.special.stdtrit(len(known) - 1, 0.975)) * error
+    reach = float(stdtrit(len(known) - 1, 0.975)) * error
     return Interval(mean, mean - reach, mean + reach)
 
 

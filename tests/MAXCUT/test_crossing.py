@@ -13,6 +13,7 @@ from MAXCUT.crossing import (
     DECIDED,
     SERIES,
     crossing_probability,
+    density,
     first_derivatives,
     second_derivatives,
 )
@@ -33,7 +34,8 @@ def drawn(count: int, largest: float) -> tuple[Tensor, Tensor, Tensor]:
 def test_the_probability_is_that_of_scipys_normal_distribution(
     a: float, b: float, r: float
 ) -> None:
-    ours = crossing_probability(*(torch.tensor([x], dtype=torch.float64) for x in (a, b, r)))
+    levels, correlation = (torch.tensor(x, dtype=torch.float64) for x in ([[a], [b]], [r]))
+    ours = crossing_probability(levels, correlation)
     joint = multivariate_normal(cov=[[1, r], [r, 1]]).cdf([a, b])
     alone = torch.special.ndtr(torch.tensor([a, b], dtype=torch.float64)).sum()
     assert float(ours) == pytest.approx(float(alone) - 2 * joint, abs=1e-7)
@@ -43,7 +45,8 @@ def test_without_levels_it_is_sheppards_formula() -> None:
     r = torch.linspace(-0.999, 0.999, 101, dtype=torch.float64)
     zero = torch.zeros_like(r)
     expected = torch.arccos(r) / math.pi
-    torch.testing.assert_close(crossing_probability(zero, zero, r), expected, atol=1e-13, rtol=0)
+    found = crossing_probability(torch.stack([zero, zero]), r)
+    torch.testing.assert_close(found, expected, atol=1e-13, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -53,24 +56,48 @@ def test_without_levels_it_is_sheppards_formula() -> None:
 def test_every_rule_is_as_exact_as_it_says(largest: float, error: float) -> None:
     a, b, r = drawn(500, largest)
     near = torch.linspace(-2, 2, 500, dtype=torch.float64).sin() * (1 - r * r).sqrt()
-    edges = a, torch.where(torch.arange(500) % 2 == 0, b, a * r.sign() + near), r
-    found = crossing_probability(*edges)
-    torch.testing.assert_close(found, crossing(*edges), rtol=0, atol=error)
+    b = torch.where(torch.arange(500) % 2 == 0, b, a * r.sign() + near)
+    found = crossing_probability(torch.stack([a, b]), r)
+    torch.testing.assert_close(found, crossing(a, b, r), rtol=0, atol=error)
 
 
 def test_edges_with_a_decided_end_need_no_quadrature(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, r = drawn(500, 0.95)
     a = a.sign() * DECIDED * (1.001 + a.abs())
-    found = crossing_probability(a, b, r)
+    found = crossing_probability(torch.stack([a, b]), r)
     torch.testing.assert_close(found, crossing(a, b, r), rtol=0, atol=1e-14)
     monkeypatch.setattr(MAXCUT.crossing, "DECIDED", math.inf)
-    torch.testing.assert_close(found, crossing_probability(a, b, r), rtol=0, atol=1e-14)
+    everywhere = crossing_probability(torch.stack([a, b]), r)
+    torch.testing.assert_close(found, everywhere, rtol=0, atol=1e-14)
+
+
+def test_many_edges_each_have_the_rule_of_their_own_correlation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MAXCUT.crossing, "FEW_EDGES", 0)
+    used, integral = [], MAXCUT.crossing._integral
+
+    def watched(a: Tensor, b: Tensor, r: Tensor, rule: tuple[Tensor, Tensor]) -> Tensor:
+        used.append((len(rule[0]), len(r), float(r.abs().max())))
+        return integral(a, b, r, rule)
+
+    monkeypatch.setattr(MAXCUT.crossing, "_integral", watched)
+    a, b, r = drawn(1_000, 0.999)
+    levels = torch.stack([a, b]).clamp(-3, 3)
+    found = crossing_probability(levels, r)
+    torch.testing.assert_close(found, crossing(*levels, r), rtol=0, atol=1e-8)
+    assert [nodes for nodes, _, _ in used] == [4, 9, 20, 40]
+    assert sum(count for _, count, _ in used) == 1_000
+    for (_, _, largest), limit in zip(used, [0.2, 0.9, 0.99, 1.0], strict=True):
+        assert limit - 0.01 < largest <= limit
 
 
 def test_the_derivatives_are_those_of_the_probability() -> None:
     rows = torch.stack(drawn(30, 0.9), dim=1)
-    first = torch.stack(first_derivatives(*rows.T), dim=1)
-    second = torch.stack(second_derivatives(*rows.T), dim=1)
+    levels, correlation = rows.T[:2], rows.T[2]
+    by_levels, joint = first_derivatives(levels, density(levels), correlation)
+    first = torch.stack([*by_levels, joint], dim=1)
+    second = torch.stack(second_derivatives(levels, correlation), dim=1)
     for row, slopes, curvatures in zip(rows, first, second, strict=True):
         point = row.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(crossing(*point), point)

@@ -8,6 +8,7 @@ import torch
 
 from derandomization import certify
 from derandomization.hessian import Hessian
+from MAXCUT.cut_derivatives import expected_cut
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.graph import Graph
 from tests.MAXCUT.reference import ByAutograd
@@ -51,6 +52,37 @@ def test_value_and_gradient(size: float, at_random: AtRandom) -> None:
     expected = torch.autograd.grad(3 * reference(), parameters)
     for ours, its in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, its, rtol=1e-7, atol=1e-9)
+
+
+def test_the_gradient_without_autograd_is_added_to_what_is_there(at_random: AtRandom) -> None:
+    objective = at_random(0.3)
+    parameters = [objective.vectors, objective.mean]
+    expected = torch.autograd.grad(objective(), parameters)
+    for times in (1, 2):
+        value = objective.backpropagate()
+        assert float(value) == pytest.approx(float(objective().detach()), rel=1e-14)
+        for parameter, its in zip(parameters, expected, strict=True):
+            assert parameter.grad is not None
+            torch.testing.assert_close(parameter.grad, times * its, rtol=1e-12, atol=1e-14)
+
+
+def test_a_frozen_parameter_gets_no_gradient(at_random: AtRandom) -> None:
+    objective = at_random(0.3)
+    objective.mean.requires_grad_(False)
+    (expected,) = torch.autograd.grad(objective(), [objective.vectors])
+    objective.backpropagate()
+    assert objective.mean.grad is None
+    torch.testing.assert_close(objective.vectors.grad, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_the_gradient_is_that_of_differences(at_random: AtRandom) -> None:
+    objective = at_random(0.05)  # every |r| is below 0.2, where the value's error is 1e-12
+    point = [p.detach().requires_grad_() for p in (objective.vectors, objective.mean)]
+
+    def cut(vectors: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        return expected_cut(vectors, mean, objective.noise, objective.weights, objective.products)
+
+    assert torch.autograd.gradcheck(cut, point, eps=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [1.0, 0.1, 1e-4])

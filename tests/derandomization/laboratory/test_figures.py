@@ -43,6 +43,22 @@ def test_no_text_is_small_and_none_leaves_the_figure() -> None:
         assert (drawn.max < size + 0.01).all()
 
 
+def test_a_figure_that_is_laid_out_is_drawn_once_per_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure, (axes,) = figures.new_figure()
+    figures.label(axes, x="a", y="b", title="c")
+    drawn, draw = [], axes.draw
+    monkeypatch.setattr(axes, "draw", lambda renderer: (drawn.append(renderer), draw(renderer)))
+    figures.lay_out(figure)
+    place = axes.get_position().bounds
+    assert not drawn
+    for i, suffix in enumerate(figures.SUFFIXES):
+        figures.save(figure, tmp_path / f"figure{suffix}")
+        assert len(drawn) == i + 1
+    assert axes.get_position().bounds == place
+
+
 def test_a_noisy_trace_is_drawn_as_a_median_between_extremes() -> None:
     noise = np.random.default_rng(0).standard_normal(5_000)
     _, (axes,) = figures.new_figure()
