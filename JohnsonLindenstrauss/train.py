@@ -394,7 +394,9 @@ def _learn_mean(
     num_points = len(coordinates)
     many = num_points > SAMPLE
     chosen = _sample(num_points, descent.generator)
-    stages, rounds, listed = ALL_PAIRS, WORST_PAIRS, LISTED
+    stages, rounds = ALL_PAIRS, WORST_PAIRS
+    # Fewer pairs than M has entries would be fitted at the cost of all others.
+    listed = LISTED if num_components * len(units) <= LISTED else None
     if many:
         chosen = chosen[:MANY_SAMPLE]
         stages, rounds, listed = MANY_SAMPLE_STAGES, MANY_ROUNDS, MANY_LISTED
@@ -428,13 +430,16 @@ def _refine(
     descent: "StagedDescent",
     target: float,
     rounds: Float[np.ndarray, " rounds"],
-    listed: int,
+    listed: int | None,
 ) -> Float[Tensor, "components rank"]:
-    """The best M of rounds, each on the pairs that are worst at its start or were at an earlier."""
+    """The best M of rounds, each on the pairs that are worst at its start or were at an earlier.
+
+    If ``listed``, the number of pairs that a round adds, is None, every round is on all pairs.
+    """
     best, best_mean = math.inf, objective.mean.detach().clone()
     for sharpness in (*rounds, None):
-        pairs = worst_pairs(objective.images(), blocks, listed)
-        distortion = pairs.ratios.balanced_distortion
+        worst = worst_pairs(objective.images(), blocks, listed or 1)
+        distortion = worst.ratios.balanced_distortion
         descent.record_round(distortion)
         if distortion < best:
             best, best_mean = distortion, objective.mean.detach().clone()
@@ -444,7 +449,10 @@ def _refine(
         if sharpness is None or best <= CLOSE_TO_TARGET * target:
             break
         earlier = objective.pairs
-        objective.pairs = pairs.joined(earlier) if isinstance(earlier, WorstPairs) else pairs
+        if listed is None:
+            objective.pairs = blocks
+        else:
+            objective.pairs = worst.joined(earlier) if isinstance(earlier, WorstPairs) else worst
         descent.sharpen(objective, sharpness, WORST_PAIRS_STEPS)
     return best_mean
 

@@ -17,6 +17,7 @@ from JohnsonLindenstrauss.baselines import (
 from JohnsonLindenstrauss.model import cube_points
 from JohnsonLindenstrauss.pairs import distinct_points, exact_ratio_range, working_precision
 from JohnsonLindenstrauss.train import (
+    ALL_PAIRS,
     PairTraining,
     StagedDescent,
     train_mean_square,
@@ -234,3 +235,13 @@ def test_the_mean_square_is_exact_from_the_rank_on_and_stops_early() -> None:
     assert len(train_mean_square(points, 2, generator=generator(), max_steps=3).value) == 3
     with pytest.raises(ValueError, match="num_components is 21"):
         train_mean_square(points, 21, generator=generator())
+
+
+def test_pairs_are_not_listed_where_the_map_could_fit_them_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    points = gaussian(60, 50)  # 1 770 pairs, and 1 000 entries for 20 components
+    monkeypatch.setattr("JohnsonLindenstrauss.train.LISTED", 50)
+    training = train_pairs(points, 20, generator=generator(), max_steps=1_000)
+    in_rounds = training.distortion[len(ALL_PAIRS) :]
+    assert in_rounds.max() <= 1.2 * in_rounds.min()
