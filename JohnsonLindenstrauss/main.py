@@ -102,7 +102,7 @@ class Config(RunConfig):
     block_size: Annotated[PositiveInt, OnlyWith("pairs")] = BLOCK_SIZE
     """With --pairs: number of rows of the n×n matrices that are held in memory at a time."""
     steps: Annotated[int | None, AtLeast(1)] = None
-    """Maximum number of descent steps; default 3000 exact, 5000 (paper) sampled, 2840 for pairs."""
+    """Maximum number of descent steps; default 3000 exact, 5000 (paper) sampled, 2940 for pairs."""
     estimator: Estimator = "exact"
     """exact: the closed-form objective; sampled: the published loss, from batches of 20 draws."""
     objective: Literal["moment", "exceedance"] = "moment"

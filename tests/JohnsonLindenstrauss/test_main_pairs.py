@@ -76,7 +76,7 @@ def test_the_history_holds_the_arrays_behind_the_figures(folder: Path) -> None:
     results = read(folder)["results"]
     with np.load(folder / "history.npz") as arrays:
         assert len(arrays["value"]) == results["steps"] <= 600
-        assert len(arrays["variance"]) == 200  # the steps in which the embedding is random
+        assert len(arrays["variance"]) == 300  # the steps in which the embedding is random
         assert arrays["variance"][-1] == pytest.approx(results["sigma"] ** 2)
         assert len(arrays["rounds"]) == len(arrays["max_distortion"])
         assert arrays["random"].mean() == pytest.approx(results["random_mean"])
