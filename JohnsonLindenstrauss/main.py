@@ -284,7 +284,7 @@ def _keep_distances(run: Run, config: Config, points: Tensor, generator: torch.G
             k,
             generator=generator,
             block_size=config.block_size,
-            from_random=True,
+            start="random",
             max_steps=config.steps,
             device=config.torch_device(),
             progress=progress,

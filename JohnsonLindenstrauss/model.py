@@ -17,7 +17,7 @@ from JohnsonLindenstrauss.pairs import Embedding, PairBlocks, Points, WorstPairs
 BATCH_SIZE = 20  # draws per step of the published code
 LEAST_VARIANCE = 1e-12  # (1e-6)²: the smallest σ at which the χ² tails were checked
 # Smaller softmax weights are as negligible, but denormal numbers make a step five times as long.
-LEAST_LOG_WEIGHT = -60.0
+LEAST_LOG_WEIGHT = -60.0  # to base 2
 LEAST_SQUARE = 1e-20  # lower limit of a squared root moment, whose root has no slope at 0
 
 

@@ -233,8 +233,7 @@ def train_pairs(
     *,
     generator: torch.Generator,
     block_size: int = BLOCK_SIZE,
-    start: Float[Tensor, "warm dimension"] | None = None,
-    from_random: bool = False,
+    start: Float[Tensor, "warm dimension"] | Literal["random"] | None = None,
     target: float = 0.0,
     max_steps: int | None = None,
     device: torch.device | None = None,
@@ -242,6 +241,10 @@ def train_pairs(
     checkpoints: Checkpoints | None = None,
 ) -> PairTraining:
     """Minimise the largest distortion of all pairwise distances.
+
+    Where the points nearly lie in k dimensions, the principal components, scaled, may be better
+    than the descent, which is in float32. They are returned then, unless there are more than
+    5 000 points or the start is random.
 
     An argument outside its range, or points that are all equal, raise ``ValueError``. On one
     thread, unless called within ``computing_threads(count)``.
@@ -252,9 +255,9 @@ def train_pairs(
             distance: the embedding never has more rows.
         generator: of the perturbation and of the sample of points used first when n is large.
         block_size: rows of the n×n matrices held at a time.
-        start: an embedding to start from; near the principal components if None.
-        from_random: start at the random embedding, M = 0 and σ² = 1/k, by perturbed gradient
-            descent until σ vanishes.
+        start: an embedding to start from; near the principal components if None. With "random" the
+            start is the random embedding, M = 0 and σ² = 1/k, and a perturbed gradient descent in
+            which σ vanishes comes first.
         target: the descent stops when the largest distortion is at most this.
         max_steps: the most steps; fewer than the usual 2 940 shorten every stage in proportion,
             but not the one that leaves the random embedding.
@@ -269,10 +272,15 @@ def train_pairs(
     if num_components >= inside.basis.shape[0]:
         mean = torch.eye(inside.basis.shape[0], dtype=distinct.dtype)
     else:
-        mean = _learn_mean(inside, num_components, descent, block_size, start, from_random, target)
+        mean = _learn_mean(inside, num_components, descent, block_size, start, target)
     seconds = time.process_time() - began
     embedding = mean.to(inside.basis) @ inside.basis
     found = exact_ratio_range(embedding, distinct, block_size)
+    if start != "random" and len(distinct) <= SAMPLE:
+        components = inside.basis[: len(embedding)].clone()
+        theirs = exact_ratio_range(components, distinct, block_size)
+        if theirs.balanced_distortion < found.balanced_distortion:
+            embedding, found = components, theirs
     factor = found.balancing_factor
     embedding *= factor
     ratios = RatioRange(factor**2 * found.low, factor**2 * found.high)
@@ -306,8 +314,7 @@ def train_mean_square(
         coordinates = inside.coordinates[_sample(len(distinct), generator)]
         coordinates = coordinates / coordinates.square().sum(dim=1).mean().sqrt()
         blocks = PairBlocks(coordinates, block_size)
-        normal = standard_normal(*mean.shape, generator=generator, like=mean)
-        start = mean + PERTURBATION_RADIUS / mean.numel() ** 0.5 * normal
+        start = _near_components(mean.shape, generator, like=mean)
         limit = MAX_MEAN_SQUARE_STEPS if max_steps is None else max_steps
         mean, values = _minimise_mean_square(coordinates, blocks, start, limit, progress)
     seconds = time.process_time() - began
@@ -317,11 +324,20 @@ def train_mean_square(
         inside.basis,
         ratios=exact_ratio_range(embedding, distinct, block_size),
         value=np.array(values),
-        deviation=np.zeros(len(values)),
+        deviation=np.zeros(0),
         rounds=np.zeros(0, np.int64),
         distortion=np.zeros(0),
         seconds=seconds,
     )
+
+
+def _near_components(
+    shape: tuple[int, ...], generator: torch.Generator, *, like: Tensor
+) -> Float[Tensor, "components rank"]:
+    """The principal components in the points' own basis, moved by noise of length 1%."""
+    normal = standard_normal(*shape, generator=generator, like=like)
+    components = torch.eye(*shape, dtype=like.dtype, device=like.device)
+    return components.add_(normal, alpha=PERTURBATION_RADIUS / normal.numel() ** 0.5)
 
 
 def _minimise_mean_square(
@@ -384,8 +400,7 @@ def _learn_mean(
     num_components: int,
     descent: "StagedDescent",
     block_size: int,
-    start: Tensor | None,
-    from_random: bool,
+    start: Tensor | Literal["random"] | None,
     target: float,
 ) -> Float[Tensor, "components rank"]:
     """Descend on all pairs, of a sample if there are many points, then on the worst of all."""
@@ -404,18 +419,15 @@ def _learn_mean(
     sampled = PairBlocks(coordinates[chosen], block_size, dtype)
     in_units = (coordinates / units).to(dtype)
     objective = PairDistortion(in_units[chosen], num_components, sampled, FIRST_STAGE[0])
-    if from_random:
+    if start == "random":
         descent.leave_saddle(objective)
-    elif start is None:
-        normal = standard_normal(*objective.mean.shape, generator=descent.generator, like=units)
-        rows = torch.eye(*normal.shape, dtype=units.dtype, device=units.device)
-        rows += PERTURBATION_RADIUS / normal.numel() ** 0.5 * normal
     else:
-        rows, stages = start.to(units) @ inside.basis.T, stages[-WARM_STAGES:]
-    with torch.no_grad():
-        if not from_random:
-            objective.mean.copy_(rows * units)
-        objective.scale.zero_()
+        if start is None:
+            rows = _near_components(objective.mean.shape, descent.generator, like=units)
+        else:
+            rows, stages = start.to(units) @ inside.basis.T, stages[-WARM_STAGES:]
+        objective.mean.data.copy_(rows * units)
+    objective.scale.data.zero_()
     for sharpness in stages:
         descent.sharpen(objective, sharpness, ALL_PAIRS_STEPS)
         descent.record_round(ratio_range(objective.images(), sampled).balanced_distortion)
@@ -446,7 +458,7 @@ def _refine(
         elif distortion > FAR_FROM_BEST * best:
             with torch.no_grad():
                 objective.mean.copy_(best_mean)
-        if sharpness is None or best <= CLOSE_TO_TARGET * target:
+        if sharpness is None or best <= CLOSE_TO_TARGET * target or descent.is_over:
             break
         earlier = objective.pairs
         if listed is None:
@@ -562,6 +574,11 @@ class StagedDescent:
                 stack.enter_context(self.checkpoints.deferring_signals())
             entries, values = _lbfgs(value_and_slope, start, steps, after_step)
         return Stage(torch.from_numpy(entries).view_as(mean), np.array(values))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps have been taken."""
+        return self.steps >= self.max_steps
 
     def _steps_left(self, usual: int) -> int:
         """The usual number of steps, or fewer because all together must be."""
