@@ -22,6 +22,8 @@ MAX_PAIR_POINTS = 300  # points of largest weight whose pairs get multipliers: a
 PAIR_STEPS, WEIGHT_RATE, PAIR_RATE, SHIFT_RATE = 120, 0.1, 0.05, 0.02
 MAX_STEPS, LEAST_STEPS, POINT_RATE = 1_000, 5, 0.3
 PATIENCE, LEAST_GAIN = 40, 1e-3
+ADAM_MEAN, ADAM_SQUARE, ADAM_EPS = 0.9, 0.999, 1e-8  # Adam's usual constants
+LAST_RATE = 1e-3  # the learning rate at the end, of that at the start
 WORK = 4e9  # operations of all steps on the weights of points: about two seconds
 EXACT = 1e-12  # a distortion that is rounding alone
 # Every sum below has at most n + d terms. Its relative error is at most (n + d)·2^-53, and no
@@ -71,7 +73,8 @@ def distortion_lower_bound(
     where μ are the decreasing eigenvalues of G + U/2. By von Neumann's trace inequality the best H
     has the eigenvectors of the k largest ones. With u = 0 and t = 0 this is a statement on the
     eigenvalues beyond the k-th of the points' covariance. s, u = s_i s_j D_ij ν_ij and t are
-    improved by gradient ascent. The bound is evaluated once in float64 and rounding subtracted.
+    improved by gradient ascent in float32. The bound is evaluated once in float64 and rounding
+    subtracted.
 
     Args:
         points: n in R^d; copies of a point are left out.
@@ -143,23 +146,30 @@ def _ascend(
 ) -> list[Tensor]:
     """The parameters at the largest value that Adam found with falling learning rates.
 
-    It stops where ``PATIENCE`` steps improve the value by less than ``LEAST_GAIN`` of it.
+    It stops where ``PATIENCE`` steps improve the value by less than ``LEAST_GAIN`` of it. Adam is
+    written out because ``torch.optim.Adam`` imports torch's compiler, a third of the whole time.
     """
     parameters = [parameter for parameter, _ in rates]
-    groups = [{"params": [parameter], "lr": rate} for parameter, rate in rates]
-    optimizer = torch.optim.Adam(groups, maximize=True)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1e-3, steps)
+    means = [torch.zeros_like(parameter) for parameter in parameters]
+    squares = [torch.zeros_like(parameter) for parameter in parameters]
     largest, best = -math.inf, [parameter.detach().clone() for parameter in parameters]
     reference = 0.0
     for step in range(1, steps + 1):
-        optimizer.zero_grad()
         reached = value()
         if reached.item() > largest:
             largest = reached.item()
             best = [parameter.detach().clone() for parameter in parameters]
-        reached.backward()
-        optimizer.step()
-        schedule.step()
+        slopes = torch.autograd.grad(reached, parameters)
+        remaining = 1 - (1 - LAST_RATE) * (step - 1) / steps
+        for (parameter, rate), slope, mean, square in zip(
+            rates, slopes, means, squares, strict=True
+        ):
+            mean.lerp_(slope, 1 - ADAM_MEAN)
+            square.lerp_(slope.square(), 1 - ADAM_SQUARE)
+            deviation = (square / (1 - ADAM_SQUARE**step)).sqrt_().add_(ADAM_EPS)
+            with torch.no_grad():
+                move = rate * remaining / (1 - ADAM_MEAN**step)
+                parameter.addcdiv_(mean, deviation, value=move)
         if step % PATIENCE == 0:
             if largest < (1 + LEAST_GAIN) * reference:
                 break
@@ -245,8 +255,9 @@ class _Inequality:
         """The δ at which the inequality is an equation, given the tail of G + U/2 and ‖U‖."""
         constant = 4 * tail - norm.square() - self.shift_cost
         # Above 0, where the square root has no gradient; this form does not cancel.
-        squared = (self.linear.square() + self.quadratic * constant).clamp(min=1e-300)
-        return constant / (squared.sqrt() + self.linear)
+        squared = self.linear.square() + self.quadratic * constant
+        positive = squared.clamp(min=torch.finfo(squared.dtype).tiny)
+        return constant / (positive.sqrt() + self.linear)
 
 
 def _inequality(distances: Float[Tensor, "points points"], weights: BoundWeights) -> _Inequality:
@@ -308,8 +319,9 @@ def _ascend_point_weights(
 ) -> Float[Tensor, " points"]:
     """s that makes the bound without multipliers large, from the covariance: O(nr² + n²) a step."""
     n, rank = coordinates.shape
-    squares = squared_distances(coordinates, coordinates).clamp_(min=0).square_()
-    logits = torch.zeros(n, dtype=torch.float64, requires_grad=True)
+    squares = squared_distances(coordinates, coordinates).clamp_(min=0).square_().float()
+    coordinates = coordinates.float()
+    logits = torch.zeros(n, requires_grad=True)
 
     def squared_bound() -> Tensor:
         s = torch.softmax(logits, dim=0)
@@ -321,7 +333,7 @@ def _ascend_point_weights(
     affordable = int(WORK / (4 * n * rank**2 + 10 * rank**3 + 4 * n**2))
     steps = min(max_steps, max(LEAST_STEPS, affordable))
     (best,) = _ascend(squared_bound, [(logits, POINT_RATE)], steps)
-    return torch.softmax(best, dim=0)
+    return torch.softmax(best.double(), dim=0)
 
 
 def _ascend_pair_weights(
@@ -331,11 +343,11 @@ def _ascend_pair_weights(
     max_steps: int,
 ) -> BoundWeights:
     """All weights improved together, from those of the points: O(n³) a step."""
-    distances = squared_distances(coordinates, coordinates).clamp_(min=0).fill_diagonal_(0)
-    start = _no_pairs(weights)
+    distances = squared_distances(coordinates, coordinates).clamp_(min=0).fill_diagonal_(0).float()
+    start = _no_pairs(weights.float())
     # Multipliers and shifts at the optimum are about as large as the bound.
-    unit = float(evaluate_bound(coordinates, k, start))
-    logits = weights.clamp(min=1e-12).log().requires_grad_()
+    unit = float(evaluate_bound(coordinates, k, _no_pairs(weights)))
+    logits = weights.float().clamp(min=1e-12).log().requires_grad_()
     pairs, shifts = start.pairs.requires_grad_(), start.shifts.requires_grad_()
 
     def bound() -> Tensor:
@@ -346,4 +358,5 @@ def _ascend_pair_weights(
 
     rates = [(logits, WEIGHT_RATE), (pairs, PAIR_RATE * unit), (shifts, SHIFT_RATE * unit)]
     found = _ascend(bound, rates, min(max_steps, PAIR_STEPS))
-    return BoundWeights(torch.softmax(found[0], dim=0), (found[1] + found[1].T) / 2, found[2])
+    logits, pairs, shifts = (parameter.double() for parameter in found)
+    return BoundWeights(torch.softmax(logits, dim=0), (pairs + pairs.T) / 2, shifts)
