@@ -1,6 +1,7 @@
 """Search for better cuts from the SDP's vectors; the paper has no such search.
 
-Simulated bifurcation gives 16 cuts at a time, and parts of different cuts are combined.
+Simulated bifurcation gives 16 cuts at a time, and parts of different cuts are combined. On small
+graphs tabu search comes first.
 """
 
 import warnings
@@ -14,7 +15,11 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from MAXCUT.graph import Graph, Signs, Vectors
+from MAXCUT.tabu import tabu_search
 
+# 64 000 moves in 0.04 s find the optimum of most graphs of 100 vertices. Graphs of 500 take 0.1 s,
+# where the rest of a search is as fast; of 800, tabu search only delays it.
+MOST_TABU_VERTICES, NUM_TABU_CUTS, NUM_TABU_STEPS = 500, 64, 1_000
 # Each family of cuts has its own rounds: one family alone ends in one basin, on grids above all.
 NUM_ROUNDS, NUM_CUTS, NUM_STEPS = 4, 16, 400
 # Graphs of few edges have more families, as they cost little: below 833 edges all 24.
@@ -71,6 +76,8 @@ def search(
 ) -> Signs:
     """Search around the cuts of random hyperplanes, around random cuts and around a given cut.
 
+    Graphs of up to 500 vertices are first searched by tabu search from cuts of both kinds.
+
     Goemans and Williamson's random cut is sign(Vz). Here v_i·z is where the oscillator of vertex i
     starts, which leads to a better cut than its sign. Several families of cuts start so or at
     random and have their own rounds, each around the family's best cut. The families are combined,
@@ -83,8 +90,8 @@ def search(
         vectors: The SDP's vectors, of any rank from 1 on.
         signs: The cut that the search must not lose.
         seed: The same seed gives the same cut, unless ``stop`` ends the search.
-        stop: Called every four steps and between combinations. Once it returns true, the best cut
-            so far is returned.
+        stop: Called every four steps, sixteen of tabu search, and between combinations. Once it
+            returns true, the best cut so far is returned.
         on_cut: Called with each new best cut.
     """
 
@@ -113,8 +120,15 @@ def _improving_cuts(
     n = graph.num_vertices
     if not len(graph.weights):
         return
-    oscillators = Oscillators(graph)
     families = [signs, np.ones(n)]
+    if n <= MOST_TABU_VERTICES:
+        normals = rng.standard_normal((vectors.shape[1], NUM_TABU_CUTS // 2))
+        random = rng.standard_normal((n, NUM_TABU_CUTS // 2))
+        start = np.where(np.hstack([vectors @ normals, random]) >= 0, 1.0, -1.0).T
+        found = tabu_search(graph, start, rng, num_steps=NUM_TABU_STEPS, check=check)
+        families.append(combine_cuts(graph, found, check=check))
+        yield families[-1]
+    oscillators = Oscillators(graph)
     affordable = FAMILIES_TIMES_EDGES // len(graph.weights)
     num_families = int(np.clip(affordable, FEWEST_FAMILIES, MOST_FAMILIES))
     together = max(1, OSCILLATORS_TOGETHER // (NUM_CUTS * n))
