@@ -1,6 +1,7 @@
 """A learned projection as a scikit-learn transformer, with its largest distortion known."""
 
 import math
+import os
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,7 @@ import torch
 from jaxtyping import Float
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from derandomization.checks import (
     require_at_least,
@@ -45,7 +46,7 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     guarantee; there ``complement`` and ``objective`` matter, as the study new-points shows. Fitting
     starts near the principal components, without random part, and uses all pairs of up to 5 000
     points, else those of a sample, and then the worst pairs of all points. Sparse points with more
-    features than points are not made dense, unless two differ by less than 1e-4 of their length.
+    features than points are not made dense, unless two differ by less than 1e-4 of the longest.
 
     A row that differs from an earlier one by no more than 4 units of float64's rounding, in every
     feature, is left out as a copy, with a warning. There are no sample weights: a largest
@@ -71,8 +72,9 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             "zero" keeps more of the nearest neighbours, 45% against 20%. Where the fitted points
             span the whole space both are the same.
         random_state: None, a seed or a ``numpy.random.RandomState``.
-        n_jobs: threads on which to fit and score; None is 1 outside a joblib context and −1 all
-            cores. The last digits depend on it, but not on the caller's settings for threads.
+        n_jobs: threads on which to fit and score, at most all cores; None is 1 outside a joblib
+            context and −1 all cores. The last digits depend on it, but not on the caller's settings
+            for threads.
         verbose: whether to print a line of progress ten times for each k.
 
     Attributes:
@@ -124,7 +126,7 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             require_whole("max_iter", self.max_iter, 1)
         require_one_of("objective", self.objective, ("largest", "mean_square"))
         require_one_of("complement", self.complement, ("random", "zero"))
-        if self.n_components == "auto" and self.objective == "mean_square":
+        if self._is_auto() and self.objective == "mean_square":
             raise ValueError('n_components is "auto": with objective "mean_square" give a number')
         with computing_threads(self._threads()):
             self._learn(matrix)
@@ -147,7 +149,7 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if self.verbose:
             usual = MAX_PAIR_STEPS if self.objective == "largest" else MAX_MEAN_SQUARE_STEPS
             learn = partial(_reported, learn, self.max_iter or usual)
-        if self.n_components == "auto":
+        if self._is_auto():
             largest = len(span(space.points).basis)
             training = _smallest_embedding(learn, largest, require_positive("eps", self.eps))
         else:
@@ -169,6 +171,8 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             self.max_distortion_ = training.max_distortion
         else:  # rounded to float32, lifted from coordinates of sparse rows, or with a complement
             self.max_distortion_ = self._distortion(distinct.rows)
+        if self._is_auto() and training.max_distortion <= self.eps < self.max_distortion_:
+            _warn(f"max_distortion_ is {self.max_distortion_}, above eps: components_ are rounded")
         steps = {"max_steps": self.max_iter}
         bound = distortion_lower_bound(space.points, self.n_components_, **steps)
         self.lower_bound_ = max(0.0, bound - space.error)
@@ -176,7 +180,7 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             self.lower_bound_, self.max_distortion_, self.components_.dtype
         )
         self.smallest_possible_components_ = None
-        if self.n_components == "auto":
+        if self._is_auto():
             self.smallest_possible_components_ = smallest_possible_components(
                 space.points, self.eps + space.error, self.n_components_, **steps
             )
@@ -196,7 +200,7 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def inverse_transform(self, X: Matrix) -> Float[np.ndarray, "points dimension"]:  # noqa: N803
         """A⁺z + m for every row z of X: of all points with this image the nearest to the mean."""
         check_is_fitted(self)
-        images = np.asarray(X)
+        images = check_array(X, accept_sparse="csr")
         if images.ndim != 2 or images.shape[1] != self.n_components_:
             raise ValueError(f"X has shape {images.shape}: it needs {self.n_components_} columns")
         return images @ np.linalg.pinv(self.components_).T + self.mean_
@@ -221,7 +225,10 @@ class LearnedProjection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         n = self.n_jobs
         if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n == 0):
             raise ValueError(f"n_jobs is {n!r}: it must be None or a whole number other than 0")
-        return int(effective_n_jobs(n))
+        return min(int(effective_n_jobs(n)), os.cpu_count() or 1)
+
+    def _is_auto(self) -> bool:
+        return isinstance(self.n_components, str) and self.n_components == "auto"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

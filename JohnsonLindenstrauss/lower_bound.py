@@ -13,16 +13,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from derandomization.checks import require_at_least
+from derandomization.checks import require_positive, require_whole
 from derandomization.laboratory.threads import computing_threads
 from JohnsonLindenstrauss.pairs import Points, distinct_points, span, squared_distances
 
 MAX_POINTS = 2_000  # with more points, those of a sample: what holds for some pairs holds for all
 MAX_PAIR_POINTS = 300  # points of largest weight whose pairs get multipliers: a step takes 40 ms
+LEAST_WEIGHT = 1e-12  # of the largest, for a point to be among them
 PAIR_STEPS, WEIGHT_RATE, PAIR_RATE, SHIFT_RATE = 120, 0.1, 0.05, 0.02
 MAX_STEPS, LEAST_STEPS, POINT_RATE = 1_000, 5, 0.3
 PATIENCE, LEAST_GAIN = 40, 1e-3
 ADAM_MEAN, ADAM_SQUARE, ADAM_EPS = 0.9, 0.999, 1e-8  # Adam's usual constants
+SMALLEST_UNIT = 1e-30  # its square does not underflow
 LAST_RATE = 1e-3  # the learning rate at the end, of that at the start
 WORK = 4e9  # operations of all steps on the weights of points: about two seconds
 EXACT = 1e-12  # a distortion that is rounding alone
@@ -85,13 +87,16 @@ def distortion_lower_bound(
     Raises:
         ValueError: k or ``max_steps`` is below 1, or all points are equal.
     """
-    steps = MAX_STEPS if max_steps is None else require_at_least("max_steps", max_steps, 1)
-    k = require_at_least("num_components", num_components, 1)
+    steps = MAX_STEPS if max_steps is None else require_whole("max_steps", max_steps, 1)
+    k = require_whole("num_components", num_components, 1)
     kept = _kept_points(points, generator)
     bound, weights = _bound_from_points(kept, _unit_coordinates(kept), k, steps)
     if bound == 0:
         return 0.0
     heaviest = weights.topk(min(len(weights), MAX_PAIR_POINTS)).indices
+    heaviest = heaviest[weights[heaviest] > LEAST_WEIGHT * weights.max()]
+    if len(heaviest) <= k + 1:  # these points alone fit into R^k
+        return bound
     pairs = _ascend_pair_weights(_unit_coordinates(kept[heaviest]), k, weights[heaviest], steps)
     return max(bound, evaluate_bound(kept[heaviest], k, pairs))
 
@@ -111,8 +116,9 @@ def smallest_possible_components(
     has, none into a smaller space has. So the search, a bisection with the bound from point weights
     alone and then steps with the whole bound, needs no bound that falls with k.
     """
-    require_at_least("largest", largest, 1)
-    steps = MAX_STEPS if max_steps is None else require_at_least("max_steps", max_steps, 1)
+    require_positive("eps", eps)
+    require_whole("largest", largest, 1)
+    steps = MAX_STEPS if max_steps is None else require_whole("max_steps", max_steps, 1)
     kept = _kept_points(points, generator)
     coordinates = _unit_coordinates(kept)
     excluded, possible = 0, largest
@@ -156,10 +162,14 @@ def _ascend(
     reference = 0.0
     for step in range(1, steps + 1):
         reached = value()
+        if step == 1:  # in this unit, Adam's constant is small beside the slopes
+            unit = max(abs(reached.item()), SMALLEST_UNIT)
         if reached.item() > largest:
             largest = reached.item()
             best = [parameter.detach().clone() for parameter in parameters]
-        slopes = torch.autograd.grad(reached, parameters)
+        slopes = [slope / unit for slope in torch.autograd.grad(reached, parameters)]
+        if not all(slope.isfinite().all() for slope in slopes):
+            break
         remaining = 1 - (1 - LAST_RATE) * (step - 1) / steps
         for (parameter, rate), slope, mean, square in zip(
             rates, slopes, means, squares, strict=True
@@ -193,7 +203,7 @@ def _kept_points(
     points: Points | np.ndarray, generator: torch.Generator | None
 ) -> Float[Tensor, "kept dimension"]:
     """The distinct points, or a sample of ``MAX_POINTS`` of them."""
-    if isinstance(points, np.ndarray):
+    if not isinstance(points, Tensor):
         points = torch.from_numpy(np.ascontiguousarray(points))  # torch has no negative strides
     distinct = distinct_points(points, "points").points.cpu()
     if len(distinct) <= MAX_POINTS:
@@ -319,21 +329,22 @@ def _ascend_point_weights(
 ) -> Float[Tensor, " points"]:
     """s that makes the bound without multipliers large, from the covariance: O(nr² + n²) a step."""
     n, rank = coordinates.shape
+    # In float32, since reading it takes most of a step.
     squares = squared_distances(coordinates, coordinates).clamp_(min=0).square_().float()
-    coordinates = coordinates.float()
-    logits = torch.zeros(n, requires_grad=True)
+    logits = torch.zeros_like(coordinates[:, 0]).requires_grad_()
 
     def squared_bound() -> Tensor:
         s = torch.softmax(logits, dim=0)
         centred = (coordinates - s @ coordinates) * s.sqrt()[:, None]
         covariance = centred.T @ centred
         tail = _Spectrum.apply(covariance, covariance.trace(), k)
-        return 4 * tail / (s @ (squares @ s))
+        single = s.float()
+        return 4 * tail / (single @ (squares @ single))
 
     affordable = int(WORK / (4 * n * rank**2 + 10 * rank**3 + 4 * n**2))
     steps = min(max_steps, max(LEAST_STEPS, affordable))
     (best,) = _ascend(squared_bound, [(logits, POINT_RATE)], steps)
-    return torch.softmax(best.double(), dim=0)
+    return torch.softmax(best, dim=0)
 
 
 def _ascend_pair_weights(
@@ -347,7 +358,7 @@ def _ascend_pair_weights(
     start = _no_pairs(weights.float())
     # Multipliers and shifts at the optimum are about as large as the bound.
     unit = float(evaluate_bound(coordinates, k, _no_pairs(weights)))
-    logits = weights.float().clamp(min=1e-12).log().requires_grad_()
+    logits = weights.float().log().requires_grad_()
     pairs, shifts = start.pairs.requires_grad_(), start.shifts.requires_grad_()
 
     def bound() -> Tensor:

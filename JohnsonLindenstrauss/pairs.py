@@ -79,8 +79,13 @@ def distinct_points(points: Points, name: str) -> DistinctPoints:
     rounding, relative to that coordinate, and by at most 1e-6 of the points' spread. Two points of
     which one was rounded to float32 are no copies.
 
-    Raises ``ValueError``, which calls them ``name``, if all are equal or two are too close.
+    Raises ``ValueError``, which calls them ``name``, if all are equal, two are too close, or they
+    are no finite matrix.
     """
+    if points.ndim != 2 or 0 in points.shape:
+        raise ValueError(f"{name}: a matrix with rows and columns is needed, not {points.shape}")
+    if not points.isfinite().all():
+        raise ValueError(f"{name}: all entries must be finite numbers")
     scaled, exponent = rescaled(points.double())
     _, owner = torch.unique(scaled, dim=0, return_inverse=True)
     first = torch.full((int(owner.max()) + 1,), len(scaled))

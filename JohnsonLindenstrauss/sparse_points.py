@@ -20,7 +20,7 @@ from JohnsonLindenstrauss.pairs import (
 )
 
 Matrix = Any  # an array or a scipy sparse matrix; these have no common type
-# Squared distance over squared norm that the Gram matrix resolves to eight digits.
+# Squared distance over the largest squared norm that the Gram matrix resolves to eight digits.
 CLOSEST_IN_GRAM_MATRIX = 1e-8
 PAIRS_AT_ONCE = 10_000
 
@@ -71,9 +71,8 @@ def distinct_rows(matrix: Matrix, name: str) -> DistinctRows:
 def _without_copies(rows: Matrix, name: str) -> DistinctRows | None:
     """The sparse rows without copies; None if the Gram matrix can't resolve all distances."""
     norms = rows.multiply(rows).sum(axis=1)
-    closest = CLOSEST_IN_GRAM_MATRIX * torch.from_numpy(norms)
     squares = squares_by_product(rows, rows)
-    close = (squares <= torch.maximum(closest[:, None], closest[None, :])).triu_(1).nonzero()
+    close = (squares <= CLOSEST_IN_GRAM_MATRIX * norms.max()).triu_(1).nonzero()
     copies = np.zeros(rows.shape[0], dtype=bool)
     for part in close.split(PAIRS_AT_ONCE):
         if len(part):

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from derandomization import Certificate, History, PerturbedGradientDescent, certify, descend
-from derandomization.checks import require_between
+from derandomization.checks import require_between, require_whole
 from derandomization.descent import Diverged, StepCallback
 from derandomization.expectations import standard_normal
 from derandomization.laboratory.checkpoints import Checkpoints, Content, resumable_descend
@@ -267,7 +267,7 @@ def train_pairs(
     require_between("num_components", num_components, 1, points.shape[1])
     distinct = distinct_points(points, "points").points.to(device)
     began, inside = time.process_time(), span(distinct)
-    limit = MAX_PAIR_STEPS if max_steps is None else max_steps
+    limit = MAX_PAIR_STEPS if max_steps is None else require_whole("max_steps", max_steps, 1)
     descent = StagedDescent(generator, limit, progress, checkpoints)
     if num_components >= inside.basis.shape[0]:
         mean = torch.eye(inside.basis.shape[0], dtype=distinct.dtype)
@@ -304,6 +304,7 @@ def train_mean_square(
     symmetric in a direction that is left out. Of more than 5 000 points a sample is used. Errors
     and arguments are those of ``train_pairs``; ``max_steps`` is 200 if None.
     """
+    limit = MAX_MEAN_SQUARE_STEPS if max_steps is None else require_whole("max_steps", max_steps, 1)
     require_between("num_components", num_components, 1, points.shape[1])
     distinct = distinct_points(points, "points").points
     began, inside = time.process_time(), span(distinct)
@@ -315,7 +316,6 @@ def train_mean_square(
         coordinates = coordinates / coordinates.square().sum(dim=1).mean().sqrt()
         blocks = PairBlocks(coordinates, block_size)
         start = _near_components(mean.shape, generator, like=mean)
-        limit = MAX_MEAN_SQUARE_STEPS if max_steps is None else max_steps
         mean, values = _minimise_mean_square(coordinates, blocks, start, limit, progress)
     seconds = time.process_time() - began
     embedding = mean @ inside.basis

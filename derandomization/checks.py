@@ -1,20 +1,20 @@
 """Checks of arguments: each returns its value or raises ``ValueError`` saying what is allowed."""
 
 import math
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 MAX_SEED = 2**63 - 1
 MAX_EXACT = 2**53  # float64 holds every integer up to here
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def require_positive(name: str, value: Any) -> float:
     """Return ``value`` if it is a finite number above zero, else raise ``ValueError``."""
-    try:
-        valid = math.isfinite(value) and value > 0
-    except TypeError:
-        valid = False
-    if not valid:
+    if not (_is_number(value) and math.isfinite(value) and value > 0):
         shown = repr(value) if isinstance(value, str) else value
         raise ValueError(f"{name} is {shown}: it must be a finite number above 0")
     return float(value)
@@ -22,14 +22,14 @@ def require_positive(name: str, value: Any) -> float:
 
 def require_between(name: str, value: float, low: float, high: float) -> float:
     """Return ``value`` if ``low <= value <= high``, else raise ``ValueError``."""
-    if not low <= value <= high:
+    if not (_is_number(value) and low <= value <= high):
         raise ValueError(f"{name} is {value}: it must lie between {low} and {high}")
     return value
 
 
 def require_at_least(name: str, value: int, least: int) -> int:
     """Return ``value`` if it is no less than ``least``, else raise ``ValueError``."""
-    if value < least:
+    if not (_is_number(value) and value >= least):
         raise ValueError(f"{name} is {value}: it must be at least {least}")
     return value
 

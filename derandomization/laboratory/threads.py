@@ -21,6 +21,8 @@ _requested: ContextVar[int | None] = ContextVar("requested", default=None)
 def computing_threads(count: int | None = None) -> Iterator[None]:
     """Within, torch and BLAS compute on ``count`` threads; the caller's numbers are restored.
 
+    Gradients are recorded within, whether the caller records them or not.
+
     None is the number that the caller asked for by a ``with computing_threads(count)`` around the
     call, else 1. Also a decorator: ``@computing_threads()`` makes a function compute on one thread
     unless its caller asks for more. Raises ``ValueError`` if ``count`` is below 1.
@@ -29,7 +31,11 @@ def computing_threads(count: int | None = None) -> Iterator[None]:
     requested, before = _requested.set(count), torch.get_num_threads()
     try:
         torch.set_num_threads(count)
-        with threadpool_limits(count, user_api="blas"):
+        with (
+            threadpool_limits(count, user_api="blas"),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
             yield
     finally:
         torch.set_num_threads(before)

@@ -177,6 +177,8 @@ def test_parameters_go_in_and_out() -> None:
         ({"n_components": 2.5}, "n_components is 2.5"),
         ({"n_components": True}, "n_components is True"),
         ({"n_components": "many"}, "n_components is 'many'"),
+        ({"n_components": np.array([1, 2])}, r"n_components is array\(\[1, 2\]\)"),
+        ({"n_components": "auto", "eps": True}, "eps is True"),
         ({"n_components": "auto", "eps": 0.0}, "eps is 0"),
         ({"max_iter": 0}, "max_iter is 0"),
         ({"block_size": 0}, "block_size is 0"),
@@ -264,6 +266,23 @@ def test_the_score_is_minus_the_largest_distortion(projection: LearnedProjection
     short = clone(projection).set_params(max_iter=20)
     search = GridSearchCV(short, {"n_components": [3, 12]}, cv=2, error_score="raise")
     assert search.fit(POINTS).best_params_ == {"n_components": 12}
+
+
+def test_more_threads_than_cores_are_not_started(projection: LearnedProjection) -> None:
+    many = clone(projection).set_params(n_jobs=10**6, max_iter=3).fit(POINTS)
+    assert many.max_distortion_ < 1
+
+
+def test_images_that_are_no_numbers_have_no_inverse(projection: LearnedProjection) -> None:
+    images = projection.transform(POINTS)
+    np.testing.assert_allclose(
+        projection.inverse_transform(scipy.sparse.csr_array(images)),
+        projection.inverse_transform(images),
+        atol=1e-12,
+    )
+    for bad in (np.full((1, images.shape[1]), np.nan), [["a"] * images.shape[1]], images[0]):
+        with pytest.raises(ValueError):  # noqa: PT011 (scikit-learn's own sentences)
+            projection.inverse_transform(bad)
 
 
 def test_verbose_prints_progress(capsys: pytest.CaptureFixture[str]) -> None:

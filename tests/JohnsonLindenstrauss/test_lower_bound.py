@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,11 +204,54 @@ def test_the_ratio_is_1_where_the_distortion_is_rounding() -> None:
 
 @pytest.mark.parametrize(
     ("points", "k", "message"),
-    [(torch.eye(3), 0, "num_components is 0"), (torch.ones(3, 2), 1, "all points are equal")],
+    [
+        (torch.eye(3), 0, "num_components is 0"),
+        (torch.eye(3), True, "num_components is True"),
+        (torch.ones(3, 2), 1, "all points are equal"),
+        (np.full((3, 2), np.nan), 1, "points: all entries must be finite numbers"),
+        (np.ones((0, 2)), 1, "points: a matrix with rows and columns is needed"),
+        (np.ones((3, 0)), 1, "points: a matrix with rows and columns is needed"),
+    ],
 )
-def test_bad_input_is_named(points: torch.Tensor, k: int, message: str) -> None:
+def test_bad_input_is_named(points: Any, k: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         distortion_lower_bound(points, k)
+
+
+@pytest.mark.parametrize("eps", [math.nan, -1.0, True])
+def test_a_bad_eps_is_named(eps: Any) -> None:
+    with pytest.raises(ValueError, match=r"eps is .*: it must be a finite number above 0"):
+        smallest_possible_components(torch.eye(3), eps, 2)
+
+
+@pytest.mark.parametrize("distance", [1e2, 1e4, 1e8])
+def test_one_distant_point_does_not_hide_what_the_others_prove(distance: float) -> None:
+    points = np.random.default_rng(0).normal(size=(60, 10))
+    others = distortion_lower_bound(points[1:], 3)
+    points[0] += distance
+    assert distortion_lower_bound(points, 3, max_steps=1_000) > 0.95 * others > 0.3
+
+
+def test_more_components_than_points_with_multipliers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_PAIR_POINTS", 10)
+    points = np.random.default_rng(0).normal(size=(40, 40))
+    bounds = [distortion_lower_bound(points, k) for k in (8, 9, 10, 30)]
+    assert bounds == sorted(bounds, reverse=True)
+    assert bounds[-1] > 0
+
+
+def test_the_caller_s_modes_of_torch_do_not_matter() -> None:
+    points = np.random.default_rng(0).normal(size=(12, 6))
+    bound = distortion_lower_bound(points, 2)
+    with torch.no_grad():
+        assert distortion_lower_bound(points, 2) == bound
+    with torch.inference_mode():
+        assert distortion_lower_bound(points, 2) == bound
+    try:
+        torch.set_default_dtype(torch.float64)
+        assert distortion_lower_bound(points, 2) == bound
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_distances_from_differences_need_one_buffer() -> None:

@@ -94,6 +94,16 @@ def test_sparse_points_have_a_random_complement_too() -> None:
     assert np.abs((new - new @ inside.T @ inside) @ fits[0].components_.T).max() < 1e-12
 
 
+@pytest.mark.parametrize("length", [1e4, 1e6, 1e8])
+def test_one_long_row_costs_no_precision(length: float) -> None:
+    dense = WIDE.toarray()
+    dense[0] *= length
+    options = {"n_components": 3, "max_iter": 10, "random_state": 0, "complement": "zero"}
+    sparse = LearnedProjection(**options).fit(scipy.sparse.csr_array(dense))
+    plain = LearnedProjection(**options).fit(dense)
+    assert sparse.max_distortion_ == pytest.approx(plain.max_distortion_, rel=0.05)
+
+
 @pytest.mark.parametrize("apart", [1.0, 3e-4])
 def test_the_error_of_the_coordinates_is_charged_to_the_bound(apart: float) -> None:
     dense = WIDE.toarray()
