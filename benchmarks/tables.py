@@ -28,6 +28,7 @@ MARKS = ("<!-- from docs/runs -->", "<!-- end -->")
 TRIANGLE_MARKS = ("<!-- triangles from benchmarks -->", "<!-- end of triangles -->")
 BOUND_MARKS = ("<!-- bounds from docs/runs -->", "<!-- end of bounds -->")
 QUBO_MARKS = ("<!-- qubo from benchmarks -->", "<!-- end of qubo -->")
+QUADRATIC_MARKS = ("<!-- energies from benchmarks -->", "<!-- end of energies -->")
 LINK_MARKS = ("<!-- links from benchmarks -->", "<!-- end of links -->")
 SAMPLE_MARKS = ("<!-- samples from benchmarks -->", "<!-- end of samples -->")
 REDUCTION_MARKS = ("<!-- reductions from benchmarks -->", "<!-- end of reductions -->")
@@ -93,6 +94,7 @@ def main(gset: Path, only: Sequence[str]) -> None:
     put_between(ROOT / "MAXCUT" / "README.md", MARKS, graphs_table(best_known(gset)))
     put_between(ROOT / "MAXCUT" / "README.md", TRIANGLE_MARKS, triangles_table())
     put_between(ROOT / "MAXCUT" / "README.md", QUBO_MARKS, qubo_table())
+    put_between(ROOT / "MAXCUT" / "README.md", QUADRATIC_MARKS, energies_table())
     put_between(ROOT / "NeuralNetworks" / "README.md", LINK_MARKS, links_table())
     put_between(ROOT / "NeuralNetworks" / "README.md", SAMPLE_MARKS, samples_table())
     put_between(ROOT / "NeuralNetworks" / "README.md", REDUCTION_MARKS, reductions_table())
@@ -225,6 +227,25 @@ def qubo_table() -> str:
     heads = ["family", "instances", "variables", "gap relative to the energy"]
     heads += ["in units of its range", "processor seconds, longest"]
     return "\n".join(markdown_table(heads, rows))
+
+
+def energies_table() -> str:
+    """Write one row per family of Biq Mac problems, from the benchmark ``quadratic``."""
+    tables = benchmark("quadratic")
+    budgets = [title for title in tables if title.startswith("mean gap by family")]
+    methods = [name for name in tables[budgets[0]][0] if name not in ("family", "problems")]
+    rows = [
+        [str(each[0]["family"]), str(each[0]["problems"])]
+        + [_gap(row[method]) for row in each for method in methods]
+        for each in zip(*(tables[title] for title in budgets), strict=True)
+    ]
+    heads = ["family", "problems"]
+    heads += [f"{method}, {title.split(', ')[-1]}" for title in budgets for method in methods]
+    return "\n".join(markdown_table(heads, rows))
+
+
+def _gap(gap: float) -> str:
+    return "0" if gap < 1e-9 else f"{100 * gap:.2g}%"
 
 
 def benchmark(part: str) -> dict[str, Any]:
