@@ -218,10 +218,12 @@ def _compare(
         report.targets.append(Target(statement, "≤", 0, len(behind)))
     report.panels.append(
         Panel(
-            series={name: 1 + np.array(each)[:, None] for name, each in gaps.items()},
-            x=[problem.name for problem in problems],
+            series={
+                name: 1 + np.array([[float(str(row[name]))] for row in families]) for name in gaps
+            },
+            x=[str(row["family"]) for row in families],
             x_label="",
-            y_label="1 + gap relative to the best known energy",
+            y_label="1 + mean gap relative to the best known energy",
             title=f"The Biq Mac library, {seconds:g} s each",
             log_y=False,
             repetition="rounds",
