@@ -16,7 +16,7 @@ MAX_ENUMERATED_VARIABLES = 16  # of a quadratic function, whose terms are all ev
 
 
 def load_graph(config: GraphConfig, seed: int) -> Graph:
-    """Read the file, or draw the random graph of this seed; errors name the option."""
+    """The graph in the file, or the random graph of this seed; errors name the option."""
     if config.graph_file is None:
         option = f"edge_probability is {config.edge_probability}"
         graph = Graph.from_networkx(random_graph(config.graph_size, config.edge_probability, seed))

@@ -1,4 +1,4 @@
-"""How the process of a command handles signals, uses threads and memory, and loses workers.
+"""The process of a command: its signal handlers, threads and memory, and the error of dead workers.
 
 The command line needs this before it knows whether anything is computed, and so importing this
 module imports no library.
