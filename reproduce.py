@@ -15,10 +15,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from derandomization.laboratory.command_line import launch
+from derandomization.laboratory.configs import WorkersConfig
 from derandomization.laboratory.folder_lock import FolderLock, unwritable
 from derandomization.laboratory.output import say_on_stderr
 from derandomization.laboratory.settings import Between, NotWith, check_fields
-from derandomization.laboratory.workers import WorkersConfig, parallel_calls
+from derandomization.laboratory.workers import parallel_calls
 from reproduction import EXPERIMENTS
 from reproduction.claims import SEEDS, parse_ids, plan
 from reproduction.jobs import Job, is_finished, run_job, write_manifest

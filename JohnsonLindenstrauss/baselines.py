@@ -13,7 +13,6 @@ from derandomization.checks import require_at_least, require_between
 from derandomization.expectations import standard_normal
 from JohnsonLindenstrauss.model import BATCH_SIZE, gaussian_images, span_coordinates
 from JohnsonLindenstrauss.pairs import (
-    BLOCK_SIZE,
     Embedding,
     PairBlocks,
     Points,
@@ -21,6 +20,7 @@ from JohnsonLindenstrauss.pairs import (
     span,
     working_precision,
 )
+from JohnsonLindenstrauss.settings import BLOCK_SIZE
 
 NUM_DRAWS = 1_000  # the paper's
 MAX_DRAWN_PAIRS = 2_000_000_000  # pairs of all random draws together: about 15 s on one core

@@ -28,7 +28,8 @@ from JohnsonLindenstrauss.lower_bound import (
     proven_ratio,
     smallest_possible_components,
 )
-from JohnsonLindenstrauss.pairs import BLOCK_SIZE, exact_ratio_range, span
+from JohnsonLindenstrauss.pairs import exact_ratio_range, span
+from JohnsonLindenstrauss.settings import BLOCK_SIZE
 from JohnsonLindenstrauss.sparse_points import Matrix, distinct_rows, embedding_space
 from JohnsonLindenstrauss.train import (
     MAX_MEAN_SQUARE_STEPS,

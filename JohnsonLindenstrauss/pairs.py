@@ -17,11 +17,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from derandomization.checks import require_at_least
+from JohnsonLindenstrauss.settings import BLOCK_SIZE
 
 Points = Float[Tensor, "points dimension"]
 Embedding = Float[Tensor, "components dimension"]
 
-BLOCK_SIZE = 128  # rows of the n×n matrices at a time
 MOST_COLUMNS = 2_048  # of a block: 1 MiB of float32 stays in the cache
 # Half of n² inverse distances in float32 are kept up to n = 23 000; else each pass recomputes them.
 KEPT_BYTES = 2**30

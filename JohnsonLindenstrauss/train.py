@@ -35,7 +35,6 @@ from JohnsonLindenstrauss.model import (
     mean_square_distortion,
 )
 from JohnsonLindenstrauss.pairs import (
-    BLOCK_SIZE,
     Embedding,
     PairBlocks,
     Points,
@@ -49,8 +48,8 @@ from JohnsonLindenstrauss.pairs import (
     working_precision,
     worst_pairs,
 )
+from JohnsonLindenstrauss.settings import BLOCK_SIZE, Estimator
 
-Estimator = Literal["exact", "sampled"]
 VANISHED = 1e-2  # σ counts as vanished at this share of its start: F7
 
 

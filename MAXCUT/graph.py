@@ -16,12 +16,12 @@ from derandomization.checks import MAX_EXACT
 from derandomization.files.arrays import MAX_VERTICES, SparseMatrix, sparse_entries
 from derandomization.files.edges import (
     EdgeList,
-    GraphFormat,
     WeightAttribute,
     edge_weight,
     one_direction,
     opposite_edges,
 )
+from derandomization.files.graph_formats import GraphFormat
 
 # If the largest weight is between 1/LARGEST_WEIGHT and this, sums of squared weights and weights
 # divided by such sums neither overflow nor vanish.

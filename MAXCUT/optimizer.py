@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
-from typing import Literal
 
 import numpy as np
 import torch
@@ -29,8 +28,7 @@ from MAXCUT.graph import Graph, Signs, Vectors
 from MAXCUT.limits import Limits
 from MAXCUT.sdp import SdpSolution, good_hyperplane
 from MAXCUT.search import combine_cuts, one_flip_optima, one_flip_optimum, search
-
-Estimator = Literal["exact", "sampled"]
+from MAXCUT.settings import Estimator
 
 
 @dataclass(frozen=True)

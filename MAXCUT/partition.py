@@ -25,7 +25,8 @@ from MAXCUT.sdp import (
     rounded_down,
     solve_sdp,
 )
-from MAXCUT.triangle import Bound, require_bound, tighten
+from MAXCUT.settings import Bound
+from MAXCUT.triangle import require_bound, tighten
 
 # A cut is called optimal where it is the bound up to this part of the positive weights, as their
 # sums in different orders differ; where all weights are integers, up to nothing.

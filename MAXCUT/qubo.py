@@ -33,7 +33,8 @@ from MAXCUT.quadratic import (
     qubo_model,
 )
 from MAXCUT.search import one_flip_optimum
-from MAXCUT.triangle import Bound, require_bound
+from MAXCUT.settings import Bound
+from MAXCUT.triangle import require_bound
 
 Assignment: TypeAlias = Mapping[Hashable, int]
 UNIT_ROUNDOFF = 2.0**-53

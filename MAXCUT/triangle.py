@@ -4,15 +4,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from MAXCUT.graph import Graph, Signs
 from MAXCUT.sdp import EPS, SdpSolution, bound_of_duals, rounded_down
+from MAXCUT.settings import Bound
 
-Bound: TypeAlias = Literal["sdp", "triangle"]
 # A round on a grid of 400 vertices takes 3 s, and 136 rounds followed; the time grows as n³.
 MAX_VERTICES = 400
 # The signs of X_ij, X_ik and X_jk in the four inequalities of a triangle.

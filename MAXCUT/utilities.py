@@ -1,8 +1,4 @@
-"""Random graphs, the options that choose a graph, and the optimum of small graphs."""
-
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, ClassVar
+"""The graph that the options choose, random graphs, and the optimum of small graphs."""
 
 import networkx as nx
 import numpy as np
@@ -10,51 +6,31 @@ import torch
 from jaxtyping import Float
 
 from derandomization.checks import require_at_least, require_between
-from derandomization.files.graphs import GraphFormat
-from derandomization.laboratory.settings import AtLeast, Between, NotWith, OnlyWith
 from MAXCUT.graph import Graph, read_graph
 from MAXCUT.quadratic import QuadraticModel
+from MAXCUT.settings import GraphConfig
 
 # The 2^23 partitions of 24 vertices take half a second; each additional vertex doubles the time.
 MAX_ENUMERATED_VERTICES = 24
-NOT_OF_FILES = NotWith("graph_file", "the graph in the file has its own size")
 MAX_ENUMERATED_VARIABLES = 16  # of a quadratic function, whose terms are all evaluated
 
 
-@dataclass(frozen=True, kw_only=True)
-class GraphConfig:
-    """The options of a command that choose the graph to cut."""
-
-    options_title: ClassVar[str] = "the graph"
-
-    graph_file: Path | None = None
-    """Graph to cut instead of a random one; --help of the option --format names the formats. Each
-    may also be compressed as .gz or .bz2."""
-    format: Annotated[GraphFormat | None, OnlyWith("graph_file")] = None
-    """Format of the file; by default that of its suffix, or of its content."""
-    weight: Annotated[str, OnlyWith("graph_file")] = "weight"
-    """Name of the edges' attribute that holds their weights, where the format has attributes."""
-    graph_size: Annotated[int, AtLeast(2), NOT_OF_FILES] = 15
-    """Vertices of the random graph; the optimum is enumerated up to 24."""
-    edge_probability: Annotated[float, Between(0, 1), NOT_OF_FILES] = 0.6
-    """Probability of an edge between each pair of vertices, in [0, 1]."""
-
-    def load_graph(self, seed: int) -> Graph:
-        """Read the file, or draw the random graph of this seed; errors name the option."""
-        if self.graph_file is None:
-            option = f"edge_probability is {self.edge_probability}"
-            graph = Graph.from_networkx(random_graph(self.graph_size, self.edge_probability, seed))
-        else:
-            option = f"graph_file is {self.graph_file}"
-            try:
-                graph = read_graph(self.graph_file, weight=self.weight, format=self.format)
-            except OSError as problem:
-                raise ValueError(f"{option}: it can't be read ({problem.strerror})") from None
+def load_graph(config: GraphConfig, seed: int) -> Graph:
+    """The graph in the file, or the random graph of this seed; errors name the option."""
+    if config.graph_file is None:
+        option = f"edge_probability is {config.edge_probability}"
+        graph = Graph.from_networkx(random_graph(config.graph_size, config.edge_probability, seed))
+    else:
+        option = f"graph_file is {config.graph_file}"
         try:
-            graph.require_cuttable()
-        except ValueError as problem:
-            raise ValueError(f"{option}: {problem}") from None
-        return graph
+            graph = read_graph(config.graph_file, weight=config.weight, format=config.format)
+        except OSError as problem:
+            raise ValueError(f"{option}: it can't be read ({problem.strerror})") from None
+    try:
+        graph.require_cuttable()
+    except ValueError as problem:
+        raise ValueError(f"{option}: {problem}") from None
+    return graph
 
 
 def random_graph(num_vertices: int, edge_probability: float, seed: int) -> nx.Graph:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from NeuralNetworks.settings import ActivationName
 
 
 class SmoothReLU(nn.Module):
@@ -50,9 +52,6 @@ class Elementwise(nn.Module):
 
 
 Quadratic = partial(Elementwise, torch.square)
-ActivationName = Literal[
-    "smooth-relu", "tanh", "gelu", "erf", "softplus", "quadratic", "cubic-relu"
-]
 ACTIVATIONS: dict[ActivationName, Callable[[], nn.Module]] = {
     "smooth-relu": SmoothReLU,
     "tanh": nn.Tanh,

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
+
+from NeuralNetworks.settings import LossName
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Points = Float[Tensor, " points"]
@@ -58,7 +59,6 @@ def poisson(prediction: Points, label: Points) -> Points:
     return torch.exp(prediction) - label * prediction
 
 
-LossName = Literal["squared", "log-cosh", "logistic", "poisson"]
 LOSSES: dict[LossName, Loss] = {
     "squared": Loss(squared),
     "log-cosh": Loss(log_cosh),

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from jaxtyping import Float
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from derandomization.checks import require_at_least, require_between
 from NeuralNetworks.activations import SmoothReLU
+from NeuralNetworks.settings import Part
 
 Link = Callable[[Tensor], Tensor]
-Part = Literal["weight", "bias", "hidden", "output"]
 
 
 def additive_tanh(indices: Float[Tensor, "points indices"]) -> Float[Tensor, " points"]:

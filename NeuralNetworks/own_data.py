@@ -17,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 from derandomization.checks import MAX_EXACT
 from derandomization.files.points import read_column_names, read_table
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.configs import RunConfig
+from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import AtLeast, suggestion
 from NeuralNetworks import plot
 from NeuralNetworks.estimator import PrincipalSubspace, guessed_task

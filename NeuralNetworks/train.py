@@ -9,7 +9,6 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -29,12 +28,11 @@ from derandomization.hessian import Hessian
 from derandomization.laboratory.checkpoints import Checkpoints, resumable_descend
 from derandomization.laboratory.trace import log_spaced_steps
 from NeuralNetworks.expectations import NODES, Antithetic, exact_expectation
-from NeuralNetworks.losses import Loss, LossFunction, LossName, as_loss
+from NeuralNetworks.losses import Loss, LossFunction, as_loss
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Dataset, Examples, Population, PopulationRisk
+from NeuralNetworks.settings import LossName, RiskEvaluation
 
-# How the expectation in a teacher's risk is evaluated; see ``train``.
-RiskEvaluation = Literal["exact", "antithetic", "sampled"]
 Layers = Sequence[tuple[int, Sequence[Tensor]]]  # widths and the parameters of each layer
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from derandomization.laboratory.workers import prepare_process
+from derandomization.laboratory.process import prepare_process
 
 STATUS = Path("/proc/self/status")
 RESET_PEAK = Path("/proc/self/clear_refs")  # writing 5 forgets the peak so far (proc(5))

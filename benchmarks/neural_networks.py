@@ -14,8 +14,9 @@ from derandomization import DerandomizationObjective, Expectation, MonteCarlo
 from NeuralNetworks.expectations import exact_expectation
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Population, PopulationRisk
+from NeuralNetworks.settings import RiskEvaluation
 from NeuralNetworks.studies.optimizers import ADAM_LEARNING_RATE
-from NeuralNetworks.train import BATCH_SIZE, DEFAULTS, RiskEvaluation, descent_optimizer
+from NeuralNetworks.train import BATCH_SIZE, DEFAULTS, descent_optimizer
 
 LEVELS = (1e-1, 1e-2, 1e-4, 1e-6)  # ‖W⊥‖/‖W‖
 REGULARIZATION = 1e-5  # the paper's

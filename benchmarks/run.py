@@ -28,9 +28,10 @@ from derandomization.checks import require_at_least
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.figures import save, study_figure
 from derandomization.laboratory.identity import environment
-from derandomization.laboratory.run import plain, readable
+from derandomization.laboratory.plain import plain
+from derandomization.laboratory.process import prepare_process
+from derandomization.laboratory.run import readable
 from derandomization.laboratory.settings import NotWith
-from derandomization.laboratory.workers import prepare_process
 
 PARTS = (
     "core",

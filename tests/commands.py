@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-MODULES = ["MAXCUT.main", "JohnsonLindenstrauss.main", "NeuralNetworks.main"]
+from reproduction import EXPERIMENTS
+
+MODULES = [f"{each}.experiment" for each in EXPERIMENTS]
 MODULES += ["tests.derandomization.laboratory.stoppable"]
 SECONDS = 300.0  # after which a command hangs
 

@@ -28,8 +28,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from derandomization.laboratory.command_line import STOPPED
+from derandomization.laboratory.configs import CHECKPOINT
 from derandomization.laboratory.folder_lock import LOCK
-from derandomization.laboratory.run import CHECKPOINT
 from tests.commands import (
     Commands,
     ended,

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 import JohnsonLindenstrauss.main
 import MAXCUT.main
+import NeuralNetworks.experiment
 import NeuralNetworks.main
 from derandomization.laboratory.figures import save
 from MAXCUT.graph import Graph
@@ -42,7 +43,7 @@ def png_figures_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_toy_neurons(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of figures 1 and 2 have settings of their own, whatever the options are."""
-    monkeypatch.setattr(NeuralNetworks.main, "_toy_neuron", lambda run, config: None)
+    monkeypatch.setattr(NeuralNetworks.experiment, "_toy_neuron", lambda run, config: None)
 
 
 def results(main: ModuleType, folder: Path, **options: object) -> dict:

@@ -11,11 +11,20 @@ from typing import Any
 
 import pytest
 
+import JohnsonLindenstrauss.settings
+import MAXCUT.experiment
+import MAXCUT.settings
+import NeuralNetworks.experiment
 import reproduce
 from derandomization.laboratory.settings import MAX_INTEGER, check_fields
+from JohnsonLindenstrauss.train import SETTINGS
 from MAXCUT.commands import COMMANDS
 from NeuralNetworks import own_data
+from NeuralNetworks.activations import ACTIVATIONS
+from NeuralNetworks.losses import LOSSES
 from NeuralNetworks.main import OWN_DATA
+from NeuralNetworks.settings import ActivationName, LossName, RiskEvaluation
+from NeuralNetworks.train import DEFAULTS
 from reproduction import EXPERIMENTS
 from reproduction.jobs import MAINS
 
@@ -82,6 +91,21 @@ def test_a_number_is_accepted_or_refused_by_the_fields_name(
     else:
         assert allowed
         assert repr(getattr(made, name)) == repr(value)
+
+
+@pytest.mark.parametrize(
+    ("choices", "implemented"),
+    [
+        (ActivationName, ACTIVATIONS),
+        (LossName, LOSSES),
+        (RiskEvaluation, DEFAULTS),
+        (RiskEvaluation, NeuralNetworks.experiment.COLLAPSED),
+        (MAXCUT.settings.Estimator, MAXCUT.experiment.VANISHED),
+        (JohnsonLindenstrauss.settings.Estimator, SETTINGS),
+    ],
+)
+def test_every_choice_of_an_option_is_implemented(choices: Any, implemented: Any) -> None:
+    assert set(typing.get_args(choices)) == set(implemented)
 
 
 def test_no_config_is_left_out() -> None:

@@ -13,8 +13,8 @@ from derandomization.laboratory.run import Run
 from JohnsonLindenstrauss import main as johnson_lindenstrauss
 from MAXCUT import main as maxcut
 from MAXCUT.graph import Graph
+from MAXCUT.settings import GraphConfig
 from MAXCUT.studies import baselines
-from MAXCUT.utilities import GraphConfig
 from NeuralNetworks import own_data
 
 

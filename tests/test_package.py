@@ -33,9 +33,52 @@ def test_importing_the_packages_imports_no_library() -> None:
     assert not {"torch", "numpy", "scipy", "sklearn", "networkx"} & set(loaded)
 
 
-def test_commands_start_without_libraries_that_they_may_not_need() -> None:
-    mains = ", ".join(f"{each}.main" for each in EXPERIMENTS)
-    code = f"import sys, {mains}; print(*sys.modules)"
+# What a command may import from other projects before it computes anything: tyro, rich, and what
+# these two import.
+PARSERS = {"tyro", "rich", "docstring_parser", "markdown_it", "mdurl", "pygments", "shtab"}
+PARSERS |= {"typeguard", "typing_extensions"}
+COMMAND = """
+import runpy, sys
+before = set(sys.modules)
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    print("modules", *set(sys.modules) - before, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "printed"),
+    [
+        (["--help"], 0, "usage: main.py [-h] [OPTIONS]"),
+        (["--version"], 0, derandomization.__version__),
+        (["--sed", "1"], 2, "error: unrecognized option --sed: did you mean --seed?"),
+        (["--seed", "one"], 2, "error: Error parsing --seed: invalid literal"),
+        (["--seed", "-1"], 2, "error: seed is -1: it must lie between 0 and"),
+        (["nothing"], 2, "error: unrecognized argument 'nothing'"),
+    ],
+    ids=["help", "version", "mistyped", "no number", "out of range", "no study"],
+)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_what_computes_nothing_imports_only_what_parses_the_options(
+    experiment: str, arguments: list[str], code: int, printed: str
+) -> None:
+    start = f"import sys; sys.argv = {[f'{experiment}/main.py', *arguments]}"
+    done = subprocess.run(
+        [sys.executable, "-c", start + COMMAND], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == code
+    *errors, modules = done.stderr.splitlines()
+    assert (done.stdout or errors[0]).startswith(printed)
+    packages = {name.partition(".")[0] for name in modules.split()[1:]}
+    assert {"derandomization", experiment} <= packages
+    others = packages - {"derandomization", experiment} - sys.stdlib_module_names
+    assert others <= PARSERS
+
+
+def test_experiments_start_without_libraries_that_they_may_not_need() -> None:
+    modules = ", ".join(f"{each}.experiment" for each in EXPERIMENTS)
+    code = f"import sys, {modules}; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()

@@ -11,13 +11,14 @@ from typing import Annotated, Generic, TypeVar
 import numpy as np
 
 from derandomization.files.quadratic import QuadraticTerms, write_quadratic_file
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.configs import RunConfig
+from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import AtLeast, Between, Positive
 from MAXCUT import plot
 from MAXCUT.quadratic import QuadraticModel
 from MAXCUT.qubo import QuadraticSolution, minimize
 from MAXCUT.sdp import MEAN_TOLERANCE
-from MAXCUT.triangle import Bound
+from MAXCUT.settings import Bound
 
 ContentT = TypeVar("ContentT")
 ConfigT = TypeVar("ConfigT", bound="MinimizerConfig")

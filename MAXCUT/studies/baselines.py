@@ -19,8 +19,9 @@ from derandomization.laboratory.study import Row, Study, StudyConfig, measured, 
 from MAXCUT.graph import Graph
 from MAXCUT.optimizer import DerandomizedCut, derandomize
 from MAXCUT.sdp import SdpSolution, hyperplane_cuts, solve_sdp
+from MAXCUT.settings import NOT_OF_FILES, GraphConfig
 from MAXCUT.studies.conditional import conditional_expectation_cut
-from MAXCUT.utilities import NOT_OF_FILES, GraphConfig
+from MAXCUT.utilities import load_graph
 
 NUM_DRAWS = 1_000
 NUM_RESTARTS = 8
@@ -56,7 +57,7 @@ class MethodSetting:
 
 def main(config: Config) -> None:
     """Run the study and write everything to ``config.output_dir``."""
-    graph = config.load_graph(config.seed)
+    graph = load_graph(config, config.seed)
     source = GraphConfig(**{each.name: getattr(config, each.name) for each in fields(GraphConfig)})
     left_out = _left_out(graph)
     digest = content_digest(graph)
@@ -85,7 +86,7 @@ def main(config: Config) -> None:
 
 def cut_and_time(setting: MethodSetting, seed: int) -> dict[str, float]:
     """Cut the graph once; the SDP's seconds count for the methods that start from it."""
-    graph = setting.source.load_graph(setting.graph_seed)
+    graph = load_graph(setting.source, setting.graph_seed)
     if content_digest(graph) != setting.graph_digest:
         path = setting.source.graph_file
         raise ValueError(f"graph_file is {path}: it is not what it was when the study began")

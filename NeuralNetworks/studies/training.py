@@ -14,13 +14,14 @@ from derandomization import Expectation, GaussHermite, PerturbedGradientDescent,
 from derandomization.laboratory.intervals import confidence_interval
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.study import Row, claim_lemma, measured
-from NeuralNetworks.activations import ACTIVATIONS, ActivationName, SmoothReLU
+from NeuralNetworks.activations import ACTIVATIONS, SmoothReLU
 from NeuralNetworks.expectations import FixedPoints, exact_expectation
-from NeuralNetworks.losses import LOSSES, LossName
+from NeuralNetworks.losses import LOSSES
 from NeuralNetworks.model import Student, Teacher, complete_basis, orthogonal_part
 from NeuralNetworks.risk import Population, PopulationRisk
+from NeuralNetworks.settings import ActivationName, LossName, RiskEvaluation
 from NeuralNetworks.studies.newton import CubicNewton
-from NeuralNetworks.train import RiskEvaluation, Training, train
+from NeuralNetworks.train import Training, train
 
 # A third of figure 3's points: the risk is exact to 1e-4, and as W_⊥ → 0 nothing is lost.
 NODES = (24, 4)

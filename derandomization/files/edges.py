@@ -4,7 +4,7 @@ import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -12,21 +12,6 @@ from jaxtyping import Bool, Float, Int
 from derandomization.files.arrays import SparseMatrix
 from derandomization.files.content import parse_number
 
-GraphFormat: TypeAlias = Literal[
-    "rudy",
-    "edgelist",
-    "csv",
-    "adjlist",
-    "graphml",
-    "gml",
-    "json",
-    "pajek",
-    "metis",
-    "mtx",
-    "npz",
-    "graph6",
-    "sparse6",
-]
 # Numbers under these names tell edges apart; they are no weights.
 _IDENTIFIERS = ("id", "key", "source", "target")
 _LONGEST_NAME = 60

@@ -37,11 +37,11 @@ from derandomization.files.edge_lists import (
 from derandomization.files.edges import (
     AdjacencyMatrix,
     EdgeList,
-    GraphFormat,
     WeightAttribute,
     edge_weight,
     one_direction,
 )
+from derandomization.files.graph_formats import GraphFormat
 from derandomization.files.graphml import read_graphml
 from derandomization.files.matrix_market import read_banner, require_each_entry_once
 from derandomization.files.number_lines import LineFormat, NumberLines

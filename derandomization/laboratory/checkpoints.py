@@ -10,9 +10,8 @@ import hashlib
 import io
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -22,10 +21,11 @@ from torch.optim import Optimizer
 
 from derandomization.checks import require_positive
 from derandomization.descent import Descent, History, StepCallback
+from derandomization.laboratory.configs import CHECKPOINT_SECONDS
 from derandomization.laboratory.output import say_on_stderr
+from derandomization.laboratory.process import handling_signals
 from derandomization.objective import DerandomizationObjective
 
-CHECKPOINT_SECONDS = 30.0
 # Results are written as they arrive, but writing takes at most this share of the time: the file of
 # 10 000 runs takes a tenth of a second, and is written every two seconds.
 WRITING_SHARE = 0.05
@@ -241,22 +241,6 @@ def resumable_descend(
                 slot.keep(state())
         checkpoints.write_if_due()
     return history
-
-
-@contextlib.contextmanager
-def handling_signals(
-    handler: Callable[[int, FrameType | None], Any], *numbers: int
-) -> Iterator[None]:
-    """Within, ``handler`` handles these signals; only the main thread can, others do nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
 
 
 def _read(path: Path, identity: Mapping[str, Any]) -> dict[int, Content]:

@@ -1,29 +1,32 @@
-"""The command line: parsing options into a config, and turning bad input into one line."""
+"""The command line: parsing options into a config, and turning bad input into one line.
+
+Importing this module imports no library. ``launch`` imports what it needs: tyro and rich to parse
+the options and to print ``--help``, and torch only if something is computed.
+"""
 
 import contextlib
 import dataclasses
 import inspect
 import io
+import os
 import pkgutil
 import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
-import tyro
-
 import derandomization
-from derandomization.laboratory.checkpoints import handling_signals
-from derandomization.laboratory.help import print_help
+from derandomization.laboratory.configs import CHECKPOINT, RunConfig
 from derandomization.laboratory.output import reporting_stdout, say_on_stderr
-from derandomization.laboratory.run import CHECKPOINT, RunConfig
+from derandomization.laboratory.process import WorkerDied, handling_signals, prepare_process
 from derandomization.laboratory.settings import check_given, option, suggestion
-from derandomization.laboratory.workers import WorkerDied, prepare_process
 
 ConfigT = TypeVar("ConfigT")
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOPPED = 130  # the exit code that shells expect of a process stopped by a signal
 
 
@@ -40,7 +43,6 @@ def launch(
     ``studies`` names for each subcommand the ``module`` or ``module:object`` that it runs instead;
     this has a ``main`` and a ``Config`` and is imported only when asked for.
     """
-    prepare_process()
     with reporting_stdout():
         _launch(experiment, config_type, studies or {})
 
@@ -54,13 +56,16 @@ def _launch(
             arguments = sys.argv[1:]
             if arguments == ["--version"]:
                 print(derandomization.__version__)
-            elif arguments and not arguments[0].startswith("-"):
+                return
+            if arguments and not arguments[0].startswith("-"):
                 study = _study(arguments[0], studies)
                 config = _parse(study.Config, arguments[1:], {}, arguments[0])
-                study.main(config)
+                experiment = study.main
             else:
                 config = _parse(config_type, arguments, studies)
-                experiment(config)
+            with handling_signals(_stop_at_once, *SIGNALS):
+                prepare_process()
+            experiment(config)
     except KeyboardInterrupt:
         _ignore_signals()  # the run ends: another Ctrl-C must not interrupt that
         say_on_stderr(f"\nstopped: {_what_continues(config)}")
@@ -74,14 +79,22 @@ def _launch(
         _fail("these settings need more memory than this machine has: use smaller sizes")
 
 
+def _stop_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    """End the process while it imports torch, in which an exception may be lost or be fatal."""
+    say_on_stderr("\nstopped: it had not begun")
+    os._exit(STOPPED)
+
+
 def _ignore_signals() -> None:
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
 def _what_continues(config: Any) -> str:
     """What the same command does after an interruption."""
+    if config is None:
+        return "it had not begun"
     if not isinstance(config, RunConfig):
         return "the same command continues from what was saved"
     if (config.output_dir / CHECKPOINT).is_file():
@@ -95,7 +108,8 @@ def _study(name: str, studies: Mapping[str, str]) -> Any:
         listed = f", studies are {', '.join(studies)}" if studies else ""
         meant = suggestion(name, studies) or f"options begin with --{listed}"
         raise ValueError(f"unrecognized argument {name!r}: {meant}")
-    return pkgutil.resolve_name(studies[name])
+    with handling_signals(_stop_at_once, *SIGNALS):
+        return pkgutil.resolve_name(studies[name])
 
 
 def _fail(sentence: str) -> NoReturn:
@@ -111,9 +125,13 @@ def _parse(
 ) -> ConfigT:
     program = f"{_program()} {study}".strip()
     if {"-h", "--help"} & set(arguments):
+        from derandomization.laboratory.help import print_help
+
         print_help(config_type, program, _description(config_type, studies, study))
         raise SystemExit(0)
     check_given(config_type, _given(config_type, arguments))
+    import tyro
+
     report = io.StringIO()
     try:
         with contextlib.redirect_stderr(report):

@@ -1,18 +1,17 @@
-"""A run: its settings, device, output folder, claims and progress, and the files it writes."""
+"""A run: its output folder, claims and progress, and the files it writes."""
 
 import contextlib
 import functools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
-import torch
 from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -22,66 +21,14 @@ from rich.text import Text
 
 from derandomization.certificate import Certificate
 from derandomization.descent import Diverged, History, StepCallback
-from derandomization.laboratory.checkpoints import CHECKPOINT_SECONDS, Checkpoints, Interrupted
+from derandomization.laboratory.checkpoints import Checkpoints, Interrupted
+from derandomization.laboratory.configs import CHECKPOINT, RunConfig
 from derandomization.laboratory.figures import SUFFIXES, description, lay_out, save, save_animation
 from derandomization.laboratory.folder_lock import FolderLock, unwritable
 from derandomization.laboratory.identity import code_digest, content_digest, environment
-from derandomization.laboratory.settings import PositiveFloat, check_fields
+from derandomization.laboratory.plain import plain
 
-CHECKPOINT = "checkpoint.pt"
-# Where and what a run writes and prints, and on how many cores: no number depends on these.
-NOT_SETTINGS = (
-    "output_dir",
-    "figures",
-    "quiet",
-    "resume",
-    "checkpoint_every",
-    "workers",
-    "scheduler",
-)
 REFRESH_SECONDS = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """The fields every experiment shares."""
-
-    options_title: ClassVar[str] = "the run and its files"
-
-    seed: int = 0
-    """Seed of every random choice of the run."""
-    output_dir: Path
-    """Folder for results.json, history.npz and the figures; made if missing."""
-    figures: bool = True
-    """Write the figures; they take several seconds."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Device that computes; auto takes a GPU if there is one."""
-    quiet: bool = False
-    """Print errors only."""
-    resume: bool = False
-    """Resume from the checkpoint that an interrupted run of the same settings left."""
-    checkpoint_every: PositiveFloat = CHECKPOINT_SECONDS
-    """Seconds between two checkpoints of a descent."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device is cuda: torch finds no GPU here; use auto or cpu")
-
-    def settings(self) -> dict[str, Any]:
-        """The fields on which numbers may depend, in JSON's types."""
-        fields = plain(asdict(self))
-        return {name: value for name, value in fields.items() if name not in NOT_SETTINGS}
-
-    def generator(self) -> torch.Generator:
-        """A new random generator with the run's seed."""
-        return torch.Generator().manual_seed(self.seed)
-
-    def torch_device(self) -> torch.device:
-        """The device that computes."""
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
 
 
 ReferenceKind = Literal["paper", "bound", "baseline"]
@@ -335,23 +282,6 @@ class Run:
             numbers = (_with_kind(claim), readable(claim.measured))
             table.add_row(claim.id, claim.statement, *numbers, words[claim.holds])
         self.show(table)
-
-
-def plain(value: Any) -> Any:
-    """The value in JSON's types only; numbers that are not finite become null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, list | tuple | frozenset | np.ndarray):
-        return [plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _with_kind(claim: Claim) -> str:

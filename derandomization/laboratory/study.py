@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from derandomization.laboratory.checkpoints import Checkpoints
+from derandomization.laboratory.configs import RunConfig, WorkersConfig
 from derandomization.laboratory.intervals import Interval, confidence_interval
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import Between
-from derandomization.laboratory.workers import WorkersConfig, parallel_calls, spawn_seeds
+from derandomization.laboratory.workers import parallel_calls, spawn_seeds
 
 SettingT = TypeVar("SettingT")
 SeedT = TypeVar("SeedT")

@@ -1,7 +1,6 @@
 """Many calls of one function, shared among local processes or the workers of a Dask cluster."""
 
 import contextlib
-import ctypes
 import importlib
 import logging
 import multiprocessing
@@ -14,10 +13,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,41 +26,14 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from derandomization.checks import require_at_least
-from derandomization.laboratory.checkpoints import Checkpoints, handling_signals
+from derandomization.laboratory.checkpoints import Checkpoints
 from derandomization.laboratory.identity import code_digest, library_versions
-from derandomization.laboratory.settings import Constraint, NotWith, PositiveInt
+from derandomization.laboratory.process import WorkerDied, handling_signals, prepare_process
 
 ResultT = TypeVar("ResultT")
 Calls = Mapping[int, tuple[Any, ...]]
-# glibc's names (malloc.h), and the largest threshold it accepts for blocks mapped by themselves.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGEST_POOLED_BLOCK = 32 * 2**20
-KEPT_BYTES = 2**30
 DEFERRED = (signal.SIGINT, signal.SIGTERM)
 ATTEMPTS = 2  # a call whose worker dies is repeated once: the cause may have been chance
-
-
-class WorkerDied(RuntimeError):  # noqa: N818 - it says what happened
-    """A call killed its worker every time; all other calls were completed."""
-
-
-def _require_address(name: str, value: str) -> None:
-    if "://" not in value:
-        raise ValueError(f"{name} is {value!r}: it must be an address such as tcp://host:8786")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkersConfig:
-    """The fields of every command that shares its work among processes."""
-
-    options_title: ClassVar[str] = "processes"
-
-    workers: Annotated[PositiveInt, NotWith("scheduler", "its workers share the work")] = field(
-        default_factory=lambda: os.cpu_count() or 1
-    )
-    """Processes that share the work; by default one per core."""
-    scheduler: Annotated[str | None, Constraint(_require_address)] = None
-    """Address of a Dask scheduler, such as tcp://host:8786, to share the work among its workers."""
 
 
 def parallel_calls(
@@ -140,24 +111,6 @@ def _results(
     if min(workers, len(calls)) == 1:
         return ((number, function(*each)) for number, each in calls.items())
     return _on_processes(function, calls, min(workers, len(calls)))
-
-
-def prepare_process() -> None:
-    """Let this process compute on one thread, and keep the memory that it frees.
-
-    The numbers of a run then do not depend on the number of cores, and its products are too small
-    to share: a second thread does not shorten figure 3's step of 2.5 ms, and lengthens it to 28
-    ms on a busy machine.
-
-    By default glibc returns large free blocks to the system, so that every step pages its
-    temporaries in again. Keeping them shortens figure 3's step from 5.1 to 2.1 ms. A C library
-    without these settings is left as it is.
-    """
-    torch.set_num_threads(1)
-    with contextlib.suppress(OSError, AttributeError):
-        allocator = ctypes.CDLL(None)
-        allocator.mallopt(M_MMAP_THRESHOLD, LARGEST_POOLED_BLOCK)
-        allocator.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def _start_worker() -> None:

@@ -226,7 +226,7 @@ def test_transforming_needs_a_fit_on_as_many_features(projection: LearnedProject
 
 
 def test_only_the_estimator_imports_scikit_learn() -> None:
-    program = "import sys, JohnsonLindenstrauss.main; print('sklearn' in sys.modules)"
+    program = "import sys, JohnsonLindenstrauss.experiment; print('sklearn' in sys.modules)"
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+import JohnsonLindenstrauss.main
 from derandomization.laboratory.command_line import launch
-from JohnsonLindenstrauss import main as experiment
 from JohnsonLindenstrauss.baselines import guaranteed_distortion
 from JohnsonLindenstrauss.main import Config, main
 from JohnsonLindenstrauss.model import cube_points, max_distortion
 
-SCRIPT = Path(experiment.__file__)
+SCRIPT = Path(JohnsonLindenstrauss.main.__file__)
 QUIET = {"quiet": True, "figures": False}
 SMALL = {"num_points": 10, "dimension": 20, "num_components": 5, "seed": 3}
 FIELDS = {

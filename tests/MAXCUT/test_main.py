@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import MAXCUT.main
+import MAXCUT.experiment
 import MAXCUT.optimizer
 from derandomization.laboratory.command_line import launch
 from MAXCUT.expected_cut import ExpectedCut
@@ -78,7 +78,7 @@ def test_same_seed_gives_the_same_results(tmp_path: Path) -> None:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the figures out, which take most of the time."""
-    monkeypatch.setattr(MAXCUT.main, "_draw", lambda *_: None)
+    monkeypatch.setattr(MAXCUT.experiment, "_draw", lambda *_: None)
 
 
 def verdicts(record: dict) -> list[tuple[str, bool | None]]:
@@ -144,7 +144,7 @@ def test_a_cut_below_the_mean_of_the_hyperplanes_does_not_hold(
 
     for name in ("conditional_rounding", "one_flip_optimum", "good_hyperplane"):
         monkeypatch.setattr(MAXCUT.optimizer, name, nothing)
-    monkeypatch.setattr(MAXCUT.main, "sample_hyperplanes", no_good_hyperplane)
+    monkeypatch.setattr(MAXCUT.experiment, "sample_hyperplanes", no_good_hyperplane)
     monkeypatch.setattr(ExpectedCut, "signs", lambda self: np.ones(len(self.mean)))
     monkeypatch.setattr(MAXCUT.optimizer, "_polished_hyperplanes", lambda *_: [])
     found = verdicts(results_of(Config(output_dir=tmp_path, steps=50, quiet=True)))

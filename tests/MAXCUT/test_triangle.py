@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import MAXCUT.main
+import MAXCUT.experiment
 import MAXCUT.triangle
 from derandomization.laboratory.command_line import launch
 from MAXCUT.graph import Graph
@@ -267,7 +267,7 @@ def test_a_bound_there_is_not_is_named() -> None:
 def test_the_command_has_it_and_its_error_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(MAXCUT.main, "_draw", lambda *_: None)
+    monkeypatch.setattr(MAXCUT.experiment, "_draw", lambda *_: None)
     path, folder = tmp_path / "cycle.edgelist", tmp_path / "out"
     path.write_text("".join(f"{i} {(i + 1) % 5} {1 + i / 7}\n" for i in range(5)))
     arguments = ["main.py", "--graph-file", str(path), "--bound", "triangle", "--quiet"]

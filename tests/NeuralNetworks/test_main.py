@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from torch import Tensor
 
+import NeuralNetworks.main
 from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.run import Claim, Run
-from NeuralNetworks import main as experiment
-from NeuralNetworks import toy
+from NeuralNetworks import experiment, toy
 from NeuralNetworks.activations import rectified_moments
 from NeuralNetworks.main import Config, main
 
-SCRIPT = Path(experiment.__file__)
+SCRIPT = Path(NeuralNetworks.main.__file__)
 FIELDS = {
     "weight_norm",
     "orthogonal_norm",

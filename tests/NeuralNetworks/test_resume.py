@@ -10,7 +10,8 @@ import torch
 
 from derandomization.laboratory.checkpoints import Checkpoints, Interrupted
 from NeuralNetworks.model import Student, Teacher
-from NeuralNetworks.train import RiskEvaluation, Training, train
+from NeuralNetworks.settings import RiskEvaluation
+from NeuralNetworks.train import Training, train
 
 NAME = "checkpoint.pt"
 

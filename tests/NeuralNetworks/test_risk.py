@@ -17,11 +17,12 @@ from derandomization import (
     QuasiMonteCarlo,
 )
 from derandomization.hessian import Hessian
-from NeuralNetworks.activations import ACTIVATIONS, ActivationName
+from NeuralNetworks.activations import ACTIVATIONS
 from NeuralNetworks.expectations import Antithetic, SimplexAcross
-from NeuralNetworks.losses import LOSSES, Loss, LossName, squared
+from NeuralNetworks.losses import LOSSES, Loss, squared
 from NeuralNetworks.model import LowRankStudent, Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk
+from NeuralNetworks.settings import ActivationName, LossName
 
 NETWORKS = [(5,), (5, 3), (4, 3, 3)]
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from derandomization import certify
 from derandomization.laboratory.trace import sharp_bounds_along
 from NeuralNetworks import expectations
-from NeuralNetworks.losses import LOSSES, LossName
+from NeuralNetworks.losses import LOSSES
 from NeuralNetworks.model import Student, Teacher
 from NeuralNetworks.risk import Dataset, PopulationRisk
+from NeuralNetworks.settings import LossName
 from NeuralNetworks.train import Training, train
 
 WIDTH, REGULARIZATION, STEPS = 40, 1e-3, 400

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.configs import RunConfig
+from derandomization.laboratory.run import Run
 from derandomization.laboratory.study import Row
 from NeuralNetworks.studies import STUDIES, conditions
 from NeuralNetworks.studies.training import Setting, accuracy_for

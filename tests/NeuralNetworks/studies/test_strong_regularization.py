@@ -11,7 +11,8 @@ import torch
 
 from derandomization import GaussHermite
 from derandomization.hessian import Hessian
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.configs import RunConfig
+from derandomization.laboratory.run import Run
 from derandomization.laboratory.study import Row
 from NeuralNetworks.model import Student, Teacher, complete_basis
 from NeuralNetworks.risk import Population, PopulationRisk

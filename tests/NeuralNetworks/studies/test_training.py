@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from derandomization import GaussHermite
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.configs import RunConfig
+from derandomization.laboratory.run import Run
 from derandomization.laboratory.study import Row
 from NeuralNetworks.model import Teacher
 from NeuralNetworks.risk import PopulationRisk

@@ -14,7 +14,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derandomization.files.edges import GraphFormat
+from derandomization.files.graph_formats import GraphFormat
 from derandomization.files.graphs import FORMATS, SIGNATURES, read_graph_file
 from MAXCUT.graph import Graph, read_graph
 

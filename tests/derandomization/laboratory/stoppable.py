@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from derandomization import DerandomizationObjective, MonteCarlo, PerturbedGradientDescent
 from derandomization.laboratory.checkpoints import resumable_descend
 from derandomization.laboratory.command_line import launch
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.configs import RunConfig
+from derandomization.laboratory.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)

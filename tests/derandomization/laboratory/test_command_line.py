@@ -3,18 +3,21 @@
 import importlib
 import io
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
 import derandomization
 from derandomization.checks import require_positive
 from derandomization.laboratory.command_line import STOPPED, launch
-from derandomization.laboratory.run import CHECKPOINT, Run, RunConfig
+from derandomization.laboratory.configs import CHECKPOINT, RunConfig
+from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import NotWith, OnlyWith
 
 
@@ -174,7 +177,7 @@ from pathlib import Path
 
 import derandomization
 from derandomization.checks import require_positive
-from derandomization.laboratory.run import RunConfig
+from derandomization.laboratory.configs import RunConfig
 
 calls = []
 
@@ -313,6 +316,23 @@ def test_too_little_memory_is_one_line(
     assert "need more memory than this machine has" in capsys.readouterr().err
 
 
+def line_of_a_stopped_launch(
+    experiment: Callable[[Any], None], config_type: type, capsys: pytest.CaptureFixture[str]
+) -> str:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    try:
+        with pytest.raises(SystemExit) as stop:
+            launch(experiment, config_type)
+        # A second Ctrl-C must not interrupt the end of the process.
+        assert [signal.getsignal(number) for number in numbers] == [signal.SIG_IGN] * 2
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    assert stop.value.code == STOPPED
+    return capsys.readouterr().err.strip()
+
+
 @pytest.mark.parametrize("saved", [True, False])
 def test_ctrl_c_says_whether_anything_was_saved(
     saved: bool,
@@ -326,23 +346,44 @@ def test_ctrl_c_says_whether_anything_was_saved(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys, "argv", ["main.py", "--output-dir", str(tmp_path)])
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
-    try:
-        with pytest.raises(SystemExit) as stop:
-            launch(interrupted, RunConfig)
-        # A second Ctrl-C must not interrupt the end of the process.
-        assert [signal.getsignal(number) for number in numbers] == [signal.SIG_IGN] * 2
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-    assert stop.value.code == STOPPED
-    line = capsys.readouterr().err.strip()
-    assert line == (
+    assert line_of_a_stopped_launch(interrupted, RunConfig, capsys) == (
         "stopped: the same command with --resume continues from what was saved"
         if saved
         else "stopped: nothing was saved yet"
     )
+
+
+def test_ctrl_c_while_options_are_parsed_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @dataclass(frozen=True)
+    class Interrupted:
+        def __post_init__(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["main.py"])
+    line = line_of_a_stopped_launch(print, Interrupted, capsys)
+    assert line == "stopped: it had not begun"
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc")
+@pytest.mark.parametrize("study", [[], ["guarantee"]])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_while_torch_is_imported_is_one_line(
+    number: signal.Signals, study: list[str], tmp_path: Path
+) -> None:
+    folder = Path(derandomization.__file__).parents[1]
+    command = [sys.executable, "MAXCUT/main.py", *study, "--output-dir", str(tmp_path / "out")]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        maps = Path(f"/proc/{process.pid}/maps")
+        while process.poll() is None and "libtorch" not in maps.read_text():
+            time.sleep(0.001)
+        process.send_signal(number)
+        printed, errors = process.communicate(timeout=100)
+    assert (process.returncode, printed, errors) == (STOPPED, "", "\nstopped: it had not begun\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_any_other_runtime_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,15 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import NeuralNetworks.experiment
 from derandomization.laboratory.command_line import STOPPED
-from derandomization.laboratory.run import CHECKPOINT
+from derandomization.laboratory.configs import CHECKPOINT
 
 # Imports take seconds and a run takes half of one: processes are forked from one that has them.
 MOMENTS = 6
 ADVICE = "stopped: the same command with --resume continues from what was saved"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
-# The toy neurons, which have nothing to resume, would take most of the time.
-QUICK = {"NeuralNetworks.main": {"_toy_neuron": lambda run, config: None}}
 Start = Callable[..., multiprocessing.Process]
 
 
@@ -35,7 +34,9 @@ def _command(script: str, arguments: Sequence[str], errors: Path) -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     sys.argv = [script, *arguments]
     module = __import__(script, fromlist=["main"])
-    module.__dict__.update(QUICK.get(script, {}))
+    if script == "NeuralNetworks.main":
+        # The toy neurons, which have nothing to resume, would take most of the time.
+        NeuralNetworks.experiment._toy_neuron = lambda run, config: None
     module.launch(module.main, module.Config)
 
 

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from derandomization.laboratory import output
 from derandomization.laboratory.command_line import launch
+from derandomization.laboratory.configs import RunConfig
 from derandomization.laboratory.output import reporting_stdout
-from derandomization.laboratory.run import Run, RunConfig
+from derandomization.laboratory.run import Run
 
 # Loads the module alone, since importing the package takes seconds.
 COMMAND = """

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from derandomization.laboratory.identity import LIBRARIES, environment
-from derandomization.laboratory.run import plain, readable
+from derandomization.laboratory.plain import plain
+from derandomization.laboratory.run import readable
 
 
 @dataclass

@@ -15,10 +15,11 @@ from rich.table import Table
 from derandomization import DerandomizationObjective, descend
 from derandomization.certificate import Certificate
 from derandomization.descent import Diverged
+from derandomization.laboratory.configs import RunConfig
 from derandomization.laboratory.figures import label, new_figure
 from derandomization.laboratory.folder_lock import LOCK
 from derandomization.laboratory.identity import LIBRARIES
-from derandomization.laboratory.run import Run, RunConfig, report_end
+from derandomization.laboratory.run import Run, report_end
 
 ENVIRONMENT = {"python", *LIBRARIES, "device", "instructions", "threads", "platform", "git_commit"}
 RECORD = {

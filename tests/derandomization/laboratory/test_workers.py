@@ -17,10 +17,10 @@ import torch
 
 import derandomization
 from derandomization.laboratory.checkpoints import Checkpoints
+from derandomization.laboratory.configs import WorkersConfig
+from derandomization.laboratory.process import WorkerDied
 from derandomization.laboratory.settings import check_fields
 from derandomization.laboratory.workers import (
-    WorkerDied,
-    WorkersConfig,
     _deferred_signals,
     _require_same,
     parallel_calls,

@@ -6,8 +6,8 @@ import types
 
 import pytest
 
-from derandomization.laboratory import workers
-from derandomization.laboratory.workers import prepare_process
+from derandomization.laboratory import process
+from derandomization.laboratory.process import prepare_process
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # malloc.h
 
@@ -23,8 +23,8 @@ def test_it_sets_both_thresholds(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
 def test_glibc_takes_the_values() -> None:
     mallopt = ctypes.CDLL(None).mallopt
-    assert mallopt(MMAP_THRESHOLD, workers.LARGEST_POOLED_BLOCK) == 1
-    assert mallopt(TRIM_THRESHOLD, workers.KEPT_BYTES) == 1
+    assert mallopt(MMAP_THRESHOLD, process.LARGEST_POOLED_BLOCK) == 1
+    assert mallopt(TRIM_THRESHOLD, process.KEPT_BYTES) == 1
 
 
 def no_library(name: None) -> ctypes.CDLL:
