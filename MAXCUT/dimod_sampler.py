@@ -9,6 +9,7 @@ from derandomization.checks import require_whole
 from MAXCUT.partition import MAX_CUTS
 from MAXCUT.quadratic import qubo_model
 from MAXCUT.qubo import minimize
+from MAXCUT.settings import Bound
 
 # What the info of a sample set has, of the attributes of a QuadraticSolution.
 INFO = (
@@ -39,7 +40,7 @@ class DerandomizationSampler(dimod.Sampler):
     @property
     def parameters(self) -> dict[str, list[str]]:
         """The keyword arguments of ``sample``, each without properties."""
-        names = ("num_reads", "restarts", "time_limit", "target", "initial_state", "seed")
+        names = ("num_reads", "restarts", "bound", "time_limit", "target", "initial_state", "seed")
         return {name: [] for name in (*names, "workers")}
 
     def sample(
@@ -48,6 +49,7 @@ class DerandomizationSampler(dimod.Sampler):
         *,
         num_reads: int = 1,
         restarts: int = 0,
+        bound: Bound = "sdp",
         time_limit: float | None = None,
         target: float | None = None,
         initial_state: dict | None = None,
@@ -61,7 +63,7 @@ class DerandomizationSampler(dimod.Sampler):
             bqm: a model of bits or of spins, which the samples are too.
             num_reads: the number of samples, different ones as far as there are; at most 1 000 are
                 different. If there are fewer, the best is repeated.
-            restarts, time_limit, target, workers: as for ``minimize_qubo``.
+            restarts, bound, time_limit, target, workers: as for ``minimize_qubo``.
             initial_state: an assignment to improve, by variable.
             seed: 0 by default: the samples are always the same.
             others: other samplers' arguments are ignored, with a warning.
@@ -71,6 +73,9 @@ class DerandomizationSampler(dimod.Sampler):
             ``gap``, ``relative_gap``, ``gap_in_range``, ``proven_optimal`` and ``stopped_by`` of
             ``QuadraticSolution``.
         """
+        if not isinstance(bqm, dimod.BinaryQuadraticModel):
+            kind = type(bqm).__name__
+            raise ValueError(f"bqm is a {kind}: it must be a BinaryQuadraticModel of dimod")
         self.remove_unknown_kwargs(**others)
         num_reads = require_whole("num_reads", num_reads, 1)
         solution = minimize(
@@ -78,6 +83,7 @@ class DerandomizationSampler(dimod.Sampler):
             spin=bqm.vartype is dimod.SPIN,
             num_assignments=min(num_reads, MAX_CUTS),
             restarts=restarts,
+            bound=bound,
             time_limit=time_limit,
             target=target,
             initial=initial_state,

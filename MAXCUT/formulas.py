@@ -75,7 +75,7 @@ def maximum_2_sat(
         Goemans & Williamson 1995: the mean of the random assignments that their relaxation gives is
         at least 0.878 of the optimum for weights that are not negative.
     """
-    formula = _clauses(clauses, weights, num_variables)
+    formula = _clauses(_listed("clauses", clauses), weights, num_variables)
     return _maximum(two_sat_model(formula), formula.weights, target, options)
 
 
@@ -157,12 +157,11 @@ def dicut_model(arcs: EdgeList) -> QuadraticModel:
 
 
 def _clauses(
-    clauses: Iterable,
+    clauses: list,
     weights: Sequence | np.ndarray | None,
     num_variables: int | None,
 ) -> Clauses:
-    listed = list(clauses)
-    for clause in listed:
+    for clause in clauses:
         if not isinstance(clause, tuple | list) or len(clause) not in (1, 2):
             raise ValueError(f"the clause {clause!r} must be a tuple of one or two literals")
         for literal in clause:
@@ -170,12 +169,13 @@ def _clauses(
                 found = f"the clause {clause!r} has the literal {literal!r}"
                 raise ValueError(f"{found}: it must be an integer other than 0")
             require_between("a literal", abs(int(literal)), 1, MAX_VERTICES)
-    pairs = np.array([(*clause, 0)[:2] for clause in listed], dtype=np.int64).reshape(-1, 2)
+    pairs = np.array([(*clause, 0)[:2] for clause in clauses], dtype=np.int64).reshape(-1, 2)
     if weights is None:
-        weights = np.ones(len(listed))
-    sizes = np.array([exact_number("weights", each) for each in weights], dtype=np.float64)
-    if sizes.shape != (len(listed),):
-        raise ValueError(f"weights has shape {sizes.shape} for {len(listed)} clauses")
+        weights = np.ones(len(clauses))
+    listed = _listed("weights", weights)
+    sizes = np.array([exact_number("weights", each) for each in listed], dtype=np.float64)
+    if len(sizes) != len(clauses):
+        raise ValueError(f"weights has {len(sizes)} numbers for {len(clauses)} clauses")
     if not (sizes > 0).all():
         raise ValueError(f"weights has {sizes.min()}: each must be a finite number above 0")
     largest = int(np.abs(pairs).max(initial=0))
@@ -184,6 +184,12 @@ def _clauses(
     if num_variables is not None and num_variables < largest:
         raise ValueError(f"num_variables is {num_variables}: a clause names the variable {largest}")
     return Clauses(largest if num_variables is None else num_variables, pairs, sizes)
+
+
+def _listed(name: str, values: object) -> list:
+    if isinstance(values, Mapping | str | bytes) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} is a {type(values).__name__}: it must be a list")
+    return list(values)
 
 
 def _arcs(graph: Iterable, weight: str) -> EdgeList:
@@ -199,12 +205,17 @@ def _arcs(graph: Iterable, weight: str) -> EdgeList:
             warnings.warn(reason, stacklevel=3)
     else:
         listed = []
-        for arc in graph:
+        for arc in _listed("graph", graph):
             if not isinstance(arc, tuple) or len(arc) not in (2, 3):
                 raise ValueError(f"the arc {arc!r} is no tuple (u, v) or (u, v, weight)")
             listed.append((*arc, 1.0)[:3])
     ends, weights = [], []
     for u, v, value in listed:
+        for label in (u, v):
+            if not isinstance(label, Hashable):
+                raise ValueError(
+                    f"the arc ({u!r}, {v!r}) has the label {label!r}: it must be hashable"
+                )
         ends.append([index.setdefault(label, len(index)) for label in (u, v)])
         if isinstance(value, Integral):
             exact_number(f"the weight of the arc ({u!r}, {v!r})", value)

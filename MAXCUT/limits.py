@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from derandomization.checks import require_positive
+from derandomization.checks import nearest_float, require_positive
 from derandomization.laboratory.checkpoints import Content, Slot
 
 Stage = Literal["SDP", "descent", "search", "bound"]
@@ -53,9 +53,7 @@ class Limits:
         self.time_limit = (
             math.inf if time_limit is None else require_positive("time_limit", time_limit)
         )
-        if target is not None and math.isnan(target):
-            raise ValueError(f"target is {target}: it must be a number")
-        self.target = math.inf if target is None else float(target)
+        self.target = math.inf if target is None else nearest_float("target", target)
         self.stopped_by: StopReason | None = None
         self.upper_bound = math.inf
         self.cut_value = 0.0

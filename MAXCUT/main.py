@@ -14,7 +14,7 @@ from derandomization.laboratory.command_line import launch
 from derandomization.laboratory.configs import RunConfig, WorkersConfig
 from derandomization.laboratory.settings import AtLeast, Between, Positive
 from MAXCUT.commands import COMMANDS
-from MAXCUT.settings import Bound, Estimator, GraphConfig
+from MAXCUT.settings import MAX_RESTARTS, Bound, Estimator, GraphConfig
 from MAXCUT.studies import STUDIES
 
 CLAIMS = ExperimentClaims(
@@ -63,7 +63,7 @@ class Config(RunConfig, WorkersConfig, GraphConfig):
     steps: Annotated[int | None, AtLeast(1)] = None
     """Maximum number of descent steps; default 2100 exact, 4050 from 100 vertices on, 5000 (paper)
     sampled."""
-    restarts: Annotated[int, Between(0, 10**5)] = 0
+    restarts: Annotated[int, Between(0, MAX_RESTARTS)] = 0
     """Searches that start from that cut and the SDP's hyperplanes. The workers share them, and the
     cuts they find are combined."""
     estimator: Estimator = "exact"

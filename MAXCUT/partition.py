@@ -25,7 +25,7 @@ from MAXCUT.sdp import (
     rounded_down,
     solve_sdp,
 )
-from MAXCUT.settings import Bound
+from MAXCUT.settings import MAX_RESTARTS, Bound
 from MAXCUT.triangle import require_bound, tighten
 
 # A cut is called optimal where it is the bound up to this part of the positive weights, as their
@@ -187,7 +187,9 @@ def checked_options(
     if not (callback is None or callable(callback)):
         raise ValueError(f"callback is {callback!r}: it must be a function of a CutProgress")
     return CheckedOptions(
-        restarts=require_whole("restarts", restarts, 0),
+        restarts=int(
+            require_between("restarts", require_whole("restarts", restarts, 0), 0, MAX_RESTARTS)
+        ),
         limits=Limits(time_limit, target, callback),
         seed=_seed(seed),
         workers=require_whole("workers", workers, 1),

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral, Real
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import scipy.sparse
@@ -111,7 +111,7 @@ def qubo_model(coefficients: object) -> QuadraticModel:
         return coefficients
     if _is_dimod_model(coefficients):
         return _from_dimod(coefficients)
-    if isinstance(coefficients, Mapping):
+    if _is_mapping(coefficients):
         index: dict[Hashable, int] = {}
         terms = _mapped_terms("Q", coefficients, index)
         return QuadraticModel.from_terms(index, terms, spin=False)
@@ -131,10 +131,10 @@ def ising_model(
         if couplings is not None or constant:
             raise ValueError("h is a whole model: J and offset must be left out")
         return qubo_model(fields)
-    if couplings is None or isinstance(couplings, Mapping):
+    if couplings is None or _is_mapping(couplings):
         index: dict[Hashable, int] = {}
         linear = _linear_terms(fields, index)
-        terms = _mapped_terms("J", couplings or {}, index)
+        terms = _mapped_terms("J", {} if couplings is None else couplings, index)
         quadratic = QuadraticModel.from_terms(index, terms, spin=True)
     else:
         quadratic = _matrix_model("J", couplings, spin=True)
@@ -149,6 +149,11 @@ def ising_model(
         np.concatenate([quadratic.values, others.values]),
         spin=True,
     )
+
+
+def _is_mapping(candidate: object) -> TypeGuard[Mapping]:
+    """Whether it is a dictionary; of scipy's matrices, ``dok`` is a ``Mapping`` too."""
+    return isinstance(candidate, Mapping) and not scipy.sparse.issparse(candidate)
 
 
 def _is_dimod_model(candidate: object) -> bool:

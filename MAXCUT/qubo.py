@@ -8,14 +8,14 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Real
+from numbers import Rational, Real
 from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from derandomization import Certificate
-from derandomization.checks import MAX_EXACT, require_between, require_whole
+from derandomization.checks import MAX_EXACT, nearest_float, require_between, require_whole
 from MAXCUT.graph import Graph, Signs
 from MAXCUT.limits import StopReason
 from MAXCUT.partition import (
@@ -108,12 +108,15 @@ class CutProblem:
             is 1, or a spin +1, if its vertex is on that vertex's side.
         base, unit: the energy where all variables are 1, and the energy of a cut of weight 1.
         rounding: no cut's weight has a larger error; 0 if all weights and their sums are exact.
+        size: the absolute sum of the coefficients, added where they belong to the same variables,
+            without constants.
     """
 
     graph: Graph
     base: Fraction
     unit: Fraction
     rounding: float
+    size: float
 
     def energy(self, cut_value: float) -> float:
         """The energy of a cut of this weight."""
@@ -142,7 +145,12 @@ def cut_problem(model: QuadraticModel) -> CutProblem:
     u = 1 or larger. Else the largest is scaled to 1, and sums of weights are rounded.
     """
     kept = ~model.is_constant()
-    ends, values, exact = _added(model.ends[kept], model.values[kept])
+    ends = model.ends[kept]
+    if not model.spin:  # x_i² = x_i
+        square = ends[:, 0] == ends[:, 1]
+        ends = np.stack([ends[:, 0], np.where(square, model.num_variables, ends[:, 1])], axis=1)
+    ends, values, exact = _added(ends, model.values[kept])
+    size = float(np.abs(values).sum())
     if model.spin:
         factor = Fraction(2)
     else:
@@ -158,7 +166,7 @@ def cut_problem(model: QuadraticModel) -> CutProblem:
     if rounding:
         most = np.unique(np.sort(ends, axis=1), axis=0, return_counts=True)[1].max()
         rounding *= int(most)
-    return CutProblem(graph, exact_sum(model.values), factor * unit, rounding)
+    return CutProblem(graph, exact_sum(model.values), factor * unit, rounding, size)
 
 
 def _added(
@@ -340,7 +348,7 @@ def minimize(
     )
     trivial = _negative_sum(model)
     known = trivial if least is None else max(trivial, least)
-    return _solution(model, problem, partition, known, spin)
+    return _solution(model, problem, partition, known, spin, start)
 
 
 def _constant(model: QuadraticModel, assignment: Assignment) -> QuadraticSolution:
@@ -369,6 +377,7 @@ def _solution(
     partition: Partition,
     known: Fraction,
     spin: bool,
+    start: Values | None,
 ) -> QuadraticSolution:
     """The solution that a cut gives; ``known`` is a bound that needs no cut."""
     n = model.num_variables
@@ -376,34 +385,38 @@ def _solution(
     assignments = [
         np.array([int(sides[i] == sides[n]) for i in range(n)], dtype=np.int64) for sides in found
     ]
-    bits, *others = assignments
-    exact = model.exact_energy(_domain(bits, model.spin))
+    if start is not None and not any(np.array_equal(start, each) for each in assignments):
+        assignments.append(start)
+    # The weights of cuts are rounded, so that their order may be wrong.
+    energies = [model.exact_energy(_domain(each, model.spin)) for each in assignments]
+    order = sorted(range(len(energies)), key=energies.__getitem__)[: len(found)]
+    bits, *others = (assignments[number] for number in order)
+    exact, *other_energies = (energies[number] for number in order)
     lower, proof = problem.lower_bound(partition.upper_bound), partition.bound_proof
     if known >= lower:
         lower, proof = known, "coefficients"
     # Where energies are rounded, so may be the difference of an optimal one and its bound.
-    varying = float(np.abs(model.values[~model.is_constant()]).sum())
-    tolerance = ROUNDING * varying if problem.rounding else 0.0
+    tolerance = ROUNDING * problem.size if problem.rounding else 0.0
     lower = min(lower, exact)
-    gap = float(exact - lower)
+    energy, gap = float(exact), float(exact - lower)
     highest = _highest_energy(model, problem, bits)
-    energies = [model.energy(_domain(each, model.spin)) for each in others]
     return QuadraticSolution(
         assignment=_labelled(model, bits, spin),
-        energy=float(exact),
+        energy=energy,
         lower_bound=_rounded_down(lower),
         gap=gap,
         bound_proof=proof,
         proven_optimal=gap <= tolerance,
-        expected_energy=problem.energy(partition.goemans_williamson_mean),
-        derandomized_energy=problem.energy(partition.derandomized_cut_value),
+        # Of rounded cuts, so that they may come out below the smallest energy.
+        expected_energy=max(energy, problem.energy(partition.goemans_williamson_mean)),
+        derandomized_energy=max(energy, problem.energy(partition.derandomized_cut_value)),
         highest_energy=float(highest),
         energy_range=float(highest - lower),
         stopped_by=partition.stopped_by,
         certificate=partition.certificate,
         other_assignments=tuple(
-            (_labelled(model, each, spin), energy)
-            for each, energy in zip(others, energies, strict=True)
+            (_labelled(model, each, spin), float(other))
+            for each, other in zip(others, other_energies, strict=True)
         ),
     )
 
@@ -441,7 +454,7 @@ def _initial_bits(model: QuadraticModel, initial: object, *, spin: bool) -> Valu
         if missing:
             raise ValueError(f"initial has no value for the variable {missing[0]!r}")
         listed = [initial[label] for label in model.labels]
-    elif isinstance(initial, Sequence | np.ndarray) and not isinstance(initial, str):
+    elif isinstance(initial, Sequence | np.ndarray) and np.ndim(initial) == 1:
         listed = list(initial)
         if len(listed) != model.num_variables:
             count = f"{model.num_variables} variables"
@@ -457,15 +470,12 @@ def _initial_bits(model: QuadraticModel, initial: object, *, spin: bool) -> Valu
 
 def _target_cut(problem: CutProblem, target: object) -> float:
     """The weight of a cut whose energy is the target."""
-    if isinstance(target, bool) or not isinstance(target, Real) or math.isnan(target):
+    if isinstance(target, bool) or not isinstance(target, Real):
         raise ValueError(f"target is {target!r}: it must be a number")
-    if math.isinf(target):
+    if math.isinf(nearest_float("target", target)) and not isinstance(target, Rational):
         return -float(target)
-    cut = (problem.base - Fraction(float(target))) / problem.unit
-    try:
-        return float(cut)
-    except OverflowError:
-        return math.copysign(math.inf, cut)
+    exact = Fraction(target if isinstance(target, Rational) else float(target))
+    return nearest_float("target", (problem.base - exact) / problem.unit)
 
 
 def _rounded_down(exact: Fraction) -> float:

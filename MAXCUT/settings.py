@@ -12,6 +12,7 @@ from derandomization.laboratory.settings import AtLeast, Between, NotWith, OnlyW
 
 Estimator = Literal["exact", "sampled"]
 Bound: TypeAlias = Literal["sdp", "triangle"]
+MAX_RESTARTS = 10**5
 NOT_OF_FILES = NotWith("graph_file", "the graph in the file has its own size")
 
 

@@ -12,9 +12,27 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def _is_finite(value: Any) -> bool:
+    try:
+        return _is_number(value) and math.isfinite(value)
+    except OverflowError:  # an integer or a fraction that float64 can't hold
+        return False
+
+
+def nearest_float(name: str, value: Any) -> float:
+    """The number as a float, infinite if float64 can't hold it; NaN is a ``ValueError``."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf
+    if math.isnan(number):
+        raise ValueError(f"{name} is {value}: it must be a number")
+    return number
+
+
 def require_positive(name: str, value: Any) -> float:
     """Return ``value`` if it is a finite number above zero, else raise ``ValueError``."""
-    if not (_is_number(value) and math.isfinite(value) and value > 0):
+    if not (_is_finite(value) and value > 0):
         shown = repr(value) if isinstance(value, str) else value
         raise ValueError(f"{name} is {shown}: it must be a finite number above 0")
     return float(value)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from MAXCUT import formulas
 from MAXCUT.formulas import maximum_2_sat, maximum_dicut
 from tests.MAXCUT.quadratic_models import assignments
 
@@ -89,7 +90,7 @@ def test_without_clauses_everything_holds() -> None:
         ([(True,)], {}, "has the literal True: it must be"),
         ([(1,)], {"weights": [0.0]}, "weights has 0.0: each must be a finite number above 0"),
         ([(1,)], {"weights": [np.nan]}, "weights is nan: it must be a finite number"),
-        ([(1,)], {"weights": [1.0, 1.0]}, r"weights has shape \(2,\) for 1 clauses"),
+        ([(1,)], {"weights": [1.0, 1.0]}, "weights has 2 numbers for 1 clauses"),
         ([(1, -4)], {"num_variables": 3}, "num_variables is 3: a clause names the variable 4"),
     ],
 )
@@ -103,12 +104,19 @@ def test_what_is_no_formula(clauses: Any, options: Any, reason: str) -> None:
     [
         (nx.path_graph(3), "the graph is not directed: its edges must have directions"),
         (["ab"], "the arc 'ab' is no tuple"),
+        ([([1], 2)], r"the arc \(\[1\], 2\) has the label \[1\]: it must be hashable"),
         ([("a", "b", "x")], "the weight of the edge 'a' – 'b' is 'x': it must be a finite"),
     ],
 )
 def test_what_is_no_directed_graph(graph: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         maximum_dicut(graph)
+
+
+@pytest.mark.parametrize("values", [None, 5, {7: 3}, "ab"])
+def test_what_is_no_list(values: object) -> None:
+    with pytest.raises(ValueError, match=f"weights is a {type(values).__name__}: it must be a l"):
+        formulas._listed("weights", values)
 
 
 def test_a_target_is_a_weight_that_is_reached() -> None:

@@ -340,3 +340,55 @@ def test_triangle_inequalities_prove_the_minimum_of_a_frustrated_cycle() -> None
     assert not relaxed.proven_optimal
     assert tight.lower_bound == pytest.approx(least, abs=1e-3)
     assert tight.lower_bound <= tight.energy
+
+
+def test_a_matrix_of_keys_is_a_matrix() -> None:
+    keyed = scipy.sparse.dok_array((3, 3))
+    keyed[2, 1], keyed[1, 1] = -1.0, 2.0
+    assert minimize_qubo(keyed) == minimize_qubo(keyed.toarray())
+    assert list(minimize_qubo(scipy.sparse.dok_array((3, 3))).assignment) == [0, 1, 2]
+    assert minimize_ising(None, keyed) == minimize_ising(None, keyed.toarray())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_smallest_energy_comes_first_where_cuts_are_rounded(seed: int) -> None:
+    coefficients = {(0, 1): -1.0, (1, 2): 1e17}
+    found = minimize_qubo(coefficients, seed=seed, num_assignments=8)
+    energies = [found.energy, *(energy for _, energy in found.other_assignments)]
+    assert energies == sorted(energies)
+    assert energies[0] == -1.0
+    kept = minimize_qubo(coefficients, seed=seed, initial={0: 1, 1: 1, 2: 0})
+    assert (kept.energy, kept.proven_optimal) == (-1.0, True)
+
+
+def test_terms_that_cancel_take_no_part() -> None:
+    arcs = [(0, 1, 2.1), (0, 3, 2.1), (1, 0, 7.1), (1, 2, 5.1), (2, 1, 9.1), (2, 3, 3.1)]
+    arcs += [(3, 1, 1.1)]
+    plain, looped = maximum_dicut(arcs), maximum_dicut([*arcs, (0, 0, 1e17)])
+    assert looped.value == plain.value == 16.4
+    assert looped.solution.proven_optimal == plain.solution.proven_optimal
+    assert looped.upper_bound == pytest.approx(plain.upper_bound)
+    near, far = (maximum_dicut([(1, 1, w), (1, 2, 1), (3, 1, 0.1)]) for w in (1.0, 1e100))
+    assert far.value == near.value == 1.0
+    assert far.upper_bound == pytest.approx(near.upper_bound)
+
+
+@pytest.mark.parametrize("target", [1e308, 10**400, math.inf])
+def test_a_target_beyond_all_energies_stops_at_once(target: object) -> None:
+    coefficients = {("a", "a"): -1e-10, ("a", "b"): 3e-10}
+    assert minimize_qubo(coefficients, target=target).stopped_by == "target"
+    assert minimize_qubo(coefficients, target=-target).stopped_by is None
+
+
+@pytest.mark.parametrize("options", [{"time_limit": 10**400}, {"restarts": 10**400}])
+def test_numbers_that_no_float_holds_are_refused(options: dict) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(options))} is 1000"):
+        minimize_qubo({(0, 1): 1}, **options)
+
+
+@PROFILE
+@given(drawn_models(FLOATS))
+def test_no_energy_that_is_told_is_below_the_smallest(drawn: Drawn) -> None:
+    found = minimize(built(drawn), spin=False)
+    assert found.lower_bound <= found.energy <= found.derandomized_energy
+    assert found.energy <= found.expected_energy
