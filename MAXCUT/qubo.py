@@ -20,7 +20,6 @@ from MAXCUT.graph import Graph, Signs
 from MAXCUT.limits import StopReason
 from MAXCUT.partition import (
     MAX_CUTS,
-    ROUNDING,
     Partition,
     checked_options,
     derandomized_cut,
@@ -38,6 +37,7 @@ from MAXCUT.triangle import require_bound
 
 Assignment: TypeAlias = Mapping[Hashable, int]
 UNIT_ROUNDOFF = 2.0**-53
+MOST_ROUNDINGS = 4  # between an optimal energy and its bound
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class QuadraticSolution:
         bound_proof: how the bound was proven: "coefficients" if it is the sum of all that can be
             negative, else as in ``Partition.bound_proof``.
         proven_optimal: whether no assignment has a smaller energy. If the coefficients are no
-            multiples of a common unit, it means: smaller by more than 1e-12 of their absolute sum,
-            without constants.
+            multiples of a common unit, it means: smaller by more than four times what rounding may
+            add to the bound, about 1e-13 of their absolute sum without constants.
         expected_energy: the exact mean over Goemans and Williamson's random hyperplanes.
         derandomized_energy: where the first descent ended, to which Theorem 5.2 applies. ``energy``
             is the smallest of all energies that were computed.
@@ -108,15 +108,12 @@ class CutProblem:
             is 1, or a spin +1, if its vertex is on that vertex's side.
         base, unit: the energy where all variables are 1, and the energy of a cut of weight 1.
         rounding: no cut's weight has a larger error; 0 if all weights and their sums are exact.
-        size: the absolute sum of the coefficients, added where they belong to the same variables,
-            without constants.
     """
 
     graph: Graph
     base: Fraction
     unit: Fraction
     rounding: float
-    size: float
 
     def energy(self, cut_value: float) -> float:
         """The energy of a cut of this weight."""
@@ -150,7 +147,6 @@ def cut_problem(model: QuadraticModel) -> CutProblem:
         square = ends[:, 0] == ends[:, 1]
         ends = np.stack([ends[:, 0], np.where(square, model.num_variables, ends[:, 1])], axis=1)
     ends, values, exact = _added(ends, model.values[kept])
-    size = float(np.abs(values).sum())
     if model.spin:
         factor = Fraction(2)
     else:
@@ -166,7 +162,7 @@ def cut_problem(model: QuadraticModel) -> CutProblem:
     if rounding:
         most = np.unique(np.sort(ends, axis=1), axis=0, return_counts=True)[1].max()
         rounding *= int(most)
-    return CutProblem(graph, exact_sum(model.values), factor * unit, rounding, size)
+    return CutProblem(graph, exact_sum(model.values), factor * unit, rounding)
 
 
 def _added(
@@ -395,8 +391,8 @@ def _solution(
     lower, proof = problem.lower_bound(partition.upper_bound), partition.bound_proof
     if known >= lower:
         lower, proof = known, "coefficients"
-    # Where energies are rounded, so may be the difference of an optimal one and its bound.
-    tolerance = ROUNDING * problem.size if problem.rounding else 0.0
+    # The bound is lowered by what the weights of cuts may round; a tight one is this far below.
+    tolerance = MOST_ROUNDINGS * float(problem.unit * Fraction(problem.rounding))
     lower = min(lower, exact)
     energy, gap = float(exact), float(exact - lower)
     highest = _highest_energy(model, problem, bits)

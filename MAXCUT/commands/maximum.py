@@ -86,7 +86,8 @@ def maximize_file(
         "proven_ratio": found.proven_ratio,
     }
     run.write("assignment.csv", lambda path: write_assignment(path, "variable", found.assignment))
-    optimal = ": the assignment is optimal" if found.proven_optimal else ""
+    rounded = ", up to rounding" if found.solution.gap else ""
+    optimal = f": the assignment is optimal{rounded}" if found.proven_optimal else ""
     run.say(
         f"variables           {model.num_variables}\n"
         f"{counted:<20}{found.value:.15g} of {found.total_weight:.15g}\n"

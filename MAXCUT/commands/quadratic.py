@@ -65,7 +65,8 @@ def minimize_file(name: str, config: QuadraticConfig, *, spin: bool) -> None:
     run.write(
         "assignment.csv", lambda path: write_assignment(path, "variable", solution.assignment)
     )
-    optimal = ": the assignment is optimal" if solution.proven_optimal else ""
+    rounded = ", up to rounding" if solution.gap else ""
+    optimal = f": the assignment is optimal{rounded}" if solution.proven_optimal else ""
     run.say(
         f"variables           {model.num_variables}\n"
         f"energy              {solution.energy:.15g}\n"
