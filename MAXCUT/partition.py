@@ -30,7 +30,7 @@ from MAXCUT.triangle import require_bound, tighten
 
 # A cut is called optimal where it is the bound up to this part of the positive weights, as their
 # sums in different orders differ; where all weights are integers, up to nothing.
-ROUNDING = 1e-12
+ROUNDING = 1e-14
 ZERO = 1e-6  # a cut and a bound that are at most this part of the positive weights are 0
 MAX_CUTS = 1_000  # that num_cuts may ask for
 SDP_SHARE = 0.3  # of a time limit, after which the relaxation stops
