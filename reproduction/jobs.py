@@ -161,7 +161,7 @@ def read_manifest(output_dir: Path) -> dict[str, list[Job]]:
             command: [_manifest_job(each) for each in parts]
             for command, parts in record["runs"].items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise ValueError(
             f"output_dir is {output_dir}: no run of reproduce.py ended there, {MANIFEST} is "
             "missing or broken"

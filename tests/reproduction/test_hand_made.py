@@ -165,6 +165,7 @@ def test_a_line_says_what_is_wrong(small: Path, change: Callable[[dict], None], 
         (("claims",), [["F4"]]),
         (("seconds",), float("nan")),
         (("seconds",), "7"),
+        (("seconds",), 10**400),
     ],
 )
 def test_a_manifest_of_other_jobs_is_broken(small: Path, place: tuple, value: Any) -> None:
