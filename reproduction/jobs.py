@@ -203,5 +203,6 @@ def _write(path: Path, record: Mapping[str, Any]) -> None:
     """Write JSON to a temporary file, then rename it, so that no file is ever half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
+    temporary.unlink(missing_ok=True)  # a link there would be written through
     temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     temporary.replace(path)

@@ -179,6 +179,15 @@ def test_a_manifest_of_other_jobs_is_broken(small: Path, place: tuple, value: An
     assert check(small) == [line]
 
 
+def test_a_link_under_the_temporary_name_of_a_manifest_is_replaced(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("kept")
+    (tmp_path / f".{MANIFEST}").symlink_to(elsewhere)
+    write_manifest(tmp_path, "python reproduce.py --quick", [])
+    assert elsewhere.read_text() == "kept"
+    assert not (tmp_path / MANIFEST).is_symlink()
+
+
 def test_a_figure_that_is_a_link_is_not_shown(small: Path, tmp_path_factory: Any) -> None:
     secret = tmp_path_factory.mktemp("elsewhere") / "secret.png"
     secret.write_bytes(b"secret")
