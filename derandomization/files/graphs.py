@@ -7,7 +7,6 @@ import json
 import os
 import re
 from array import array
-from collections import Counter
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
@@ -23,9 +22,11 @@ from derandomization.files.content import (
     COMPRESSED,
     FileContent,
     MalformedFileError,
+    json_label,
     open_regular,
     parse_number,
     read_content,
+    unique_keys,
 )
 from derandomization.files.edge_lists import (
     each_edge_once,
@@ -319,7 +320,7 @@ def _read_json(content: FileContent, weight: str) -> EdgeList:
     """
     # networkx.node_link_graph makes a node of every end that is none, and takes twice the memory.
     try:
-        data = json.loads(content.text(), object_pairs_hook=_unique_keys)
+        data = json.loads(content.text(), object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
         raise content.error(f"broken JSON: {error.msg}", error.lineno) from error
     found = data if isinstance(data, dict) else {}
@@ -330,12 +331,12 @@ def _read_json(content: FileContent, weight: str) -> EdgeList:
         raise content.error("the file must be an object with lists of objects, nodes and edges")
     index: dict[Hashable, int] = {}
     for position, node in enumerate(nodes):
-        if index.setdefault(_json_label(node.get("id", position)), position) != position:
+        if index.setdefault(json_label(node.get("id", position)), position) != position:
             raise content.error(f"two nodes have the id {node.get('id', position)!r}")
     attribute = WeightAttribute(weight)
     ends, weights = [], []
     for edge in edges:
-        u, v = (_json_label(edge.get(end)) for end in ("source", "target"))
+        u, v = (json_label(edge.get(end)) for end in ("source", "target"))
         for end in (u, v):
             if end not in index:
                 raise content.error(f"an edge ends at {end!r}, which is no node's id")
@@ -347,24 +348,8 @@ def _read_json(content: FileContent, weight: str) -> EdgeList:
     return each_edge_once(content, listed, directed=bool(found.get("directed")))
 
 
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """The object of these pairs; Python's would keep the last of two values."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        repeated = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise ValueError(f"an object has two values of {repeated!r}")
-    return found
-
-
 def _are_objects(found: object) -> TypeGuard[list[dict]]:
     return isinstance(found, list) and all(isinstance(each, dict) for each in found)
-
-
-def _json_label(label: object) -> Hashable:
-    """The label as networkx had it: JSON has lists in place of tuples."""
-    if isinstance(label, dict):
-        raise ValueError("a label must be a number, a text or a list of these")
-    return tuple(map(_json_label, label)) if isinstance(label, list) else label
 
 
 def _read_pajek(content: FileContent, weight: str) -> GraphContent:
