@@ -287,9 +287,7 @@ def read_graph(
     from derandomization.files.graphs import GraphContent, read_graph_file
 
     def build(content: GraphContent) -> Graph:
-        if isinstance(content, nx.Graph):
-            graph = Graph.from_networkx(content, weight)
-        elif isinstance(content, EdgeList):
+        if isinstance(content, EdgeList):
             graph = Graph.from_edges(*content)
         else:
             graph = Graph.from_sparse(*content)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from derandomization import Certificate
 from derandomization.checks import MAX_SEED, require_between, require_whole
-from derandomization.files.content import open_regular
+from derandomization.files.content import open_regular, read_content
 from MAXCUT.graph import Graph, GraphLike, Signs, as_graph
 from MAXCUT.limits import CutProgress, Limits, StopReason
 from MAXCUT.optimizer import DerandomizedCut, derandomize
@@ -35,6 +35,8 @@ ZERO = 1e-6  # a cut and a bound that are at most this part of the positive weig
 MAX_CUTS = 1_000  # that num_cuts may ask for
 SDP_SHARE = 0.3  # of a time limit, after which the relaxation stops
 MAX_BOUND_VERTICES = 1_000  # up to which the cut itself gives a second bound, in 0.2 s
+MAX_BYTES = 2**28  # of a file with a partition
+LONGEST_SHOWN = 60  # characters of a label in an error
 
 Sides = Mapping[Hashable, int]
 
@@ -315,22 +317,28 @@ def read_partition(path: Path, graph: Graph) -> dict[Hashable, int]:
     """Read the sides that ``write_partition`` wrote; of several cuts the first.
 
     Raises ``ValueError`` where the file has another form, lists a vertex twice or names one that is
-    not in the graph, and ``OSError`` where it can't be read.
+    not in the graph, and ``OSError`` where it can't be read. A file of more than 256 MiB is
+    refused before it is read.
     """
     names = {str(label): label for label in graph.labels}
     if len(names) < graph.num_vertices:
         raise ValueError("the graph has two labels of the same text: a file can't tell them apart")
-    sides: dict[Hashable, int] = {}
     with open_regular(path) as file:
-        lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        for number, row in enumerate(csv.reader(lines), start=1):
-            if number == 1 and row[:1] == ["vertex"]:
+        content = read_content(file, path, max_bytes=MAX_BYTES)
+    sides: dict[Hashable, int] = {}
+    rows = csv.reader(io.StringIO(content.text(), newline=""))
+    try:
+        for row in rows:
+            if rows.line_num == 1 and row[:1] == ["vertex"]:
                 continue
             if len(row) < 2 or row[1] not in ("0", "1"):
-                raise ValueError(f"{path}, line {number}: a line must be a vertex and 0 or 1")
+                raise content.error("a line must be a vertex and 0 or 1", rows.line_num)
+            shown = repr(row[0][:LONGEST_SHOWN])
             if row[0] not in names:
-                raise ValueError(f"{path}, line {number}: the graph has no vertex {row[0]!r}")
+                raise content.error(f"the graph has no vertex {shown}", rows.line_num)
             if names[row[0]] in sides:
-                raise ValueError(f"{path}, line {number}: the vertex {row[0]!r} is listed twice")
+                raise content.error(f"the vertex {shown} is listed twice", rows.line_num)
             sides[names[row[0]]] = int(row[1])
+    except csv.Error as error:
+        raise content.error(str(error), rows.line_num) from error
     return sides

@@ -161,7 +161,7 @@ def read_manifest(output_dir: Path) -> dict[str, list[Job]]:
             command: [_manifest_job(each) for each in parts]
             for command, parts in record["runs"].items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise ValueError(
             f"output_dir is {output_dir}: no run of reproduce.py ended there, {MANIFEST} is "
             "missing or broken"
@@ -203,5 +203,6 @@ def _write(path: Path, record: Mapping[str, Any]) -> None:
     """Write JSON to a temporary file, then rename it, so that no file is ever half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
+    temporary.unlink(missing_ok=True)  # a link there would be written through
     temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     temporary.replace(path)

@@ -8,7 +8,8 @@ import re
 import stat
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +26,8 @@ MAX_RATIO = 100
 FREE_UNPACKED_BYTES = 2**20
 # float() also accepts underscores and the digits of every script, which no file format allows.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# Half of a pair of UTF-16 code units, which escapes in JSON may write.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 ResultT = TypeVar("ResultT")
 
@@ -98,6 +101,24 @@ class FileContent:
             words = line.strip()
             if words and words[0] not in "#%":
                 yield number, words
+
+
+def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The object of JSON with these pairs; Python's would keep the last of two values of a key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        repeated = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"an object has two values of {repeated!r}")
+    return found
+
+
+def json_label(label: object) -> Hashable:
+    """A label in JSON, with tuples instead of lists, and without what no file of text can hold."""
+    if isinstance(label, dict):
+        raise ValueError(f"the label {label!r} is no text, number or list")
+    if isinstance(label, str) and _SURROGATE.search(label):
+        raise ValueError(f"the label {label!r} has half of a surrogate pair, which is no character")
+    return tuple(map(json_label, label)) if isinstance(label, list) else label
 
 
 def printable(text: str) -> str:

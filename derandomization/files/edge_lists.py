@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -16,6 +16,7 @@ import numpy as np
 from derandomization.files.cells import CellFormat, cell_format, is_name, is_not_finite
 from derandomization.files.content import FileContent, parse_number
 from derandomization.files.edges import (
+    LONGEST_NAME,
     EdgeList,
     WeightAttribute,
     one_direction,
@@ -25,9 +26,28 @@ from derandomization.files.edges import (
 
 # Parsing a dictionary of attributes takes up to 500 times its size.
 LONGEST_ATTRIBUTES = 10**4
-_TAILS = {"source", "from", "src", "fromnodeid", "node", "node1", "node_1", "vertex", "vertex1"}
-_HEADS = {"target", "to", "dst", "tonodeid", "node2", "node_2", "vertex2"}
+# The usual names of the two ends, in lower case, without blanks, underscores and hyphens. A pair
+# of these may stand anywhere in a header; the first pair that is there counts.
+_ENDS = (
+    ("source", "target"),
+    ("from", "to"),
+    ("src", "dst"),
+    ("src", "dest"),
+    ("fromnodeid", "tonodeid"),
+    ("fromid", "toid"),
+    ("sourceid", "targetid"),
+    ("sourcenode", "targetnode"),
+    ("fromnode", "tonode"),
+    ("node1", "node2"),
+    ("vertex1", "vertex2"),
+    ("person1", "person2"),
+)
+# Any two of these name the ends if they are the first two columns.
+_TAILS = {"source", "from", "src", "fromnodeid", "node", "node1", "vertex", "vertex1"}
+_HEADS = {"target", "to", "dst", "tonodeid", "node2", "vertex2"}
 _HEADS |= {"neighbour", "neighbours", "neighbor", "neighbors"}
+# These may also be the labels of an edge.
+_SHORT_ENDS = (["u", "v"], ["i", "j"])
 
 
 class Row(NamedTuple):
@@ -67,9 +87,10 @@ def read_edge_list(content: FileContent, weight: str) -> EdgeList:
 def read_csv(content: FileContent, weight: str) -> EdgeList:
     """One edge per line: ``u,v`` or ``u,v,weight``, or columns that a header names.
 
-    With a header, the ends are the columns ``source`` and ``target``, or else the first two. If the
-    first line has a semicolon outside of quotes, semicolons separate the cells, and the weights may
-    have decimal commas.
+    With a header, the ends are the columns ``source`` and ``target``, ``from`` and ``to`` or
+    another usual pair of names, wherever they are; else the first two columns, and a warning names
+    them if the third is not the weight. If the first line has a semicolon outside of quotes,
+    semicolons separate the cells, and the weights may have decimal commas.
     """
     cells = cell_format(_first_line(content))
     return _edges(content, Fields(partial(_cells, cells), cells), weight, header_expected=True)
@@ -122,6 +143,8 @@ def _edges(
     # networkx.read_edgelist skips malformed lines and keeps only the last of parallel edges.
     cells = fields.cells
     header, rows = _without_header(_rows(content, fields.split), cells)
+    if header and _has_numbered_labels(header, _rows(content, fields.split)):
+        header, rows = None, _rows(content, fields.split)
     names = header.fields if header else []
     columns = _columns_of_ends(content, header)
     attribute = WeightAttribute(weight)
@@ -146,9 +169,11 @@ def _edges(
         ends.append([index.setdefault(label, len(index)) for label in pair])
         weights.append(value)
     # In a .csv file a header is expected; but without usual names it may be an edge.
-    if not (header_expected and _has_usual_ends(names)):
-        surely = header_expected and (len(names) == 2 or weight in names[2:])
-        _report_header(content, header, index, surely=surely)
+    usual = _usual_ends(names) is not None
+    if header and (not (header_expected and usual) or _numbered_stem(names)):
+        surely = header_expected and (usual or _is_clear(names, weight, index))
+        ends_named = len(names) > 2 and not usual
+        _report_header(content, header, index, columns, surely=surely, ends_named=ends_named)
     cells.warn_of_decimal_commas(content)
     warn_of_missing(content, attribute)
     pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
@@ -230,47 +255,102 @@ def _is_header(cells: CellFormat, first: list[str], second: list[str] | None = N
         return False
     if any(field.startswith("{") for field in first):
         return False
-    if _has_usual_ends(first):
+    if _usual_ends(first):
         return True
     # Else it may be an edge with a broken weight, such as a,b,1.O or a,b,NA.
     if second is None or len(second) != len(first) or not all(map(is_name, first[2:])):
         return False
+    if _plain(first[:2]) in _SHORT_ENDS or _numbered_stem(first):
+        return True
     numbers = list(map(cells.is_number, second))
     return len(numbers) > 1 and (all(numbers[:2]) or any(numbers[2:]))
 
 
-def _has_usual_ends(header: list[str]) -> bool:
-    names = [field.lower() for field in header]
-    return {"source", "target"} <= set(names) or (
-        len(names) > 1 and names[0] in _TAILS and names[1] in _HEADS
-    )
+def _plain(names: list[str]) -> list[str]:
+    """The names in lower case, without blanks, underscores and hyphens."""
+    return [re.sub(r"[\s_-]", "", name.lower()) for name in names]
+
+
+def _usual_ends(header: list[str]) -> tuple[int, int] | None:
+    """The columns with usual names of the two ends; None if there are none."""
+    names = _plain(header)
+    for tail, head in _ENDS:
+        if tail in names and head in names:
+            return names.index(tail), names.index(head)
+    if len(names) > 1 and names[0] in _TAILS and names[1] in _HEADS:
+        return 0, 1
+    return None
+
+
+def _numbered_stem(header: list[str]) -> str:
+    """What is before the numbers if the first two names are such as city1 and city2; else empty."""
+    first, second = (*header, "", "")[:2]
+    stem = first[:-1]
+    return stem if is_name(first) and (first, second) == (f"{stem}1", f"{stem}2") else ""
+
+
+def _has_numbered_labels(header: Row, rows: Iterator[Row]) -> bool:
+    """Whether the header is an edge such as v1,v2, since the labels below are v2, v3 and so on."""
+    stem = _numbered_stem(header.fields)
+    if not stem or len(header.fields) > 2 or _usual_ends(header.fields):
+        return False
+    numbered = re.compile(re.escape(stem) + r"\d+")
+    labels = (field for row in rows if row.number > header.number for field in row.fields[:2])
+    return any(map(numbered.fullmatch, labels))
+
+
+def _is_clear(names: list[str], weight: str, labels: Iterable[str]) -> bool:
+    """Whether a header without usual names needs no warning in a .csv file."""
+    words = [label for label in labels if is_name(label)]
+    if words and _plain(names[:2]) in _SHORT_ENDS:
+        return False
+    if _numbered_stem(names) and any(word[-1].isdigit() for word in words):
+        return False
+    return len(names) == 2 or names[2] == weight
 
 
 def _report_header(
-    content: FileContent, header: Row | None, index: Mapping[str, int], *, surely: bool = False
+    content: FileContent,
+    header: Row | None,
+    index: Mapping[str, int],
+    columns: tuple[int, int] = (0, 1),
+    *,
+    surely: bool = False,
+    ends_named: bool = False,
 ) -> None:
-    """Refuse a header whose words are labels too; warn about it unless it ``surely`` is one."""
+    """Refuse a header whose words are labels too; warn about it unless it ``surely`` is one.
+
+    With ``ends_named`` the warning says which columns are taken for the ends.
+    """
     if header is None:
         return
-    if not index.keys().isdisjoint(header.fields[:2]):
+    names = [name for column, name in enumerate(header.fields) if column in columns]
+    if not index.keys().isdisjoint(names):
         reason = "the line is either a header or an edge: start a header with #"
         raise content.error(f"{reason}, or move the edge down", header.number, header.line)
     if not surely:
-        content.warn("the line is taken for a header, not for an edge", header.number, header.line)
+        reason = "the line is taken for a header, not for an edge"
+        if ends_named:
+            first, second = (name[:LONGEST_NAME] for name in names)
+            reason += f", and its columns {first!r} and {second!r} for the ends"
+        content.warn(reason, header.number, header.line)
 
 
 def _columns_of_ends(content: FileContent, header: Row | None) -> tuple[int, int]:
     if header is None:
         return 0, 1
-    names = [name.lower() for name in header.fields]
-    counts = Counter(filter(None, header.fields))
+    names = header.fields
+    counts = Counter(filter(None, names))
     repeated = [name for name, count in counts.items() if count > 1]
-    repeated += [end for end in ("source", "target") if names.count(end) > 1]
+    ends = _usual_ends(names)
+    if ends:
+        plain = _plain(names)
+        repeated += [plain[end] for end in ends if plain.count(plain[end]) > 1]
     if repeated:
         reason = f"two columns have the name {repeated[0]!r}"
         raise content.error(reason, header.number, header.line)
-    if {"source", "target"} <= set(names):
-        return names.index("source"), names.index("target")
+    if ends:
+        return ends
     if not all(names[:2]):
         reason = "the header must name the columns of the ends, for example source,target"
         raise content.error(reason, header.number, header.line)

@@ -14,7 +14,7 @@ from derandomization.files.content import parse_number
 
 # Numbers under these names tell edges apart; they are no weights.
 _IDENTIFIERS = ("id", "key", "source", "target")
-_LONGEST_NAME = 60
+LONGEST_NAME = 60
 
 
 class EdgeList(NamedTuple):
@@ -57,7 +57,7 @@ class WeightAttribute:
             lacking = f"{self.num_missing} of {self.num_edges} edges have no {self.name!r}"
             return f"{lacking}: each of them has weight 1"
         if self.num_missing and self.other is not None:
-            other = str(self.other)[:_LONGEST_NAME]
+            other = str(self.other)[:LONGEST_NAME]
             reason = f"no edge has a weight {self.name!r}, so every edge has weight 1"
             choice = f"by weight={other!r} (--weight {other!r})"
             return f"{reason}; choose the numbers under {other!r} {choice}"

@@ -1,4 +1,4 @@
-"""Graphs from files, in thirteen formats, as edges, a matrix or a networkx graph."""
+"""Graphs from files, in thirteen formats, as edges or a matrix."""
 
 import codecs
 import io
@@ -7,7 +7,6 @@ import json
 import os
 import re
 from array import array
-from collections import Counter
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
@@ -23,9 +22,11 @@ from derandomization.files.content import (
     COMPRESSED,
     FileContent,
     MalformedFileError,
+    json_label,
     open_regular,
     parse_number,
     read_content,
+    unique_keys,
 )
 from derandomization.files.edge_lists import (
     each_edge_once,
@@ -57,7 +58,7 @@ MAX_UNNAMED_VERTICES = 10**5
 GraphT = TypeVar("GraphT")
 
 
-GraphContent: TypeAlias = EdgeList | AdjacencyMatrix | nx.Graph
+GraphContent: TypeAlias = EdgeList | AdjacencyMatrix
 Reader: TypeAlias = Callable[[FileContent, str], GraphContent]
 
 
@@ -103,9 +104,10 @@ def read_graph_file(
     weight has weight 1. In GraphML, GML, JSON, Pajek, CSV with a header and attributes of edge
     lists, weights are stored under the name ``weight``. A warning says so if only some edges have
     a weight, or if none has but there are other numbers. Edge lists, CSV, rudy and undirected
-    GraphML, JSON and Pajek files that list every edge in both directions with equal weights count
-    it once, with a warning. Directions have no other meaning, and the weights of opposite and
-    parallel edges are summed; but a matrix that is neither symmetric nor triangular is refused.
+    GraphML, GML, JSON and Pajek files that list every edge in both directions with equal weights
+    count it once, with a warning. Directions have no other meaning, and the weights of opposite and
+    parallel edges are summed; but a matrix that is neither symmetric nor triangular is refused. A
+    warning says how many weights are 2^53 or more, where float64 rounds.
 
     Reading takes at most 100 times the decompressed size of the file in memory, plus 32 MiB; for
     graph6 and sparse6, whose bytes may hold several edges, 600 times. A file that decompresses to
@@ -121,7 +123,16 @@ def read_graph_file(
     read = _reader_for(path) if format is None else FORMATS[format].read
     with open_regular(path) as file:
         content = read_content(file, path, max_bytes=MAX_BYTES)
-    return content.run_reader(lambda: build(read(content, weight)), plain=(nx.NetworkXError,))
+
+    def build_checked() -> GraphT:
+        found = read(content, weight)
+        graph = build(found)
+        weights = found.weights if isinstance(found, EdgeList) else found.matrix.data
+        if weights.dtype.itemsize >= 8:  # smaller numbers are exact in float64
+            content.warn_of_rounding(weights, "weights")
+        return graph
+
+    return content.run_reader(build_checked, plain=(nx.NetworkXError,))
 
 
 def read_arc_file(path: str | os.PathLike[str], build: Callable[[EdgeList], GraphT]) -> GraphT:
@@ -291,25 +302,46 @@ def _is_metis(content: FileContent) -> bool:
     return True
 
 
-def _read_gml(content: FileContent, _: str) -> nx.Graph:
+def _read_gml(content: FileContent, weight: str) -> EdgeList:
     """Nodes are named by unique labels, else by their ids."""
-    # networkx rejects parallel edges unless the file says multigraph; a repeated word is no error.
+    # networkx rejects parallel edges unless the file says multigraph.
+    graph = _parse_gml(content, "multigraph 1")
+    if "graph" in graph.graph or any("graph" in each for _, each in graph.nodes(data=True)):
+        raise content.error("a graph is nested in another: the file must hold one")
+    directed = graph.is_directed()
+    if not directed and any(
+        len(keys) > 1 for _, ends in graph.adjacency() for keys in ends.values()
+    ):
+        # networkx forgets in which direction an edge of an undirected graph was listed.
+        del graph
+        graph = _parse_gml(content, "multigraph 1 directed 1")
+    labels = dict(graph.nodes(data="label"))
+    unique = None not in labels.values() and len(set(labels.values())) == len(labels)
+    index = {node: position for position, node in enumerate(labels)}
+    names = tuple(labels.values()) if unique else tuple(labels)
+    attribute = WeightAttribute(weight)
+    ends, weights = [], []
+    for u, v, attributes in graph.edges(data=True):
+        ends.append((index[u], index[v]))
+        weights.append(edge_weight(attribute.of(attributes), names[index[u]], names[index[v]]))
+    warn_of_missing(content, attribute)
+    pairs = np.array(ends, dtype=np.int64).reshape(-1, 2)
+    listed = EdgeList(names, pairs, np.array(weights, dtype=np.float64))
+    return each_edge_once(content, listed, directed=directed)
+
+
+def _parse_gml(content: FileContent, words: str) -> nx.Graph:
+    """The graph as if it started with these words; networkx takes a repeated word for true."""
     text = re.sub(
-        r"^([ \t]*graph\s*\[)", r"\1 multigraph 1", content.text(), count=1, flags=re.MULTILINE
+        r"^([ \t]*graph\s*\[)", rf"\1 {words}", content.text(), count=1, flags=re.MULTILINE
     )
     try:
-        graph = nx.parse_gml(text, label="id")
+        return nx.parse_gml(text, label="id")
     except nx.NetworkXError as error:
         # networkx names the line at the end of its message; our errors begin with it.
         if match := re.search(r" at \((\d{1,9}), \d+\)$", str(error)):
             raise content.error(str(error)[: match.start()], int(match[1])) from error
         raise
-    if "graph" in graph.graph or any("graph" in each for _, each in graph.nodes(data=True)):
-        raise content.error("a graph is nested in another: the file must hold one")
-    labels = dict(graph.nodes(data="label"))
-    if None not in labels.values() and len(set(labels.values())) == len(labels):
-        graph = nx.relabel_nodes(graph, labels)
-    return graph
 
 
 def _read_json(content: FileContent, weight: str) -> EdgeList:
@@ -319,7 +351,7 @@ def _read_json(content: FileContent, weight: str) -> EdgeList:
     """
     # networkx.node_link_graph makes a node of every end that is none, and takes twice the memory.
     try:
-        data = json.loads(content.text(), object_pairs_hook=_unique_keys)
+        data = json.loads(content.text(), object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
         raise content.error(f"broken JSON: {error.msg}", error.lineno) from error
     found = data if isinstance(data, dict) else {}
@@ -330,12 +362,12 @@ def _read_json(content: FileContent, weight: str) -> EdgeList:
         raise content.error("the file must be an object with lists of objects, nodes and edges")
     index: dict[Hashable, int] = {}
     for position, node in enumerate(nodes):
-        if index.setdefault(_json_label(node.get("id", position)), position) != position:
+        if index.setdefault(json_label(node.get("id", position)), position) != position:
             raise content.error(f"two nodes have the id {node.get('id', position)!r}")
     attribute = WeightAttribute(weight)
     ends, weights = [], []
     for edge in edges:
-        u, v = (_json_label(edge.get(end)) for end in ("source", "target"))
+        u, v = (json_label(edge.get(end)) for end in ("source", "target"))
         for end in (u, v):
             if end not in index:
                 raise content.error(f"an edge ends at {end!r}, which is no node's id")
@@ -347,24 +379,8 @@ def _read_json(content: FileContent, weight: str) -> EdgeList:
     return each_edge_once(content, listed, directed=bool(found.get("directed")))
 
 
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """The object of these pairs; Python's would keep the last of two values."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        repeated = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise ValueError(f"an object has two values of {repeated!r}")
-    return found
-
-
 def _are_objects(found: object) -> TypeGuard[list[dict]]:
     return isinstance(found, list) and all(isinstance(each, dict) for each in found)
-
-
-def _json_label(label: object) -> Hashable:
-    """The label as networkx had it: JSON has lists in place of tuples."""
-    if isinstance(label, dict):
-        raise ValueError("a label must be a number, a text or a list of these")
-    return tuple(map(_json_label, label)) if isinstance(label, list) else label
 
 
 def _read_pajek(content: FileContent, weight: str) -> GraphContent:

@@ -75,16 +75,17 @@ class NumberLines:
         allocated. Errors call the lines by ``name``.
         """
         if count > len(self._content.data) / (2 * min(line.counts)):
-            reason = f"the header promises {count} {name}, more than the file has room for"
-            raise self.error(reason)
+            found = sum(1 for _ in self._lines)
+            has = f"the file has {found}" if found < count else "more than the file has room for"
+            raise self.error(f"the header promises {count} {name}, {has}")
         start = self._stream.tell()
-        found = _parse_whole(self._stream.read(), line)
-        if found is None:
+        entries = _parse_whole(self._stream.read(), line)
+        if entries is None:
             self._stream.seek(start)
-            found = _parse_lines(self._content, self._lines, line)
-        if len(found) != count:
-            raise self.error(f"the header promises {count} {name}, the file has {len(found)}")
-        return found
+            entries = _parse_lines(self._content, self._lines, line)
+        if len(entries) != count:
+            raise self.error(f"the header promises {count} {name}, the file has {len(entries)}")
+        return entries
 
 
 def _parse_whole(body: bytes, line: LineFormat) -> Float[np.ndarray, "entries numbers"] | None:

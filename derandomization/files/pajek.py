@@ -16,6 +16,8 @@ from derandomization.files.edges import AdjacencyMatrix, EdgeList, WeightAttribu
 _NEXT = ("*network", "*vertices")
 # How the edges of a network start.
 _EDGES = ("*edges", "*arcs", "*matrix")
+# The number of the relation whose edges follow: *Arcs :1 "likes".
+_RELATION = re.compile(r"\*(?:edges|arcs|matrix)\w*\s*:\s*(\d+)", re.IGNORECASE | re.ASCII)
 
 
 def read_pajek(content: FileContent, weight: str, most: int) -> EdgeList | AdjacencyMatrix:
@@ -28,6 +30,7 @@ def read_pajek(content: FileContent, weight: str, most: int) -> EdgeList | Adjac
     # that are not numbers.
     attribute = WeightAttribute(weight)
     n, section, directed = 0, "", False
+    relations: set[str] = set()
     names: dict[int, str] = {}
     ends, weights = array("q"), array("d")
     rows: list[array[float]] = []
@@ -40,6 +43,8 @@ def read_pajek(content: FileContent, weight: str, most: int) -> EdgeList | Adjac
                 if n and section in _NEXT:
                     break
                 directed |= section.startswith("*arcs")
+                if found := _RELATION.match(line):
+                    relations.add(found[1])
                 if section == "*vertices":
                     n = _integer(
                         "".join(words[1:2]), "number of vertices in a file of this size", most
@@ -67,6 +72,8 @@ def read_pajek(content: FileContent, weight: str, most: int) -> EdgeList | Adjac
             raise content.error(str(error), number, line) from error
     if any(line.lower().startswith(_EDGES) for _, line in lines):
         content.warn("the file holds several networks: only the first is read")
+    if len(relations) > 1:
+        content.warn(f"the file holds {len(relations)} relations: their weights are summed")
     labels: tuple[Hashable, ...] = tuple(range(1, n + 1))
     if len(names) == len(set(names.values()) - {""}) == n:
         labels = tuple(names[vertex] for vertex in range(n))

@@ -1,12 +1,13 @@
 """Quadratic functions of bits or of signs from files: .qubo, COO text, and dimod's BQM JSON."""
 
+import io
 import json
 import math
 import os
 import re
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,9 +16,11 @@ from derandomization.checks import MAX_EXACT
 from derandomization.files.content import (
     COMPRESSED,
     FileContent,
+    json_label,
     open_regular,
     parse_number,
     read_content,
+    unique_keys,
 )
 from derandomization.files.graphs import MAX_BYTES, most_vertices
 from derandomization.files.number_lines import LineFormat, NumberLines
@@ -26,7 +29,8 @@ QuadraticFormat: TypeAlias = Literal["qubo", "coo", "json"]
 ModelT = TypeVar("ModelT")
 
 _LONGEST_LABEL = 18  # digits of an integer
-_VARTYPE = re.compile(r"^[ \t]*#.*?vartype[:=][ \t]*(\w+)", re.MULTILINE)
+# What follows "vartype" in a comment: SPIN, =SPIN, : "SPIN" or = Vartype.SPIN.
+_VARTYPE = re.compile(r"vartype[\"']?\s*[:=]?\s*[\"']?(?:vartype\.)?(\w*)", re.IGNORECASE)
 
 
 class QuadraticTerms(NamedTuple):
@@ -59,8 +63,9 @@ def read_quadratic_file(
     ======  ==========  ===================================================================
     qubo    .qubo       ``n m``, then m lines ``i j q`` with i ≤ j from 1 to n: the function
                         Σ q_ii x_i + 2 Σ q_ij x_i x_j of bits (the Biq Mac library)
-    coo     .coo .txt   ``i j bias``, and ``i i bias`` for linear terms; a line ``# vartype=SPIN``
-                        or BINARY says which (dimod's COO text); labels are integers
+    coo     .coo .txt   ``i j bias``, and ``i i bias`` for linear terms; a comment with
+                        ``vartype=SPIN`` or BINARY says which (dimod's COO text); labels are
+                        integers
     json    .json       what ``BinaryQuadraticModel.to_serializable()`` of dimod returns
     ======  ==========  ===================================================================
 
@@ -111,7 +116,12 @@ def _read_qubo(content: FileContent, _: bool) -> QuadraticTerms:
 
 
 def _read_coo(content: FileContent, spin: bool) -> QuadraticTerms:
-    vartypes = set(_VARTYPE.findall(content.text()))
+    vartypes = {
+        word
+        for line in io.StringIO(content.text(), newline=None)
+        if line.lstrip()[:1] in ("#", "%")
+        for word in _VARTYPE.findall(line)
+    }
     if len(vartypes) > 1:
         raise content.error(f"the file names several vartypes: {', '.join(sorted(vartypes))}")
     for vartype in vartypes:
@@ -141,13 +151,13 @@ def _read_coo(content: FileContent, spin: bool) -> QuadraticTerms:
 
 
 def _read_json(content: FileContent, _: bool) -> QuadraticTerms:
-    record = json.loads(content.text())
+    record = json.loads(content.text(), object_pairs_hook=unique_keys)
     if not isinstance(record, dict) or record.get("type") != "BinaryQuadraticModel":
         raise content.error('the file must hold an object of "type": "BinaryQuadraticModel"')
     if record.get("use_bytes"):
         raise content.error("the numbers are bytes: write them by to_serializable(use_bytes=False)")
     spin = _is_spin(content, record.get("variable_type"))
-    labels = tuple(map(_hashable, _listed(content, record, "variable_labels")))
+    labels = tuple(map(json_label, _listed(content, record, "variable_labels")))
     n = len(labels)
     if len(set(labels)) < n:
         raise content.error("variable_labels has a label twice")
@@ -173,13 +183,6 @@ def _is_spin(content: FileContent, vartype: object) -> bool:
     if vartype not in ("SPIN", "BINARY"):
         raise content.error(f"the vartype is {vartype!r}: it must be SPIN or BINARY")
     return vartype == "SPIN"
-
-
-def _hashable(label: Any) -> Hashable:
-    """The label, with tuples instead of lists."""
-    if isinstance(label, dict):
-        raise ValueError(f"the label {label!r} is no text, number or list")
-    return tuple(map(_hashable, label)) if isinstance(label, list) else label
 
 
 def _listed(content: FileContent, record: dict, name: str) -> list:

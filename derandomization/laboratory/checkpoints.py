@@ -131,7 +131,9 @@ class Checkpoints:
         temporary = self.path.with_name(f".{self.path.name}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
+            # If a link stands there, its target must not be written to.
+            temporary.unlink(missing_ok=True)
+            with temporary.open("xb") as file:
                 file.write(HEADER + _digest(content) + b"\n")
                 file.write(content)
                 file.flush()

@@ -258,6 +258,8 @@ class Run:
         temporary = self.folder / f".part.{name}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            # If a link stands there, the writer would write to what it points at.
+            temporary.unlink(missing_ok=True)
             writer(temporary)
             temporary.replace(self.folder / name)
         except OSError as problem:

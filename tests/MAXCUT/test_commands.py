@@ -37,6 +37,21 @@ def run(command: str, path: Path, folder: Path, **options: Any) -> dict[str, Any
     return json.loads((folder / "results.json").read_text())
 
 
+# The function 3xy − 2x − 2y is least where x and y differ, of bits as of spins.
+@pytest.mark.parametrize(("vartype", "energy"), [("BINARY", -2), ("SPIN", -3)])
+@pytest.mark.parametrize("command", ["qubo", "ising"])
+def test_the_vartype_of_the_file_counts(
+    command: str, vartype: str, energy: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.coo"
+    path.write_text(f"# Vartype = {vartype}\n0 0 -2\n1 1 -2\n0 1 3\n")
+    record = run(command, path, tmp_path)
+    assert record["results"]["energy"] == energy
+    rows = list(csv.reader((tmp_path / "assignment.csv").open()))
+    low = -1 if command == "ising" else 0
+    assert sorted(int(value) for _, value in rows[1:]) == [low, 1]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_file_is_solved(command: str, tmp_path: Path) -> None:
     name, text = FILES[command]

@@ -14,7 +14,7 @@ import scipy.sparse
 
 import MAXCUT.optimizer
 from MAXCUT.graph import Graph
-from MAXCUT.partition import Partition, derandomized_cut, read_partition, write_partition
+from MAXCUT.partition import MAX_BYTES, Partition, derandomized_cut, read_partition, write_partition
 
 
 def across(graph: nx.Graph, partition: Partition) -> float:
@@ -268,6 +268,39 @@ def test_a_partition_file_is_read_back(tmp_path: Path) -> None:
         read_partition(path, graph)
     path.write_text("vertex,side\nd,1\n")
     with pytest.raises(ValueError, match="line 2: the graph has no vertex 'd'"):
+        read_partition(path, graph)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,0\n" + 200_000 * b"x" + b",1\n", r", line 2: field larger than field limit"),
+        (b"a,0\n\xff,1\n", r", line 2: the line is not UTF-8"),
+        (b"a,0\nb\0,1\n", r", line 2: the line has a NUL byte"),
+        (b"a,0\n" + 10_000 * b"x" + b",1\n", r", line 2: the graph has no vertex 'x{60}'"),
+        (b'a,0\n"x\ny",1\n\n', r", line 3: the graph has no vertex 'x\\ny'"),
+        (b"a,0\na,1\n", r", line 2: the vertex 'a' is listed twice"),
+        (b"", ": the file is empty"),
+    ],
+)
+def test_a_broken_partition_file_is_refused_in_one_line(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "partition.csv"
+    path.write_bytes(content)
+    graph = Graph(2, np.array([[0, 1]]), np.array([1.0]), ("a", "b"))
+    with pytest.raises(ValueError, match=f"^{path}{message}") as raised:
+        read_partition(path, graph)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 400 + len(str(path))
+
+
+def test_a_partition_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "partition.csv"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    graph = Graph(2, np.array([[0, 1]]), np.array([1.0]))
+    with pytest.raises(ValueError, match=f"the file holds more than {MAX_BYTES} bytes"):
         read_partition(path, graph)
 
 

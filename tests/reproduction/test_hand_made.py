@@ -165,6 +165,7 @@ def test_a_line_says_what_is_wrong(small: Path, change: Callable[[dict], None], 
         (("claims",), [["F4"]]),
         (("seconds",), float("nan")),
         (("seconds",), "7"),
+        (("seconds",), 10**400),
     ],
 )
 def test_a_manifest_of_other_jobs_is_broken(small: Path, place: tuple, value: Any) -> None:
@@ -176,6 +177,15 @@ def test_a_manifest_of_other_jobs_is_broken(small: Path, place: tuple, value: An
     assert line.endswith(f"{MANIFEST} is missing or broken")
     (small / MANIFEST).write_text(json.dumps({"runs": {"x` | <b>": []}}))
     assert check(small) == [line]
+
+
+def test_a_link_under_the_temporary_name_of_a_manifest_is_replaced(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("kept")
+    (tmp_path / f".{MANIFEST}").symlink_to(elsewhere)
+    write_manifest(tmp_path, "python reproduce.py --quick", [])
+    assert elsewhere.read_text() == "kept"
+    assert not (tmp_path / MANIFEST).is_symlink()
 
 
 def test_a_figure_that_is_a_link_is_not_shown(small: Path, tmp_path_factory: Any) -> None:

@@ -139,6 +139,17 @@ def test_csv_files_that_are_refused(tmp_path: Path, content: str, message: str) 
         ("id_1,id_2\n7,8\n", {("7", "8"): 1}),
         ("from,to\nx,y\n", {("x", "y"): 1}),
         ("person,friend,weight\nada,bob,2\n", {("ada", "bob"): 2}),
+        ("id,from,to,weight\n7,a,b,2\n", {("a", "b"): 2}),
+        ("rank;from;to;weight\n7;a;b;2\n", {("a", "b"): 2}),
+        ("id,source node,target node,weight\n7,a,b,2\n", {("a", "b"): 2}),
+        ("weight,From_Node-ID,To_Node-ID\n2,a,b\n", {("a", "b"): 2}),
+        ("from,to,source,target\nx,y,a,b\n", {("a", "b"): 1}),
+        ("src,dest\nann,bob\n", {("ann", "bob"): 1}),
+        ("person1,person2\nann,bob\n", {("ann", "bob"): 1}),
+        ("Source Node,Target Node\na,b\n", {("a", "b"): 1}),
+        ("node_1,vertex 2\na,b\n", {("a", "b"): 1}),
+        ("u,v,weight\n7,8,2\n", {("7", "8"): 2}),
+        ("city 1,city 2\nRome,Oslo\n", {("Oslo", "Rome"): 1}),
     ],
 )
 def test_headers_of_csv_files(tmp_path: Path, content: str, edges: dict) -> None:
@@ -153,6 +164,13 @@ def test_headers_of_csv_files(tmp_path: Path, content: str, edges: dict) -> None
         ("graph.edgelist", "x y\n1 2\n", {("1", "2"): 1}),
         ("graph.edgelist", "x y weight\na b 2\n", {("a", "b"): 2}),
         ("graph.edgelist", "from, to\na, b\n", {("a", "b"): 1}),
+        ("graph.edgelist", "id,from,to\n7,a,b\n", {("a", "b"): 1}),
+        ("graph.edgelist", "u v\na b\n", {("a", "b"): 1}),
+        ("graph.edgelist", "city1 city2\na b\n", {("a", "b"): 1}),
+        ("graph.csv", "u,v\na,b\n", {("a", "b"): 1}),
+        ("graph.csv", "I,J\na,b\n", {("a", "b"): 1}),
+        ("graph.csv", "u,v,weight\na,b,2\n", {("a", "b"): 2}),
+        ("graph.csv", "city1,city2\nRome1,Oslo2\n", {("Oslo2", "Rome1"): 1}),
         ("graph.adjlist", "node neighbours\na b\n", {("a", "b"): 1}),
     ],
 )
@@ -168,6 +186,10 @@ def test_a_header_of_other_lists_is_skipped_with_a_warning(
     [
         ("graph.edgelist", "source target\na source\n"),
         ("graph.edgelist", "a b x\nb c 1\n"),
+        ("graph.edgelist", "id,from,to\n7,a,from\n"),
+        ("graph.edgelist", "u v\na v\n"),
+        ("graph.csv", "u,v\na,v\n"),
+        ("graph.csv", "node1,node2\nnode2,node3\n"),
         ("graph.adjlist", "node neighbours\na node\n"),
     ],
 )
@@ -272,10 +294,30 @@ def test_an_unusual_header_of_a_csv_file_is_a_warning_or_refused(tmp_path: Path)
         assert "the line is either a header or an edge" in refusal(tmp_path, "graph.csv", content)
 
 
+@pytest.mark.parametrize("header", ["id,ann,bob,weight", "id,ann,x,y"])
+def test_the_columns_that_are_taken_for_the_ends_are_named(tmp_path: Path, header: str) -> None:
+    words = "not for an edge, and its columns 'id' and 'ann' for the ends"
+    with pytest.warns(UserWarning, match=words):
+        assert set(read(tmp_path, "graph.csv", f"{header}\n1,a,b,2\n")) == {("1", "a")}
+
+
+def test_only_the_first_two_columns_may_be_numbered_ends(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="its columns 'a' and 'b' for the ends"):
+        edges = read(tmp_path, "graph.csv", "a,b,w1,w2\nx,y,3,4\n", weight="w2")
+    assert edges == {("x", "y"): 4}
+
+
+@pytest.mark.parametrize("name", ["graph.csv", "graph.edgelist"])
+def test_an_edge_between_numbered_labels_is_no_header(tmp_path: Path, name: str) -> None:
+    edges = silently(tmp_path, name, "v1,v2\nx,y\nx,v17\n")
+    assert edges == {("v1", "v2"): 1, ("x", "y"): 1, ("v17", "x"): 1}
+
+
 @pytest.mark.parametrize(
     ("header", "name"),
     [
         ("source,target,weight,weight", "weight"),
+        ("id,from,to,From", "from"),
         ("source,target,Source", "source"),
         ("a,b,c,c", "c"),
     ],

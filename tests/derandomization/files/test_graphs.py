@@ -454,6 +454,9 @@ BOTH = {
     "graph.json": b"""{"nodes": [{}, {}, {}], "edges": [
         {"source": 0, "target": 1, "weight": 4}, {"source": 1, "target": 0, "weight": 4},
         {"source": 1, "target": 2, "weight": 1}, {"source": 2, "target": 1, "weight": 1}]}""",
+    "graph.gml": b"""graph [ directed 0 multigraph 1 node [ id 1 ] node [ id 2 ] node [ id 3 ]
+        edge [ source 1 target 2 weight 4 ] edge [ source 2 target 1 weight 4 ]
+        edge [ source 2 target 3 weight 1 ] edge [ source 3 target 2 weight 1 ] ]""",
 }
 
 
@@ -470,10 +473,38 @@ def test_directed_graphs_sum_both_directions_with_a_warning(tmp_path: Path) -> N
         ("graph.json", node_link(source)),
         ("graph.net", through(nx.write_pajek)(source)),
         ("graph.graphml", through(nx.write_graphml_xml)(source)),
+        ("graph.gml", through(nx.write_gml)(source)),
     ):
         with pytest.warns(UserWarning, match="in both directions, .*: the two weights are summed"):
             graph = read_graph(write(tmp_path, name, content))
         assert edges_of(graph) == {frozenset("ab"): 2}
+
+
+def test_equal_parallel_edges_in_one_direction_of_a_gml_file_are_summed(tmp_path: Path) -> None:
+    edges = 2 * "edge [ source 1 target 2 weight 4 ] "
+    content = f"graph [ node [ id 1 ] node [ id 2 ] {edges}]"
+    assert read_graph(write(tmp_path, "graph.gml", content.encode())).weights.tolist() == [8]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("graph.rudy", "2 1\n1 2 9007199254740993\n"),
+        ("graph.csv", "a,b,-9007199254740993\n"),
+        (
+            "graph.mtx",
+            "%%MatrixMarket matrix coordinate integer symmetric\n2 2 1\n2 1 9007199254740993",
+        ),
+        (
+            "graph.json",
+            '{"nodes": [{}, {}], "links": '
+            '[{"source": 0, "target": 1, "weight": 9007199254740993}]}',
+        ),
+    ],
+)
+def test_weights_that_are_rounded_are_told(tmp_path: Path, name: str, content: str) -> None:
+    with pytest.warns(UserWarning, match=rf"{name}: 1 weights are 2\^53 or more: float64 may"):
+        read_graph(write(tmp_path, name, content.encode()))
 
 
 def test_json_of_d3_names_nodes_by_their_positions(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_the_wrong_line_of_many_is_found(tmp_path: Path) -> None:
     ("header", "reason"),
     [
         ("1000000000000 1", f"the number of vertices must be from 1 to {MAX_VERTICES}"),
-        ("5 1000000000000", "the header promises 1000000000000 edges, more than the file has room"),
+        ("5 1000000000000", "the header promises 1000000000000 edges, the file has "),
     ],
 )
 def test_absurd_headers_are_refused_before_allocating(
@@ -375,7 +375,8 @@ def test_metis_files(tmp_path: Path, content: str, message: str) -> None:
             ": an edge ends at 2, which is no node's id",
         ),
         ('{"nodes": [{"id": 1}], "links": [{}]}', ": an edge ends at None, which is no node's id"),
-        ('{"nodes": [{"id": {}}], "links": []}', ": a label must be a number, a text or"),
+        ('{"nodes": [{"id": {}}], "links": []}', ": the label {} is no text, number or list"),
+        ('{"nodes": [{"id": "\\ud800"}], "links": []}', ": the label '\\ud800' has half of a"),
         (
             '{"nodes": [{}, {}], "links": [{"source": 0, "target": 1, "weight": NaN}]}',
             ": the weight of the edge 0 – 1 is nan: it must be a finite number",

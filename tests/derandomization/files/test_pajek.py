@@ -41,6 +41,13 @@ def test_sections(tmp_path: Path, content: str, edges: dict) -> None:
     assert edges_of(graph) == edges
 
 
+def test_several_relations_are_summed_with_a_warning(tmp_path: Path) -> None:
+    content = '*Arcs :1 "likes"\n1 2 4\n*Arcs :2 "hates"\n1 2 -1\n*Edgeslist : 3\n2 3\n'
+    with pytest.warns(UserWarning, match="the file holds 3 relations: their weights are summed"):
+        graph = read(tmp_path, VERTICES + content)
+    assert edges_of(graph) == {("x y", "b"): 3, ("b", "c"): 1}
+
+
 @pytest.mark.parametrize("vertices", ["", "1 a\n", "1 a\n2 a\n", "1\n2\n"])
 def test_vertices_without_labels_of_their_own_are_numbers(tmp_path: Path, vertices: str) -> None:
     graph = read(tmp_path, f"*Vertices 2\n{vertices}*Edges\n1 2\n")

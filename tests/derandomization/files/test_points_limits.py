@@ -74,7 +74,7 @@ def test_matrices_of_a_trillion_rows(layout: str, sizes: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        ("coordinate real general\n2 2 1000000000000", "1000000000000 entries, more than the file"),
+        ("coordinate real general\n2 2 1000000000000", "1000000000000 entries, the file has 0"),
         ("coordinate real general\n2 2 3\n1 1 5", "promises 3 entries, the file has 1"),
         (
             "coordinate real general\n2 2 1\n3 1 5",
@@ -86,7 +86,7 @@ def test_matrices_of_a_trillion_rows(layout: str, sizes: str, tmp_path: Path) ->
         ("coordinate real symmetric\n2 3 1\n1 1 5", "symmetric: it must be square"),
         ("array real general\n2 2\n1\n2\n3\n1_0", '"1_0": the value must be a finite number'),
         ("array real general\n2 2\n1\n2\n3", "promises 4 values, the file has 3"),
-        ("array real general\n20000 20000\n1", "400000000 values, more than the file has room for"),
+        ("array real general\n20000 20000\n1", "400000000 values, the file has 1"),
         ("array real general\n0 5\n", "it must be a table of points"),
         ("array complex general\n1 1\n1 1", "the first line must be %%MatrixMarket matrix"),
         ("array pattern general\n1 1\n", "the first line must be %%MatrixMarket matrix"),

@@ -55,6 +55,26 @@ def test_the_text_of_dimod_is_read(vartype: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("vartype", ["SPIN", "BINARY"])
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "# vartype = {}\n",
+        "# Vartype={}\n",
+        '# "vartype": "{}"\n',
+        "  % vartype={}\r\n",
+        "0 1 1\r# vartype={}\r",
+        "# VARTYPE {}, as in dimod\n",
+        "# vartype: Vartype.{}\n",
+    ],
+)
+def test_the_vartype_is_read_in_any_comment(comment: str, vartype: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.coo"
+    path.write_bytes((comment.format(vartype) + "0 0 1\n").encode())
+    for spin in (False, True):
+        assert read(path, spin=spin).spin == (vartype == "SPIN")
+
+
+@pytest.mark.parametrize("vartype", ["SPIN", "BINARY"])
 def test_the_json_of_dimod_is_read_and_written(vartype: str, tmp_path: Path) -> None:
     labels = ["a", ("b", 1)]
     model = dimod.BinaryQuadraticModel(
@@ -129,11 +149,16 @@ MODEL = {
         ("m.qubo", "2 1\n1 3 1\n", ", line 2: .*the variable must be an integer from 1 to 2"),
         ("m.qubo", "2 1\n1 2 nan\n", ", line 2: .*the coefficient must be a finite number"),
         ("m.qubo", "2 2\n1 2 1000000000\n", "the header promises 2 entries, the file has 1"),
+        ("m.qubo", "2 2\n1 1 3\n", "the header promises 2 entries, the file has 1"),
+        ("m.qubo", "9 9\n" + 9 * "1\n", "promises 9 entries, more than the file has room for"),
         ("m.qubo", "9999999 1\n1 2 1\n", "a file of this size may have 1 to"),
         ("m.coo", "0 1\n", ', line 1: "0 1": the line must be i j bias'),
         ("m.coo", "0 x 1\n", ", line 1: .*a label must be an integer"),
         ("m.coo", "0 1 inf\n", ", line 1: .*the bias must be a finite number"),
         ("m.coo", "# vartype=DISCRETE\n0 1 1\n", "the vartype is 'DISCRETE': it must be SPIN"),
+        ("m.coo", "# the vartype is unknown\n0 1 1\n", "the vartype is 'is': it must be SPIN"),
+        ("m.coo", "% Vartype = 'spins'\n0 1 1\n", "the vartype is 'spins': it must be SPIN"),
+        ("m.coo", "# vartype=SPIN\n# vartype: BINARY\n0 1 1\n", "several vartypes: BINARY, SPIN"),
         ("m.coo", "# vartype=SPIN\n", "the file has no line i j bias"),
         ("m.json", "{", "Expecting"),
         ("m.json", "[]", 'must hold an object of "type": "BinaryQuadraticModel"'),
@@ -141,6 +166,9 @@ MODEL = {
         ("m.json", {"variable_type": None}, "the vartype is None: it must be SPIN or BINARY"),
         ("m.json", {"variable_labels": ["a", "a"]}, "variable_labels has a label twice"),
         ("m.json", {"variable_labels": ["a", {}]}, "the label {} is no text, number or list"),
+        ("m.json", {"variable_labels": ["a", "\ud800"]}, "half of a surrogate pair"),
+        ("m.json", {"variable_labels": ["a", ["b", "\udfff"]]}, "half of a surrogate pair"),
+        ("m.json", '{"type": 1, "type": 2}', "an object has two values of 'type'"),
         ("m.json", {"variable_labels": "ab"}, "variable_labels must be a list"),
         ("m.json", {"linear_biases": [1]}, "linear_biases has 1 numbers for 2 variables"),
         ("m.json", {"linear_biases": [1, True]}, "linear_biases has 'True': it must be a finite"),

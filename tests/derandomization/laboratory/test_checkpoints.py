@@ -132,6 +132,17 @@ def test_a_file_with_any_bit_flipped_is_refused(tmp_path: Path) -> None:
     assert kept(path).resumed
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_stands_under_the_temporary_name_is_replaced(tmp_path: Path, kind: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("kept")
+    planted = tmp_path / ".checkpoint.pt.part"
+    planted.symlink_to(elsewhere) if kind == "link" else os.mkfifo(planted)
+    assert kept(tmp_path / "checkpoint.pt").resumed
+    assert elsewhere.read_text() == "kept"
+    assert not (tmp_path / "checkpoint.pt").is_symlink()
+
+
 @pytest.mark.parametrize("place", ["folder", "queue", "link to nothing"])
 def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path, place: str) -> None:
     path = tmp_path / "checkpoint.pt"

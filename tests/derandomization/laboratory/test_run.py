@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -138,6 +139,25 @@ def test_a_write_that_fails_leaves_the_old_file_whole_and_no_other(tmp_path: Pat
         run.write("partition.csv", fail_halfway)
     assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, "partition.csv"]
     assert (tmp_path / "partition.csv").read_text() == "old"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_stands_under_the_temporary_name_is_replaced(tmp_path: Path, kind: str) -> None:
+    run = Run("here", Config(output_dir=tmp_path, quiet=True))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("kept")
+    planted = tmp_path / ".part.partition.csv"
+    planted.symlink_to(elsewhere) if kind == "link" else os.mkfifo(planted)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK  # a pipe is an error instead of a wait
+
+    def write(path: Path) -> None:
+        with open(os.open(path, flags), "w") as file:
+            file.write("new")
+
+    run.write("partition.csv", write)
+    assert elsewhere.read_text() == "kept"
+    assert (tmp_path / "partition.csv").read_text() == "new"
+    assert not (tmp_path / "partition.csv").is_symlink()
 
 
 def test_the_temporary_file_lies_in_the_same_folder_and_keeps_the_suffix(tmp_path: Path) -> None:
