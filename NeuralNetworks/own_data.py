@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from derandomization.checks import MAX_EXACT
 from derandomization.files.points import read_column_names, read_table
-from derandomization.laboratory.configs import RunConfig
+from derandomization.laboratory.configs import BasicRunConfig
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import AtLeast, suggestion
 from NeuralNetworks import plot
@@ -29,7 +29,7 @@ FEATURES_SHOWN = 5  # of each direction, in the printed table
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(RunConfig):
+class Config(BasicRunConfig):
     """Find the directions on which one column of a table of numbers depends.
 
     Prints the directions with their largest features, and how well the column can be predicted with

@@ -188,8 +188,8 @@ def train(
         rule = exact_rule if estimator == "exact" else _batches(data, estimator, generator)
         if rule is None:
             raise ValueError(
-                f"dimension is {offered}: an exact rule for this student would be too large; "
-                "use estimator antithetic or sampled"
+                f"dimension is {offered} and the widths are {student.widths}: an exact rule for "
+                "this student would be too large; use estimator antithetic or sampled"
             )
         examples = Population(data, rule, chosen)
     defaults = DEFAULTS[estimator]

@@ -11,7 +11,7 @@ from typing import Annotated, Generic, TypeVar
 import numpy as np
 
 from derandomization.files.quadratic import QuadraticTerms, write_quadratic_file
-from derandomization.laboratory.configs import RunConfig
+from derandomization.laboratory.configs import BasicRunConfig
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import AtLeast, Between, Positive
 from MAXCUT import plot
@@ -40,7 +40,7 @@ RECORDED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class MinimizerConfig(RunConfig):
+class MinimizerConfig(BasicRunConfig):
     """The options that all commands share."""
 
     file: Path

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import derandomization
-from derandomization.laboratory.configs import CHECKPOINT, RunConfig
+from derandomization.laboratory.configs import CHECKPOINT, BasicRunConfig, RunConfig
 from derandomization.laboratory.output import reporting_stdout, say_on_stderr
 from derandomization.laboratory.process import WorkerDied, handling_signals, prepare_process
 from derandomization.laboratory.settings import check_given, option, suggestion
@@ -95,8 +95,10 @@ def _what_continues(config: Any) -> str:
     """What the same command does after an interruption."""
     if config is None:
         return "it had not begun"
-    if not isinstance(config, RunConfig):
+    if not isinstance(config, BasicRunConfig):
         return "the same command continues from what was saved"
+    if not isinstance(config, RunConfig):
+        return "this command keeps nothing, so the same command starts again"
     if (config.output_dir / CHECKPOINT).is_file():
         return "the same command with --resume continues from what was saved"
     return "nothing was saved yet"

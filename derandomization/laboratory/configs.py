@@ -36,8 +36,8 @@ NOT_SETTINGS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """The fields every experiment shares."""
+class BasicRunConfig:
+    """The fields of every command that writes a folder."""
 
     options_title: ClassVar[str] = "the run and its files"
 
@@ -51,10 +51,6 @@ class RunConfig:
     """Device that computes; auto takes a GPU if there is one."""
     quiet: bool = False
     """Print errors only."""
-    resume: bool = False
-    """Resume from the checkpoint that an interrupted run of the same settings left."""
-    checkpoint_every: PositiveFloat = CHECKPOINT_SECONDS
-    """Seconds between two checkpoints of a descent."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -82,6 +78,18 @@ class RunConfig:
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return torch.device(self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(BasicRunConfig):
+    """The fields of a command that keeps what is done when it is interrupted."""
+
+    options_title: ClassVar[str] = BasicRunConfig.options_title
+
+    resume: bool = False
+    """Resume from the checkpoint that an interrupted run of the same settings left."""
+    checkpoint_every: PositiveFloat = CHECKPOINT_SECONDS
+    """Seconds between two checkpoints of a descent."""
 
 
 def _require_address(name: str, value: str) -> None:

@@ -22,7 +22,7 @@ from rich.text import Text
 from derandomization.certificate import Certificate
 from derandomization.descent import Diverged, History, StepCallback
 from derandomization.laboratory.checkpoints import Checkpoints, Interrupted
-from derandomization.laboratory.configs import CHECKPOINT, RunConfig
+from derandomization.laboratory.configs import CHECKPOINT, BasicRunConfig, RunConfig
 from derandomization.laboratory.figures import SUFFIXES, description, lay_out, save, save_animation
 from derandomization.laboratory.folder_lock import FolderLock, unwritable
 from derandomization.laboratory.identity import code_digest, content_digest, environment
@@ -57,7 +57,7 @@ class Run:
     values, also in sequences. A checkpoint made with other inputs is not resumed from.
     """
 
-    def __init__(self, experiment: str, config: RunConfig, *, inputs: Any = None) -> None:
+    def __init__(self, experiment: str, config: BasicRunConfig, *, inputs: Any = None) -> None:
         self.experiment = experiment
         self.config = config
         self.folder = config.output_dir
@@ -87,6 +87,8 @@ class Run:
             "content of the input": None if inputs is None else content_digest(inputs),
             **{f"--{name.replace('_', '-')}": v for name, v in config.settings().items()},
         }
+        if not isinstance(config, RunConfig):  # the command stores nothing
+            return Checkpoints(path, identity=identity)
         checkpoints = Checkpoints(
             path, every=config.checkpoint_every, identity=identity, resume=config.resume
         )

@@ -133,3 +133,13 @@ def test_errors_are_one_line(
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert message in error
+
+
+@pytest.mark.parametrize("command", ["qubo", "ising", "max-2-sat", "max-dicut"])
+def test_commands_that_keep_nothing_offer_no_resume(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["main.py", command, "--file", "x", "--resume"])
+    with pytest.raises(SystemExit):
+        launch(main, Config, COMMANDS)
+    assert "unrecognized option --resume" in capsys.readouterr().err
