@@ -152,8 +152,11 @@ def _parse(
 
 def _description(config_type: type, studies: Mapping[str, str], study: str) -> str:
     description = inspect.cleandoc(config_type.__doc__ or "")
-    if studies:
-        description += f"\n\nStudies, each with options of its own: {', '.join(studies)}."
+    own = [name for name, module in studies.items() if ".studies." not in module]
+    if own:
+        description += f"\n\nCommands for data of yours, each with its --help: {', '.join(own)}."
+    if others := [name for name in studies if name not in own]:
+        description += f"\n\nStudies, each with its --help: {', '.join(others)}."
     if not study:
         description += "\n\n--version prints the version of the library."
     return description

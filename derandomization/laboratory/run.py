@@ -64,6 +64,7 @@ class Run:
         self.results: dict[str, Any] = {}
         self.claims: list[Claim] = []
         self.arrays: dict[str, np.ndarray] = {}
+        self._written: list[str] = []  # files, by name
         self._figures: list[tuple[str, Figure]] = []
         self._animations: list[tuple[str, FuncAnimation]] = []
         # Paths, labels and names of columns may contain what rich takes for markup or emoji.
@@ -215,6 +216,7 @@ class Run:
 
     def finish(self) -> None:
         """Write figures, history.npz and results.json; print the closing table even if it fails."""
+        files = ", ".join(["results.json", "history.npz", *self._written])
         try:
             self._write_all()
         except ValueError:
@@ -223,7 +225,7 @@ class Run:
         self.checkpoints.remove()
         self._lock.release()
         self._print_claims()
-        self.say(f"{self.folder}: results.json, history.npz and figures: {len(self._figures)}")
+        self.say(f"{self.folder}: {files} and figures: {len(self._figures)}")
 
     def _write_all(self) -> None:
         for name, figure in self._figures:
@@ -264,6 +266,7 @@ class Run:
             temporary.unlink(missing_ok=True)
             writer(temporary)
             temporary.replace(self.folder / name)
+            self._written.append(name)
         except OSError as problem:
             raise unwritable(self.folder / name, problem) from None
         finally:

@@ -201,7 +201,7 @@ def main(config):
         raise ValueError("layers is 99: it must be less")
     calls.append(config)
 """
-STUDIES = {"depth": "study_of_depth", "never-asked-for": "no_such_module"}
+STUDIES = {"depth": "study_of_depth", "never-asked-for": "no_such.studies.module"}
 
 
 @pytest.fixture
@@ -293,7 +293,8 @@ def test_help_lists_the_studies_and_each_has_help_of_its_own(
     experiment, study = texts
     assert "usage: main.py [" in experiment
     assert "An experiment for the tests" in experiment
-    assert "Studies, each with options of its own: depth, never-asked-for." in experiment
+    assert "Commands for data of yours, each with its --help: depth." in experiment
+    assert "Studies, each with its --help: never-asked-for." in experiment
     assert "--layers" not in experiment
     assert "usage: main.py depth [" in study
     for words in ("Does the depth matter?", "--layers", "How deep.", "--seed"):
