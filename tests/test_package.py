@@ -36,7 +36,7 @@ def test_importing_the_packages_imports_no_library() -> None:
 # What a command may import from other projects before it computes anything: tyro, rich, and what
 # these two import.
 PARSERS = {"tyro", "rich", "docstring_parser", "markdown_it", "mdurl", "pygments", "shtab"}
-PARSERS |= {"typeguard", "typing_extensions"}
+PARSERS |= {"typeguard", "typing_extensions", "attr"}
 COMMAND = """
 import runpy, sys
 before = set(sys.modules)
