@@ -17,8 +17,8 @@ from torch import Tensor
 from MAXCUT.graph import Graph, Signs, Vectors
 from MAXCUT.tabu import tabu_search
 
-# 64 000 moves in 0.04 s find the optimum of most graphs of 100 vertices. Graphs of 500 take 0.1 s,
-# where the rest of a search is as fast; of 800, tabu search only delays it.
+# 64 000 moves take 0.04 s on 100 vertices, where they reach the best known value of 65 of 66
+# Biq Mac problems, and 0.08 s on 500, where the rest is as fast. On 800 they only delay the rest.
 MOST_TABU_VERTICES, NUM_TABU_CUTS, NUM_TABU_STEPS = 500, 64, 1_000
 # Each family of cuts has its own rounds: one family alone ends in one basin, on grids above all.
 NUM_ROUNDS, NUM_CUTS, NUM_STEPS = 4, 16, 400

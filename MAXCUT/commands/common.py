@@ -18,7 +18,7 @@ from MAXCUT import plot
 from MAXCUT.quadratic import QuadraticModel
 from MAXCUT.qubo import QuadraticSolution, minimize
 from MAXCUT.sdp import MEAN_TOLERANCE
-from MAXCUT.settings import Bound
+from MAXCUT.settings import MAX_RESTARTS, Bound
 
 ContentT = TypeVar("ContentT")
 ConfigT = TypeVar("ConfigT", bound="MinimizerConfig")
@@ -45,7 +45,7 @@ class MinimizerConfig(BasicRunConfig):
 
     file: Path
     """File to read; .gz or .bz2 after its suffix says that it is compressed."""
-    restarts: Annotated[int, Between(0, 10**5)] = 2
+    restarts: Annotated[int, Between(0, MAX_RESTARTS)] = 2
     """Searches for a better solution after the descent."""
     bound: Bound = "sdp"
     """sdp: the relaxation's bound; triangle: a tighter one, for at most 399 variables."""
