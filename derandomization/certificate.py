@@ -23,7 +23,12 @@ from derandomization.objective import DerandomizationObjective, require_exact
 # Eigenvalues are computed to this fraction of 2λ, and the residual is charged to the bounds.
 CURVATURE_TOLERANCE = 1e-3
 LIPSCHITZ_ITERATIONS, LIPSCHITZ_STARTS = 12, 2
-ISOMETRY_TOLERANCE = 1e-6
+LIPSCHITZ_TOLERANCE = 1e-2  # relative change at which the iteration ends
+# Steps of differences, relative to 1 + the point's norm: their rounding errors grow as 1/h².
+DIFFERENCE = {torch.float64: 1e-3, torch.float32: 4e-3}
+ISOMETRY_DIGITS = 0.375  # the part of the digits that must agree: 1e-6 in float64
+# From here on products in float32 are worth a copy: below, their overhead is most of the time.
+FLOAT32_PARAMETERS = 20_000
 
 
 @dataclass(frozen=True)
@@ -84,19 +89,22 @@ def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificat
         ValueError: f is not finite, or sampled (certify the exact f); ``random_weights`` or
             ``bias`` is no isometric linear image of the parameters; Lanczos does not converge.
     """
-    objective = _exact_float64_copy(objective)
-    trainable = _trainable(objective)
-    if not trainable:
+    exact = _exact_copy(objective)
+    if not exact.trainable:
         raise ValueError("every parameter is frozen: a certificate needs one that is trained")
+    rough = _float32_copy(exact)
+    objective = exact.objective
     free = objective.random_weights().requires_grad and _flat(objective.bias()).requires_grad
-    bounds = _stein_bounds(objective, seed)
-    hessian = Hessian(objective, trainable)
+    bounds = _stein_bounds(exact, rough, seed)
+    hessian = exact.hessian()
     gradient_norm = float(hessian.gradient.detach().norm())
-    curvature = hessian.smallest_eigenvalue(tolerance=_tolerance(objective), seed=seed)
+    curvature = hessian.smallest_eigenvalue(
+        tolerance=_tolerance(objective), seed=seed, rough=rough.hessian() if rough else None
+    )
     proven = objective.hessian_lipschitz()
     lipschitz = proven
     if lipschitz is None:
-        lipschitz = _estimate_hessian_lipschitz(objective, trainable, seed)
+        lipschitz = _estimate_hessian_lipschitz(exact, rough, seed)
     lower_end = curvature.lower_end
     if lipschitz == 0 and curvature.value + curvature.residual >= 0:
         lower_end = 0.0  # the Hessian is constant, and not negative to within rounding
@@ -119,13 +127,13 @@ def certify(objective: DerandomizationObjective, *, seed: int = 0) -> Certificat
 
 def stein_bounds(objective: DerandomizationObjective, *, seed: int = 0) -> Bounds:
     """The part of ``certify`` that needs no eigenvalue over all parameters; same errors."""
-    return _stein_bounds(_exact_float64_copy(objective), seed)
+    exact = _exact_copy(objective)
+    return _stein_bounds(exact, _float32_copy(exact), seed)
 
 
 def smallest_curvature(objective: DerandomizationObjective, *, tolerance: float) -> Eigenvalue:
     """λ_min(∇²f) over the trainable parameters, as ``certify`` computes it, to a tolerance."""
-    objective = _exact_float64_copy(objective)
-    return Hessian(objective, _trainable(objective)).smallest_eigenvalue(tolerance=tolerance)
+    return _exact_copy(objective).hessian().smallest_eigenvalue(tolerance=tolerance)
 
 
 def smallest_rho(gradient_norm: float, min_curvature: float, hessian_lipschitz: float) -> float:
@@ -153,19 +161,53 @@ def lemma_bound(
     return (rho + stein_defect) / margin if margin > 0 else None
 
 
-def _stein_bounds(objective: DerandomizationObjective, seed: int) -> Bounds:
-    """The bounds of an exact float64 copy, whose frozen parameters may become trainable."""
-    trainable = _trainable(objective)
-    weights = _Image("random_weights", objective, objective.random_weights, trainable)
-    bias = _Image("bias", objective, lambda: _flat(objective.bias()), trainable)
+class _Copy:
+    """A copy of an objective in another dtype, and the parameters that are to be trained."""
+
+    def __init__(self, objective: DerandomizationObjective, dtype: torch.dtype) -> None:
+        self.objective = copy.deepcopy(objective).to(dtype)
+        for parameter in self.objective.parameters():  # flat vectors of parameters need this
+            parameter.data = parameter.data.contiguous()
+        self.trainable = [p for p in self.objective.parameters() if p.requires_grad]
+
+    def hessian(self) -> Hessian:
+        """∇²f over the trainable parameters, at the current point."""
+        return Hessian(self.objective, self.trainable)
+
+
+def _exact_copy(objective: DerandomizationObjective) -> _Copy:
+    """A copy in float64; an objective that is sampled or not finite is refused."""
+    exact = _Copy(objective, torch.float64)
+    require_exact(exact.objective)
+    return exact
+
+
+def _float32_copy(exact: _Copy) -> _Copy | None:
+    """A copy for cheaper products; None where it would not pay, or f needs float64."""
+    if sum(p.numel() for p in exact.objective.parameters()) < FLOAT32_PARAMETERS:
+        return None
+    rough = _Copy(exact.objective, torch.float32)
+    try:
+        rough.objective()
+    except RuntimeError:  # f holds float64 numbers that are neither parameters nor buffers
+        return None
+    return rough
+
+
+def _stein_bounds(exact: _Copy, rough: _Copy | None, seed: int) -> Bounds:
+    """The bounds of an exact copy, whose frozen parameters may become trainable."""
+    objective = exact.objective
+    weights = _Image("random_weights", exact, objective.random_weights)
     matrix = weights.value.detach()
     slopes = torch.autograd.grad(objective(), weights.parameters, materialize_grads=True)
     gradient = weights.push(parameters_to_vector(slope.contiguous() for slope in slopes))
-    operator = objective.bias_hessian()
-    if operator is None:
-        hessian = Hessian(objective, bias.parameters)
-        operator = as_operator(lambda v: bias.push(hessian.product(bias.pull(v))), bias.value)
-    curvature = smallest_eigenvalue(operator, tolerance=_tolerance(objective), seed=seed)
+    operator = _bias_hessian(exact)
+    curvature = smallest_eigenvalue(
+        operator,
+        tolerance=_tolerance(objective),
+        seed=seed,
+        rough=_bias_hessian(rough) if rough else None,
+    )
     curved = objective.bias_hessian_times_weights()
     if curved is None:
         curved = weights.push(weights.pull(_columns_product(operator, matrix)))
@@ -183,25 +225,30 @@ def _stein_bounds(objective: DerandomizationObjective, seed: int) -> Bounds:
     return Bounds(*norms, defect, curvature.lower_end, bound, gaussian)
 
 
+def _bias_hessian(subject: _Copy) -> spla.LinearOperator:
+    """H = ∂²f/∂b², by the objective's own products or by autograd's."""
+    objective = subject.objective
+    bias = _Image("bias", subject, lambda: _flat(objective.bias()))
+    own = objective.bias_hessian()
+    if own is not None:
+        return own
+    hessian = Hessian(objective, bias.parameters)
+    return as_operator(lambda v: bias.push(hessian.product(bias.pull(v))), bias.value)
+
+
 class _Image:
     """W or b as an isometric linear image Jp of the parameters p, and products with J and Jᵀ.
 
     p are all parameters or, if the image is not linear in the frozen ones, the trainable ones.
     """
 
-    def __init__(
-        self,
-        name: str,
-        objective: DerandomizationObjective,
-        compute: Callable[[], Tensor],
-        trainable: Sequence[Tensor],
-    ) -> None:
+    def __init__(self, name: str, subject: _Copy, compute: Callable[[], Tensor]) -> None:
         self._compute = compute
-        objective.requires_grad_(True)
+        objective = subject.objective.requires_grad_(True)
         self.value = compute()
         if not self.value.requires_grad:
             raise ValueError(f"{name} does not depend on the parameters")
-        for candidates in (list(objective.parameters()), trainable):
+        for candidates in (list(objective.parameters()), subject.trainable):
             gradients = torch.autograd.grad(
                 self.value.sum(), candidates, allow_unused=True, retain_graph=True
             )
@@ -244,8 +291,9 @@ class _Image:
         differences.append(self.pull(probe) - pulled)
         vector_to_parameters(centre, self.parameters)
         self.value = here
-        size = float(probe.norm()) + float(here.detach().norm()) + ISOMETRY_TOLERANCE
-        return all(float(each.norm()) <= ISOMETRY_TOLERANCE * size for each in differences)
+        tolerance = torch.finfo(here.dtype).eps ** ISOMETRY_DIGITS
+        size = float(probe.norm()) + float(here.detach().norm()) + tolerance
+        return all(float(each.norm()) <= tolerance * size for each in differences)
 
 
 def _columns_product(operator: spla.LinearOperator, weights: Tensor) -> Tensor:
@@ -266,48 +314,66 @@ def _flat(bias: Tensor | Sequence[Tensor]) -> Tensor:
     return torch.cat([part.reshape(-1) for part in parts])
 
 
-def _estimate_hessian_lipschitz(
-    objective: DerandomizationObjective, parameters: Sequence[Tensor], seed: int
-) -> float:
+def _estimate_hessian_lipschitz(exact: _Copy, rough: _Copy | None, seed: int) -> float:
     """max ‖∇³f[u, u]‖ over unit u near this point: the norm of the third derivative.
 
     A symmetric tensor attains its norm on the diagonal (Banach 1938), to which the higher-order
-    power iteration u ← ∇³f[u, u] converges; ∇³f is a central difference of Hessians.
+    power iteration u ← ∇³f[u, u] converges. A copy in float32 finds u, if there is one; the norm
+    is computed in float64. It is 0 where f is quadratic: its Hessian is the same elsewhere.
     """
-    centre = parameters_to_vector(parameters).detach()
-    width = 1e-3 * (1 + float(centre.norm()))
+    cheapest = rough or exact
+    centre = parameters_to_vector(cheapest.trainable).detach()
     generator = torch.Generator().manual_seed(seed)
+
+    def random_direction() -> Tensor:
+        direction = torch.randn(len(centre), dtype=torch.float64, generator=generator)
+        return (direction / direction.norm()).to(centre)
+
+    direction = random_direction()
+    here = cheapest.hessian().product(direction)
+    vector_to_parameters(centre + direction, cheapest.trainable)
+    is_quadratic = torch.equal(here, cheapest.hessian().product(direction))
+    vector_to_parameters(centre, cheapest.trainable)
+    if is_quadratic:
+        return 0.0
+    iterated, measured = _ThirdDerivative(cheapest), _ThirdDerivative(exact)
     largest = 0.0
-
-    def hessian_product(point: Tensor, direction: Tensor) -> Tensor:
-        vector_to_parameters(point, parameters)
-        return Hessian(objective, parameters).product(direction)
-
     for _ in range(LIPSCHITZ_STARTS):
-        image = torch.randn(len(centre), dtype=torch.float64, generator=generator).to(centre)
+        direction, norm = random_direction(), 0.0
         for _ in range(LIPSCHITZ_ITERATIONS):
-            direction = image / image.norm()
-            ahead = hessian_product(centre + width * direction, direction)
-            behind = hessian_product(centre - width * direction, direction)
-            image = (ahead - behind) / (2 * width)
-            largest = max(largest, float(image.norm()))
-            if float(image.norm()) == 0:
+            image = iterated.along(direction)
+            before, norm = norm, float(image.norm())
+            if not norm:
                 break
-    vector_to_parameters(centre, parameters)
+            direction = image / norm
+            if abs(norm - before) <= LIPSCHITZ_TOLERANCE * norm:
+                break
+        largest = max(largest, float(measured.along(direction).norm()))
     return largest
+
+
+class _ThirdDerivative:
+    """∇³f[u, u] ≈ (∇f(x + hu) − 2∇f(x) + ∇f(x − hu)) / h² with h in proportion to 1 + ‖x‖."""
+
+    def __init__(self, subject: _Copy) -> None:
+        self._objective = subject.objective
+        self._parameters = subject.trainable
+        self._centre = parameters_to_vector(self._parameters).detach()
+        self._width = DIFFERENCE[self._centre.dtype] * (1 + float(self._centre.norm()))
+        self._here = self._gradient(self._centre)
+
+    def along(self, direction: Tensor) -> Tensor:
+        """∇³f[u, u] of a unit vector u."""
+        step = self._width * direction.to(self._centre)
+        ahead, behind = (self._gradient(self._centre + each) for each in (step, -step))
+        vector_to_parameters(self._centre, self._parameters)
+        return (ahead - 2 * self._here + behind) / self._width**2
+
+    def _gradient(self, point: Tensor) -> Tensor:
+        vector_to_parameters(point, self._parameters)
+        slopes = torch.autograd.grad(self._objective(), self._parameters, materialize_grads=True)
+        return parameters_to_vector(slope.contiguous() for slope in slopes)
 
 
 def _tolerance(objective: DerandomizationObjective) -> float:
     return CURVATURE_TOLERANCE * 2 * objective.regularization
-
-
-def _trainable(objective: DerandomizationObjective) -> list[Tensor]:
-    return [p for p in objective.parameters() if p.requires_grad]
-
-
-def _exact_float64_copy(objective: DerandomizationObjective) -> DerandomizationObjective:
-    objective = copy.deepcopy(objective).double()
-    for parameter in objective.parameters():  # flat vectors of parameters need this
-        parameter.data = parameter.data.contiguous()
-    require_exact(objective)
-    return objective

@@ -59,10 +59,17 @@ class Hessian:
             image = scales * self.product(scales * image / length)
         return float(image.norm())
 
-    def smallest_eigenvalue(self, *, tolerance: float, seed: int = 0) -> Eigenvalue:
-        """λ_min(∇²f) by Lanczos, to a residual of ``tolerance``."""
-        operator = as_operator(self.product, self.gradient)
-        return smallest_eigenvalue(operator, tolerance=tolerance, seed=seed)
+    def smallest_eigenvalue(
+        self, *, tolerance: float, seed: int = 0, rough: "Hessian | None" = None
+    ) -> Eigenvalue:
+        """λ_min(∇²f) by Lanczos, to a residual of ``tolerance``.
+
+        ``rough`` is the Hessian of a less accurate copy of f: most products are then with it.
+        """
+        operators = [as_operator(h.product, h.gradient) for h in (self, rough) if h]
+        return smallest_eigenvalue(
+            operators[0], tolerance=tolerance, seed=seed, rough=operators[1] if rough else None
+        )
 
 
 def _own_product(
@@ -96,4 +103,5 @@ def as_operator(product: Callable[[Tensor], Tensor], like: Tensor) -> spla.Linea
         flat = torch.from_numpy(np.ascontiguousarray(vector.reshape(-1)))
         return product(flat.to(like)).detach().cpu().numpy()
 
-    return spla.LinearOperator((like.numel(),) * 2, matvec=matvec, dtype=np.float64)
+    dtype = torch.zeros((), dtype=like.dtype).numpy().dtype
+    return spla.LinearOperator((like.numel(),) * 2, matvec=matvec, dtype=dtype)

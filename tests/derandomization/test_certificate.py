@@ -119,6 +119,23 @@ def test_many_parameters_take_the_lanczos_path_to_the_same_curvature() -> None:
     assert certificate.min_curvature == pytest.approx(spectrum[0].item(), abs=1e-4)
 
 
+@pytest.mark.parametrize("width", [6, 150])
+def test_products_in_float32_change_no_field_by_more_than_the_tolerance(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    objective = Layered(GaussHermite([5, 5]), width)
+    expected = certify(objective)
+    monkeypatch.setattr(certificate, "FLOAT32_PARAMETERS", 1)
+    found = certify(objective)
+    tolerance = 2 * 1e-3 * 2 * objective.regularization
+    assert found.min_curvature == pytest.approx(expected.min_curvature, abs=tolerance)
+    assert found.min_curvature_residual <= tolerance
+    assert found.bias_curvature == pytest.approx(expected.bias_curvature, abs=tolerance)
+    assert found.hessian_lipschitz == pytest.approx(expected.hessian_lipschitz, rel=0.02)
+    assert found.stein_defect == expected.stein_defect
+    assert found.gradient_norm == expected.gradient_norm
+
+
 @pytest.mark.parametrize("kappa", [0.5, 4.0, -4.0])
 @pytest.mark.parametrize("point", [(0.3, -0.7), (2.0, 5.0)])
 def test_estimated_k_is_the_norm_of_a_known_third_derivative(

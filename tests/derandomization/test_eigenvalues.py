@@ -6,6 +6,7 @@ import scipy.sparse.linalg as spla
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from derandomization import eigenvalues
 from derandomization.eigenvalues import (
     DENSE_SIZE,
     Eigenvalue,
@@ -158,10 +159,38 @@ def test_lower_end_subtracts_the_residual() -> None:
 
 
 def test_lanczos_that_does_not_converge_is_a_value_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def give_up(*_: object, **__: object) -> None:
-        raise spla.ArpackNoConvergence("No convergence (99 iterations)", np.array([]), np.array([]))
-
-    monkeypatch.setattr(spla, "eigsh", give_up)
-    with pytest.raises(LanczosError, match=f"{LANCZOS}×{LANCZOS} operator to 1e-06: .*99 iter"):
-        found(np.eye(LANCZOS))
+    monkeypatch.setattr(eigenvalues, "MAX_STEPS", 25)
+    message = f"{LANCZOS}×{LANCZOS} operator to 1e-06: its residual is .* after 25 steps"
+    with pytest.raises(LanczosError, match=message):
+        found(with_spectrum(np.linspace(-1, 3, LANCZOS)))
     assert issubclass(LanczosError, ValueError)
+
+
+def test_a_product_that_is_not_finite_is_an_error() -> None:
+    matrix = np.full((LANCZOS, LANCZOS), np.nan)
+    with pytest.raises(LanczosError, match="not finite"):
+        found(matrix)
+
+
+@pytest.mark.parametrize("vectors", [20, 21, 40])
+def test_restarts_find_the_same_eigenvalue(monkeypatch: pytest.MonkeyPatch, vectors: int) -> None:
+    monkeypatch.setattr(eigenvalues, "MOST_VECTORS", vectors)
+    spectrum = np.concatenate([[-1e-4], np.zeros(LANCZOS // 2), np.geomspace(1e-3, 1, 94)])
+    matrix = with_spectrum(spectrum)
+    result = found(matrix, tolerance=1e-9)
+    assert result.value == pytest.approx(-1e-4, abs=1e-12)
+    assert result.residual <= 2e-9
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-9, 1e-3])
+def test_rough_products_are_refined_where_they_are_not_enough(error: float) -> None:
+    matrix = with_spectrum(np.linspace(-1, 3, LANCZOS))
+    noise = error * with_spectrum(np.linspace(-1, 1, LANCZOS), seed=1)
+    exact: list[int] = []
+    accurate = spla.LinearOperator(
+        matrix.shape, lambda v: (exact.append(1), matrix @ v)[1], dtype=float
+    )
+    rough = spla.aslinearoperator((matrix + noise).astype(np.float32))
+    result = smallest_eigenvalue(accurate, tolerance=1e-4, rough=rough)
+    assert abs(result.value + 1) <= result.residual <= 1e-4 + 1e-12
+    assert (len(exact) == 1) == (error < 1e-4)
