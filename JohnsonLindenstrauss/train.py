@@ -24,6 +24,7 @@ from derandomization.descent import Diverged, StepCallback
 from derandomization.expectations import standard_normal
 from derandomization.laboratory.checkpoints import Checkpoints, Content, resumable_descend
 from derandomization.laboratory.threads import computing_threads
+from derandomization.optimizers.base import GradientDescent
 from JohnsonLindenstrauss.model import (
     ExceedanceProbability,
     ExpectedDistortion,
@@ -201,7 +202,7 @@ def plain_descent(points: Points, num_components: int) -> ExpectedDistortion:
     """The saddle with σ > 0 where gradient descent without noise ends: from M = 0, M stays 0."""
     objective = ExpectedDistortion(points, num_components)
     groups, rate = EXACT.parameter_groups(objective), EXACT.learning_rate
-    optimizer = torch.optim.SGD(groups, lr=rate, momentum=EXACT.momentum, nesterov=True)
+    optimizer = GradientDescent(groups, lr=rate, momentum=EXACT.momentum, nesterov=True)
     descend(objective, optimizer, max_steps=PLAIN_STEPS)
     return objective
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int, Real
-from matplotlib.animation import FuncAnimation
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -23,6 +21,7 @@ from derandomization.laboratory.figures import (
     RED,
     SMALL,
     SMALLEST_NORM,
+    Animation,
     draw_norm,
     label,
     lay_out,
@@ -76,7 +75,7 @@ def collapse_figure(trajectories: Trajectories, line: Line, axis_names: tuple[st
 
 def collapse_animation(
     trajectories: Trajectories, steps: Steps, line: Line, axis_names: tuple[str, str]
-) -> FuncAnimation:
+) -> Animation:
     """Figure 3 as an animation with one frame per snapshot."""
     figure, axes, paths = _plane(trajectories, line)
     (rows,) = axes.plot(*paths[:, 0].T, ".", color=RED, markersize=5, label="rows of W")
@@ -86,16 +85,12 @@ def collapse_animation(
     for artist in (rows, title, *axes.findobj(Legend)):  # the legend covers rows
         artist.set_animated(True)
 
-    def draw(frame: int) -> list[Artist]:
+    def draw(frame: int) -> None:
         rows.set_data(*paths[:, frame].T)
         title.set_text(f"step {steps[frame]}")
-        return [rows, title]
 
-    frames = [
-        *range(len(steps)),
-        *[len(steps) - 1] * 9,
-    ]  # the last frame is held before the animation repeats
-    return FuncAnimation(figure, draw, frames=frames)
+    last = len(steps) - 1
+    return Animation(figure, draw, [*range(last), *[last] * 10])  # the end is held
 
 
 def _plane(

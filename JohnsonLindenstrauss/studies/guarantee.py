@@ -13,6 +13,7 @@ from derandomization.laboratory.figures import PAGE_WIDTH, Panel, study_figure
 from derandomization.laboratory.run import Run
 from derandomization.laboratory.settings import PositiveInt
 from derandomization.laboratory.study import Row, Study, StudyConfig, measured, run_study
+from derandomization.optimizers.base import GradientDescent
 from JohnsonLindenstrauss.baselines import gaussian_matrix, guaranteed_distortion
 from JohnsonLindenstrauss.model import ExpectedDistortion, cube_points, max_distortion
 from JohnsonLindenstrauss.studies import Setting
@@ -88,7 +89,7 @@ def _distortion_without_variance(points: Tensor, start: Tensor) -> float:
         objective.mean.copy_(start)
         objective.scale.zero_()
     objective.scale.requires_grad_(False)
-    optimizer = torch.optim.SGD([objective.mean], lr=0.1, momentum=0.95, nesterov=True)
+    optimizer = GradientDescent([objective.mean], lr=0.1, momentum=0.95, nesterov=True)
     descend(objective, optimizer, max_steps=DIRECT_STEPS)
     return max_distortion(objective.mean, points)
 

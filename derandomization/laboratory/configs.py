@@ -27,6 +27,7 @@ CHECKPOINT = "checkpoint.pt"
 NOT_SETTINGS = (
     "output_dir",
     "figures",
+    "vector_figures",
     "quiet",
     "resume",
     "checkpoint_every",
@@ -46,7 +47,9 @@ class BasicRunConfig:
     output_dir: Path
     """Folder for results.json, history.npz and the figures; made if missing."""
     figures: bool = True
-    """Write the figures; they take several seconds."""
+    """Write the figures as PNG."""
+    vector_figures: bool = False
+    """Write each figure as PDF and SVG too, for a publication."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device that computes; auto takes a GPU if there is one."""
     quiet: bool = False

@@ -6,7 +6,7 @@ A figure is as wide as it is printed, and no text in it is smaller than 8 points
 import itertools
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib import rc_context
-from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -34,19 +33,13 @@ SMALL, NORMAL, LARGE = 8.0, 9.0, 9.5  # points: ticks and legends, labels of axe
 CHARACTER = 0.5  # width of an average character over the size of its font
 HANDLE = 40.0  # points that a legend needs beside the text of an entry
 RESOLUTION = 300  # of a saved figure, in pixels per inch
-SUFFIXES = (".png", ".pdf", ".svg")  # of the files of a figure
+GIF_RESOLUTION, FRAME_MILLISECONDS = 70, 125  # pixels per inch; eight frames a second
+VECTOR_SUFFIXES = (".pdf", ".svg")  # of further files of a figure, where they are asked for
 # More steps than a figure can show: noisy traces are drawn as a median between extremes.
 TRACE_BINS = 150
 NOISY = 0.3  # of the steps of a noisy trace, this part or more turn back
 # A log axis needs positive numbers; next to 1, float64 does not resolve smaller ones.
 SMALLEST_NORM = 1e-16
-
-
-class _Canvas(FigureCanvasAgg):
-    """A canvas without a screen: an animation's frames are drawn by its writer only, not twice."""
-
-    def draw_idle(self, *args: object, **kwargs: object) -> None:
-        pass
 
 
 def new_figure(
@@ -57,7 +50,7 @@ def new_figure(
     rows = -(-panels // columns)
     width = width or (TEXT_WIDTH if panels == 1 else PAGE_WIDTH)
     figure = Figure(figsize=(width, rows * height), layout="constrained")
-    _Canvas(figure)
+    FigureCanvasAgg(figure)
     parts = figure.subfigures(rows, columns, squeeze=False).flat if panels > 1 else [figure]
     found = [part.add_subplot() for part in itertools.islice(parts, panels)]
     for axes in found:
@@ -190,34 +183,35 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(path, dpi=RESOLUTION, **options.get(path.suffix, {}))
 
 
-def save_animation(animation: FuncAnimation, path: Path) -> None:
-    """Write an animation as a GIF, eight frames a second.
+@dataclass(frozen=True)
+class Animation:
+    """A figure and its frames: ``draw`` sets the ``animated`` artists of a frame to its state."""
 
-    The artists that change from frame to frame must be ``animated``: the others are drawn once.
-    """
-    animation.save(path, writer=_Writer(fps=8), dpi=70)
+    figure: Figure
+    draw: Callable[[int], object]
+    frames: Sequence[int]
 
 
-class _Writer(PillowWriter):
-    """Draws what does not change once, and over it the animated artists of each frame."""
-
-    def setup(self, fig: Figure, outfile: Any, dpi: float | None = None) -> None:
-        super().setup(fig, outfile, dpi)
-        fig.set_dpi(self.dpi)
-        self._canvas = _Canvas(fig)
-        self._canvas.draw()
-        self._background = self._canvas.copy_from_bbox(fig.bbox)
-        animated = fig.findobj(lambda artist: artist.get_animated())
-        self._animated = sorted(animated, key=lambda artist: artist.get_zorder())
-
-    def grab_frame(self, **options: Any) -> None:
-        self._canvas.restore_region(self._background)
-        for artist in self._animated:
-            artist.draw(self._canvas.get_renderer())
-        frame = Image.fromarray(np.asarray(self._canvas.buffer_rgba())).convert("RGB")
+def save_animation(animation: Animation, path: Path) -> None:
+    """Write an animation as a GIF. Artists that are not ``animated`` are drawn once."""
+    figure = animation.figure
+    figure.set_dpi(GIF_RESOLUTION)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    background = canvas.copy_from_bbox(figure.bbox)
+    animated = figure.findobj(lambda artist: artist.get_animated())
+    images = []
+    for frame in animation.frames:
+        animation.draw(frame)
+        canvas.restore_region(background)
+        for artist in sorted(animated, key=lambda artist: artist.get_zorder()):
+            artist.draw(canvas.get_renderer())
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
         # A palette in half the time, and a file of half the size, of Pillow's own.
-        coloured = frame.quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-        self._frames.append(coloured)  # type: ignore[attr-defined]
+        palette = image.quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        images.append(palette)
+    first, *others = images
+    first.save(path, save_all=True, append_images=others, duration=FRAME_MILLISECONDS, loop=0)
 
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, "black", SKY)

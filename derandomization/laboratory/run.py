@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -23,7 +22,14 @@ from derandomization.certificate import Certificate
 from derandomization.descent import Diverged, History, StepCallback
 from derandomization.laboratory.checkpoints import Checkpoints, Interrupted
 from derandomization.laboratory.configs import CHECKPOINT, BasicRunConfig, RunConfig
-from derandomization.laboratory.figures import SUFFIXES, description, lay_out, save, save_animation
+from derandomization.laboratory.figures import (
+    VECTOR_SUFFIXES,
+    Animation,
+    description,
+    lay_out,
+    save,
+    save_animation,
+)
 from derandomization.laboratory.folder_lock import FolderLock, unwritable
 from derandomization.laboratory.identity import code_digest, content_digest, environment
 from derandomization.laboratory.plain import plain
@@ -66,7 +72,7 @@ class Run:
         self.arrays: dict[str, np.ndarray] = {}
         self._written: list[str] = []  # files, by name
         self._figures: list[tuple[str, Figure]] = []
-        self._animations: list[tuple[str, FuncAnimation]] = []
+        self._animations: list[tuple[str, Animation]] = []
         # Paths, labels and names of columns may contain what rich takes for markup or emoji.
         self._console = Console(quiet=config.quiet, markup=False, emoji=False, highlight=False)
         self._started = time.perf_counter()
@@ -159,17 +165,14 @@ class Run:
             )
 
     def figure(self, name: str, figure: Figure) -> None:
-        """Add a figure, to be saved as ``name.png``, ``.pdf`` and ``.svg``."""
+        """Add a figure, to be saved as ``name.png``, and as PDF and SVG if the config says so."""
         if self.config.figures:
             self._figures.append((name, figure))
 
-    def animation(self, name: str, animation: FuncAnimation) -> None:
+    def animation(self, name: str, animation: Animation) -> None:
         """Add an animation, to be saved as ``name.gif``."""
         if self.config.figures:
             self._animations.append((name, animation))
-        else:
-            # Else it warns that it was never drawn.
-            animation._draw_was_started = True  # type: ignore[attr-defined]
 
     @contextlib.contextmanager
     def descent(self, description: str, max_steps: int) -> Iterator[StepCallback | None]:
@@ -228,9 +231,10 @@ class Run:
         self.say(f"{self.folder}: {files} and figures: {len(self._figures)}")
 
     def _write_all(self) -> None:
+        suffixes = (".png", *(VECTOR_SUFFIXES if self.config.vector_figures else ()))
         for name, figure in self._figures:
             lay_out(figure)
-            for suffix in SUFFIXES:
+            for suffix in suffixes:
                 self.write(name + suffix, functools.partial(save, figure))
         for name, animation in self._animations:
             self.write(f"{name}.gif", functools.partial(save_animation, animation))

@@ -11,12 +11,12 @@ from derandomization.checks import require_at_least, require_between, require_po
 from derandomization.expectations import standard_normal
 from derandomization.hessian import Hessian
 from derandomization.objective import DerandomizationObjective, require_exact
-from derandomization.optimizers.base import PlainOptimizer, total_norm
+from derandomization.optimizers.base import GradientDescent, require_momentum, total_norm
 
 ROUNDING = 1e-10  # a relative rise of f below this may be a rounding error
 
 
-class PerturbedGradientDescent(PlainOptimizer):
+class PerturbedGradientDescent(GradientDescent):
     """x ← x − η∇f(x); where ‖∇f‖ is small, x ← x + ξ with ξ uniform in a ball (Algorithm 1).
 
     A step perturbs when the gradient norm is at most ``gradient_threshold`` and no step did in the
@@ -57,23 +57,21 @@ class PerturbedGradientDescent(PlainOptimizer):
         restart: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
-        require_positive("lr", lr)
         require_between("gradient_threshold", gradient_threshold, 0, math.inf)
         require_positive("perturbation_radius", perturbation_radius)
         require_at_least("perturbation_interval", perturbation_interval, 1)
         require_between("decrease_threshold", decrease_threshold, -math.inf, math.inf)
-        _require_momentum(momentum)
-        options = {
-            "lr": lr,
-            "gradient_threshold": gradient_threshold,
-            "perturbation_radius": perturbation_radius,
-            "perturbation_interval": perturbation_interval,
-            "decrease_threshold": decrease_threshold,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "restart": restart,
-        }
-        super().__init__(params, options)
+        super().__init__(
+            params,
+            lr,
+            momentum=momentum,
+            nesterov=nesterov,
+            gradient_threshold=gradient_threshold,
+            perturbation_radius=perturbation_radius,
+            perturbation_interval=perturbation_interval,
+            decrease_threshold=decrease_threshold,
+            restart=restart,
+        )
         self.generator = generator
         self.careful = False  # undo every rise; double the interval where ``lr`` is halved
         self.num_steps = 0
@@ -150,7 +148,7 @@ class PerturbedGradientDescent(PlainOptimizer):
         """
         require_exact(objective)
         require_positive("accuracy", accuracy)
-        _require_momentum(momentum)
+        require_momentum(momentum)
         trainable = [p for p in objective.parameters() if p.requires_grad]
         if not trainable:
             raise ValueError("every parameter is frozen: nothing can be trained")
@@ -255,24 +253,6 @@ class PerturbedGradientDescent(PlainOptimizer):
         self.last_value = math.inf  # do not count the increase of f by the noise as a rise
         self.perturbation_steps.append(self.num_steps)
 
-    def _descend(self) -> None:
-        # Tensor by tensor: on a CPU torch's foreach kernels take longer for so few tensors.
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.requires_grad and parameter.grad is not None:
-                    direction = self._direction(parameter, parameter.grad, group)
-                    parameter.add_(direction, alpha=-group["lr"])
-
-    def _direction(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        """v ← βv + ∇f; the direction is v (heavy ball) or ∇f + βv (Nesterov)."""
-        if not group["momentum"]:
-            return gradient
-        state = self.state[parameter]
-        if "velocity" not in state:
-            state["velocity"] = torch.zeros_like(parameter)
-        velocity = state["velocity"].mul_(group["momentum"]).add_(gradient)
-        return gradient.add(velocity, alpha=group["momentum"]) if group["nesterov"] else velocity
-
     def state_dict(self) -> dict[str, Any]:
         """Everything that another process needs to continue, the generator's state included."""
         state = self.generator.get_state() if self.generator else None
@@ -283,8 +263,3 @@ class PerturbedGradientDescent(PlainOptimizer):
         super().load_state_dict(state_dict)
         if self.generator is not None and state_dict["generator"] is not None:
             self.generator.set_state(state_dict["generator"])
-
-
-def _require_momentum(momentum: float) -> None:
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum is {momentum}: it must be at least 0 and below 1")

@@ -79,9 +79,6 @@ def test_every_documented_field_is_written(folder: Path) -> None:
     assert record["figures"] == FIGURES
     for name in FIGURES:
         assert (folder / name).stat().st_size > 10_000
-        if name.endswith(".gif"):
-            continue
-        assert (folder / name).with_suffix(".pdf").stat().st_size > 5_000
     assert results["steps"] == 400
     assert results["relative_orthogonal_norm"] <= 1e-6
     ratio = results["orthogonal_norm"] / results["weight_norm"]

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from derandomization.laboratory.trace import NormTrace
 from NeuralNetworks import plot
@@ -59,16 +61,17 @@ def test_the_animation_shows_every_row_under_the_step_and_covers_it_by_the_legen
     trajectories = np.random.default_rng(0).standard_normal((3, 4, 2))
     steps = np.array([0, 5, 1_000])
     animation = plot.collapse_animation(trajectories, steps, np.array([0.6, 0.8]), ("x", "y"))
-    animation._draw_was_started = True  # type: ignore[attr-defined]
+    artists = animation.figure.findobj(Artist.get_animated)
+    assert {type(artist).__name__ for artist in artists} == {"Line2D", "Text", "Legend"}
+    (rows,) = (artist for artist in artists if isinstance(artist, Line2D))
+    (title,) = (artist for artist in artists if isinstance(artist, Text))
     for frame, step in enumerate(steps):
-        rows, title = animation._func(frame)  # type: ignore[attr-defined]
+        animation.draw(frame)
         assert np.array_equal(rows.get_xydata(), trajectories[frame])
         assert title.get_text() == f"step {step}"
         extent, whole = title.get_window_extent(), title.figure.bbox
         assert extent.y1 <= whole.y1 + 1
         assert rows.get_zorder() < rows.axes.get_legend().get_zorder()
-    changing = {type(artist).__name__ for artist in title.figure.findobj(Artist.get_animated)}
-    assert changing == {"Line2D", "Text", "Legend"}
 
 
 def test_the_norm_figure_shows_the_whole_weights_above_the_irrelevant_ones() -> None:

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.animation import FuncAnimation
-from matplotlib.artist import Artist
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
@@ -14,6 +12,8 @@ from PIL import Image
 
 from derandomization.laboratory import figures
 from derandomization.laboratory.trace import NormTrace
+
+SUFFIXES = (".png", *figures.VECTOR_SUFFIXES)
 
 
 @pytest.mark.parametrize(("count", "rows"), [(1, 1), (2, 1), (3, 2), (4, 2)])
@@ -53,7 +53,7 @@ def test_a_figure_that_is_laid_out_is_drawn_once_per_file(
     figures.lay_out(figure)
     place = axes.get_position().bounds
     assert not drawn
-    for i, suffix in enumerate(figures.SUFFIXES):
+    for i, suffix in enumerate(SUFFIXES):
         figures.save(figure, tmp_path / f"figure{suffix}")
         assert len(drawn) == i + 1
     assert axes.get_position().bounds == place
@@ -97,7 +97,7 @@ def test_saving_writes_png_pdf_and_svg_with_the_same_bytes_each_time(tmp_path: P
     for name in ("first", "second"):
         figure, (axes,) = figures.new_figure()
         axes.plot([0, 1], [0, 1])
-        paths = [tmp_path / f"{name}{suffix}" for suffix in figures.SUFFIXES]
+        paths = [tmp_path / f"{name}{suffix}" for suffix in SUFFIXES]
         for path in paths:
             figures.save(figure, path)
         written.append([path.read_bytes() for path in paths])
@@ -159,12 +159,11 @@ def test_a_frame_of_an_animation_is_the_whole_figure_though_what_is_still_is_dra
     figures.lay_out(figure)
     dot.set_animated(True)
 
-    def move(frame: int) -> list[Artist]:
+    def move(frame: int) -> None:
         dot.set_data([frame / 4], [0.5])
-        return [dot]
 
     Still.draws = 0
-    figures.save_animation(FuncAnimation(figure, move, frames=5), tmp_path / "dot.gif")
+    figures.save_animation(figures.Animation(figure, move, range(5)), tmp_path / "dot.gif")
     assert Still.draws == 1
     dot.set_animated(False)
     figure.set_dpi(70)
