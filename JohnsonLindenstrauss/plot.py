@@ -56,6 +56,9 @@ def pair_distortion_figure(
     figure, (axes,) = new_figure(height=4.2)
     _draw_baseline(axes, random, ORANGE, "Gaussian draws")
     axes.axhline(pca, color=GREEN, label=f"PCA, rescaled, {pca:.2f}")
+    if steps[0] > 0:
+        text = "σ falls to 0 (figure 7); M is first measured after it"
+        axes.axvspan(0, steps[0], color=GREY, alpha=0.12, linewidth=0, label=text)
     axes.plot(steps, distortion, ".-", color=BLUE, label="M, rescaled")
     text = f"lower bound for every map, {lower_bound:.2f}"
     axes.axhline(lower_bound, color=GREY, linestyle=":", label=text)
@@ -76,7 +79,9 @@ def variance_figure(variance: Float[np.ndarray, " records"], trace: NormTrace | 
     """Figure 7: σ² at every step and, if its trace is given, ‖W‖_F = σ√(kd) with its bounds."""
     figure, panels = new_figure(2 if trace else 1)
     panels[0].set_yscale("log")
-    draw_trace(panels[0], np.maximum(variance, SMALLEST_NORM**2), color=GREEN, label="σ²")
+    visible = np.maximum(variance, SMALLEST_NORM**2)
+    name = "σ²" if (visible == variance).all() else f"σ², drawn as {SMALLEST_NORM**2:g} if smaller"
+    draw_trace(panels[0], visible, color=GREEN, label=name)
     label(panels[0], x="step", y="variance σ²", title="The variance vanishes", legend=False)
     if trace:
         mark_perturbations(panels[0], trace.perturbation_steps)

@@ -1,6 +1,5 @@
 """Figures 4 and 5 and pictures of a cut, drawn from arrays."""
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +31,8 @@ from derandomization.laboratory.trace import NormTrace
 from MAXCUT.graph import Graph, Signs
 
 MAX_DRAWN_VERTICES = 200  # the edges of larger graphs cover each other
+MAX_INSIDE = 3  # characters that fit inside a circle; longer labels stand above it
+MAX_SHOWN = 10  # characters of a label
 MAX_LABELLED_VERTICES = 60  # on larger graphs the labels cover each other
 LEVEL_COLOURS = (GREEN, RED, ORANGE, GREY, PURPLE, "black")
 
@@ -99,7 +100,7 @@ def bracket_figure(cut_value: float, upper_bound: float, others: Mapping[str, fl
     """Draw the interval that contains the largest cut, and other values by name."""
     title = "The largest cut lies in the band"
     if upper_bound > 0:
-        title += f": ours is at least {cut_value / upper_bound:.2%} of it"
+        title = f"Ours is at least {cut_value / upper_bound:.2%} of the largest cut"
     ours = {"deterministic cut": cut_value, "proven upper bound": upper_bound}
     return _interval_figure(ours, others, "weight cut", title)
 
@@ -119,17 +120,14 @@ def _interval_figure(
     figure, (axes,) = new_figure(height=1.6 + 0.25 * len(others))
     axes.axvspan(min(ours.values()), max(ours.values()), color=BLUE, alpha=0.15)
     values = {**others, **ours}
+    names: list[str] = []
     for height, (name, value) in enumerate(sorted(values.items(), key=lambda pair: pair[1])):
         marker, colour = ("o", BLUE) if name in ours else ("|", GREY)
         axes.plot(value, height, marker, color=colour, markersize=9)
-        text, offset = f"{name}  {value:.6g}", (-10, 0)
-        place: dict[str, Any] = {"ha": "right", "va": "center", "textcoords": "offset points"}
-        axes.annotate(text, (value, height), offset, fontsize=SMALL, **place)
-    lowest, highest = min(values.values()), max(values.values())
-    width = highest - lowest or 1.0  # 0 if no cut has a positive value
-    axes.set_xlim(lowest - 0.9 * width, highest + 0.04 * width)
+        names.append(f"{name}  {value:.6g}")
     axes.set_ylim(-0.6, len(values) - 0.4)
-    axes.set_yticks([])
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     label(axes, x=quantity, y="", title=title, legend=False)
     return figure
@@ -156,12 +154,28 @@ def cut_graph_figure(graph: Graph, signs: Signs) -> Figure:
         x, y = places[side].T
         text = f"{side.sum()} vertices"
         axes.scatter(x, y, s=size, color=colour, edgecolor="white", zorder=3, label=text)
-    for (x, y), vertex in zip(places, graph.labels if labelled else (), strict=False):
-        shown = textwrap.shorten(str(vertex), 10, placeholder="…")
-        axes.text(x, y, shown, ha="center", va="center", fontsize=SMALL, zorder=4, parse_math=False)
+    names = [_shortened(str(vertex)) for vertex in graph.labels]
+    wide = max(map(len, names), default=0) > MAX_INSIDE
+    for place, name in zip(places, names if labelled else (), strict=False):
+        axes.annotate(
+            name,
+            place,
+            (0, 10 if wide else 0),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if wide else "center",
+            fontsize=SMALL,
+            zorder=4,
+            parse_math=False,
+        )
     label(axes, x="", y="", title="The cut", legend=False)
     legend_below(figure)
     return figure
+
+
+def _shortened(name: str) -> str:
+    """The name, or its beginning and an ellipsis."""
+    return name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 1]}…"
 
 
 def ratios_figure(

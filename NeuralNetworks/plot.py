@@ -101,7 +101,14 @@ def _plane(
     paths = trajectories[:, :MAX_TRAJECTORIES].transpose(1, 0, 2)
     reach = 1.05 * np.abs(trajectories).max()
     axes.add_collection(
-        LineCollection(list(paths), colors=GREY, linewidths=0.5, alpha=0.35, rasterized=True)
+        LineCollection(
+            list(paths),
+            colors=GREY,
+            linewidths=0.5,
+            alpha=0.35,
+            rasterized=True,
+            label="their paths",
+        )
     )
     axes.axline((0, 0), (float(line[0]), float(line[1])), color=GREEN, label="span(u), the teacher")
     axes.set_xlim(-reach, reach)

@@ -12,7 +12,7 @@ from MAXCUT.utilities import random_graph
 def test_the_bracket_spans_from_the_cut_to_the_bound() -> None:
     figure = plot.bracket_figure(40.0, 50.0, {"mean hyperplane": 35.0})
     (axes,) = figure.axes
-    texts = [text.get_text() for text in axes.texts]
+    texts = [text.get_text() for text in axes.get_yticklabels()]
     assert texts == ["mean hyperplane  35", "deterministic cut  40", "proven upper bound  50"]
     assert "80.00%" in axes.get_title(loc="left")
     (band,) = axes.patches
@@ -21,7 +21,7 @@ def test_the_bracket_spans_from_the_cut_to_the_bound() -> None:
 
 def test_the_bracket_shows_the_optimum() -> None:
     figure = plot.bracket_figure(40.0, 50.0, {"optimum": 45.0})
-    assert "optimum  45" in [text.get_text() for text in figure.axes[0].texts]
+    assert "optimum  45" in [text.get_text() for text in figure.axes[0].get_yticklabels()]
 
 
 def test_equal_levels_have_one_line_and_the_first_step_is_shown() -> None:
