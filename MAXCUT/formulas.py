@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from numbers import Integral
 from typing import Any
@@ -33,7 +33,7 @@ class MaximumSolution:
         solution: of the quadratic function that was minimised, −value.
     """
 
-    assignment: Mapping[Hashable, int]
+    assignment: Mapping[Hashable, int] = field(repr=False)
     value: float
     upper_bound: float
     total_weight: float

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,7 +67,7 @@ class Partition:
         other_cuts: other cuts, best first, if ``num_cuts`` asked for them.
     """
 
-    sides: Sides
+    sides: Sides = field(repr=False)
     cut_value: float
     goemans_williamson_mean: float
     derandomized_cut_value: float
@@ -79,8 +79,8 @@ class Partition:
     proven_optimal: bool
     not_converged: str
     stopped_by: StopReason | None
-    certificate: Certificate | None
-    other_cuts: tuple[tuple[Sides, float], ...] = ()
+    certificate: Certificate | None = field(repr=False)
+    other_cuts: tuple[tuple[Sides, float], ...] = field(default=(), repr=False)
 
     @property
     def converged(self) -> bool:

@@ -6,7 +6,7 @@ stands for a variable fixed at 1.
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from numbers import Rational, Real
 from typing import Any, TypeAlias
@@ -68,7 +68,7 @@ class QuadraticSolution:
             ``num_assignments`` asked for them.
     """
 
-    assignment: Assignment
+    assignment: Assignment = field(repr=False)
     energy: float
     lower_bound: float
     gap: float
@@ -79,8 +79,8 @@ class QuadraticSolution:
     highest_energy: float
     energy_range: float
     stopped_by: StopReason | None
-    certificate: Certificate | None
-    other_assignments: tuple[tuple[Assignment, float], ...] = ()
+    certificate: Certificate | None = field(repr=False)
+    other_assignments: tuple[tuple[Assignment, float], ...] = field(default=(), repr=False)
 
     @property
     def relative_gap(self) -> float:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from rich.table import Table
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -24,6 +25,7 @@ from NeuralNetworks import plot
 from NeuralNetworks.estimator import PrincipalSubspace, guessed_task
 
 HELD_OUT = 0.25  # of the rows, on which predictions with and without the reduction are compared
+NETWORK, CONSTANT = "network of the directions", "a constant"
 NUM_NEIGHBOURS = 10
 FEATURES_SHOWN = 5  # of each direction, in the printed table
 
@@ -112,24 +114,25 @@ def _target_column(config: Config, names: Sequence[str]) -> int:
 def _held_out_scores(
     subspace: PrincipalSubspace, inputs: np.ndarray, labels: np.ndarray, seed: int
 ) -> dict[str, float]:
-    """R² or accuracy on held-out rows: of the network, and of neighbours found in its coordinates
-    and among all features."""
+    """R² or accuracy on held-out rows: of the network, of neighbours found in its coordinates and
+    among all features, and of a constant."""
     x, x_held_out, y, y_held_out = train_test_split(
         inputs, labels, test_size=HELD_OUT, random_state=seed
     )
     fitted = clone(subspace).fit(x, y)
-    scores = {"network of the directions": fitted.score(x_held_out, y_held_out)}
+    scores = {NETWORK: fitted.score(x_held_out, y_held_out)}
     count = min(NUM_NEIGHBOURS, len(x))
-    nearest = (
-        KNeighborsClassifier(count)
+    nearest, constant = (
+        (KNeighborsClassifier(count), DummyClassifier())
         if subspace.task == "classification"
-        else KNeighborsRegressor(count)
+        else (KNeighborsRegressor(count), DummyRegressor())
     )
     reduced = clone(nearest).fit(fitted.transform(x), y)
     name = f"{count} nearest neighbours"
     scores[f"{name} in the directions"] = reduced.score(fitted.transform(x_held_out), y_held_out)
     whole = make_pipeline(StandardScaler(), nearest).fit(x, y)
     scores[f"{name} among all features"] = whole.score(x_held_out, y_held_out)
+    scores[CONSTANT] = constant.fit(x, y).score(x_held_out, y_held_out)
     return {name: float(score) for name, score in scores.items()}
 
 
@@ -158,6 +161,11 @@ def _report(
     for name, value in scores.items():
         comparison.add_row(name, f"{value:.3f}")
     run.show(comparison)
+    if scores[NETWORK] <= scores[CONSTANT]:
+        run.say(
+            "the network predicts held-out rows no better than a constant: nothing shows that "
+            "these directions matter"
+        )
     certificate = subspace.certificate_
     bound = certificate.sharp_weight_bound
     share = subspace.relative_orthogonal_norm_

@@ -53,7 +53,7 @@ finally:
         (["--help"], 0, "usage: main.py [-h] [OPTIONS]"),
         (["--version"], 0, derandomization.__version__),
         (["--sed", "1"], 2, "error: unrecognized option --sed: did you mean --seed?"),
-        (["--seed", "one"], 2, "error: Error parsing --seed: invalid literal"),
+        (["--seed", "one"], 2, "error: --seed is 'one': it must be an integer"),
         (["--seed", "-1"], 2, "error: seed is -1: it must lie between 0 and"),
         (["nothing"], 2, "error: unrecognized argument 'nothing'"),
     ],

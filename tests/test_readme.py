@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -61,14 +60,12 @@ def test_the_network_trained_on_ones_own_data_nearly_forgets_what_does_not_matte
 def test_the_directions_that_matter_are_found_from_ones_own_data(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    inputs = torch.randn(200, 5, generator=torch.Generator().manual_seed(0)).double().numpy()
-    scope: dict[str, Any] = {"X": inputs, "y": np.tanh(inputs[:, 0])}
+    scope: dict[str, Any] = {}
     exec(example("subspace.n_components_"), scope)
     num_components, score = capsys.readouterr().out.splitlines()[:2]
     assert num_components == "1"
-    assert float(score) > 0.99
-    assert abs(scope["subspace"].components_[0, 0]) > 0.999
-    assert scope["Z"].shape == (200, 1)
+    assert float(score) > 0.45
+    assert scope["Z"].shape == (442, 1)
     exec(example('loss="log-cosh"'), scope)
     norm, bound, defect = (float(word) for word in capsys.readouterr().out.splitlines()[-1].split())
     assert 0 < norm <= bound
@@ -78,12 +75,10 @@ def test_the_directions_that_matter_are_found_from_ones_own_data(
 def test_the_projection_of_ones_own_points_knows_its_distortion(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    generator = torch.Generator().manual_seed(0)
-    points = torch.randn(50, 40, generator=generator).numpy()
-    scope: dict[str, object] = {"X": points}
+    scope: dict[str, Any] = {}
     exec(example("LearnedProjection(n_components=20"), scope)
-    assert 0 < float(capsys.readouterr().out) < 0.3
-    assert scope["Z"].shape == (50, 20)  # type: ignore[attr-defined]
+    assert 0.08 < float(capsys.readouterr().out) < 0.09
+    assert scope["Z"].shape == (200, 20)
 
 
 def test_the_graph_of_ones_own_is_cut_with_a_proof(capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,8 +131,12 @@ def each_edge_once(content: FileContent, edges: EdgeList, *, directed: bool = Fa
 
 
 def warn_of_missing(content: FileContent, attribute: WeightAttribute) -> None:
-    """Warn about edges that lack the attribute, if there is something to say about them."""
-    if reason := attribute.warning():
+    """Warn about edges that lack the attribute; an error if all lack one that was chosen."""
+    try:
+        reason = attribute.warning()
+    except ValueError as problem:
+        raise content.error(str(problem)) from None
+    if reason:
         content.warn(reason)
 
 

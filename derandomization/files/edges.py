@@ -32,6 +32,9 @@ class AdjacencyMatrix(NamedTuple):
     labels: tuple[Hashable, ...]
 
 
+DEFAULT_WEIGHT = "weight"
+
+
 @dataclass
 class WeightAttribute:
     """The weights that edges have under a name; an edge without that name has weight 1."""
@@ -52,18 +55,25 @@ class WeightAttribute:
         return 1.0
 
     def warning(self) -> str | None:
-        """What to tell the caller about the edges that lack the name; None if that is nothing."""
+        """What to tell the caller about the edges that lack the name; None if that is nothing.
+
+        Raises ``ValueError`` if no edge has a name that is not the default: the caller chose it.
+        """
         if 0 < self.num_missing < self.num_edges:
             lacking = f"{self.num_missing} of {self.num_edges} edges have no {self.name!r}"
             return f"{lacking}: each of them has weight 1"
-        if self.num_missing and self.other is not None:
+        if not self.num_missing:
+            return None
+        choice = ""
+        if self.other is not None:
             other = str(self.other)[:LONGEST_NAME]
-            reason = f"no edge has a weight {self.name!r}, so every edge has weight 1"
-            choice = f"by weight={other!r} (--weight {other!r})"
-            return f"{reason}; choose the numbers under {other!r} {choice}"
-        if self.num_missing and self.name != "weight":
-            return f"no edge has a weight {self.name!r}, so every edge has weight 1"
-        return None
+            choice = (
+                f"; choose the numbers under {other!r} by weight={other!r} (--weight {other!r})"
+            )
+        if self.name != DEFAULT_WEIGHT:
+            raise ValueError(f"no edge has a weight {self.name!r}{choice}")
+        reason = f"no edge has a weight {self.name!r}, so every edge has weight 1"
+        return reason + choice if choice else None
 
 
 def _numeric_name(attribute: tuple[Hashable, object]) -> Hashable:

@@ -164,6 +164,8 @@ def _reader_for(path: Path) -> Reader:
 
 def _read_detected(content: FileContent, weight: str) -> GraphContent:
     """Read the format that the start of the file tells; else rudy, or METIS if only that fits."""
+    if b"\0" in content.data[:1000]:
+        raise content.error("the file is binary: it is a graph in no format that its suffix names")
     start = content.data[:1000].removeprefix(codecs.BOM_UTF8).lstrip()
     for signature, format in SIGNATURES.items():
         if re.match(signature, start, re.IGNORECASE):

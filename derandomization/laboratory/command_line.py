@@ -10,6 +10,7 @@ import inspect
 import io
 import os
 import pkgutil
+import re
 import signal
 import sys
 import threading
@@ -27,6 +28,15 @@ from derandomization.laboratory.settings import check_given, option, suggestion
 ConfigT = TypeVar("ConfigT")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# tyro's messages about values that an option does not accept.
+WRONG_VALUES = {
+    "an integer": r"Error parsing (?P<option>\S+): invalid literal for int.*: (?P<value>'.*')",
+    "a number": r"Error parsing (?P<option>\S+): could not convert .* float: (?P<value>'.*')",
+}
+WRONG_CHOICE = (
+    r"invalid choice '(?P<value>.*)' for argument '(?P<option>.*)'\. "
+    r"Expected one of \((?P<choices>.*)\)\."
+)
 STOPPED = 130  # the exit code that shells expect of a process stopped by a signal
 
 
@@ -147,7 +157,8 @@ def _parse(
             sentence = (
                 f"unrecognized argument {misplaced[0]!r}: a study is named before all options"
             )
-        raise ValueError(sentence.removeprefix(f"Error parsing {config_type.__name__}: ")) from None
+        sentence = sentence.removeprefix(f"Error parsing {config_type.__name__}: ")
+        raise ValueError(_in_plain_words(sentence)) from None
 
 
 def _description(config_type: type, studies: Mapping[str, str], study: str) -> str:
@@ -166,15 +177,30 @@ def _given(config_type: Any, arguments: list[str]) -> list[str]:
     """The fields that the arguments set, without those that ``--no-…`` sets to False."""
     fields = {option(each.name): each.name for each in dataclasses.fields(config_type)}
     negated = {option(f"no_{name}") for name in fields.values()}
+    switches = {option(each.name) for each in dataclasses.fields(config_type) if each.type is bool}
     given = []
     for argument in arguments:
-        word = argument.split("=")[0].replace("_", "-")
+        word, value = argument.split("=")[0].replace("_", "-"), "=" in argument
+        if value and word in switches | negated:
+            raise ValueError(f"{word} takes no value: write {word} alone")
         if word in fields:
             given.append(fields[word])
         elif word.startswith("--") and word not in negated and not word.startswith("--tyro-"):
             meant = suggestion(word, fields) or "--help lists the options"
             raise ValueError(f"unrecognized option {word}: {meant}")
     return given
+
+
+def _in_plain_words(sentence: str) -> str:
+    """tyro's message about a value, as the option, its value and what is allowed."""
+    for kind, pattern in WRONG_VALUES.items():
+        if found := re.fullmatch(pattern, sentence):
+            return f"{found['option']} is {found['value']}: it must be {kind}"
+    if found := re.fullmatch(WRONG_CHOICE, sentence):
+        choices = [choice.strip("' ") for choice in found["choices"].rstrip(",").split(",")]
+        allowed = f"it must be one of {', '.join(choices)}"
+        return f"{found['option']} is {found['value']!r}: {allowed}"
+    return sentence
 
 
 def _program() -> str:

@@ -100,7 +100,9 @@ class Run:
             path, every=config.checkpoint_every, identity=identity, resume=config.resume
         )
         if config.resume and not checkpoints.resumed:
-            self.say(f"resume: there is no {path}, so the run starts from the beginning")
+            ended = (self.folder / "results.json").is_file()
+            reason = "an earlier run ended here" if ended else f"there is no {path}"
+            self.say(f"resume: {reason}, so the run starts from the beginning")
         elif path.exists() and not config.resume:
             self.say(f"{path}: left by an interrupted run; --resume continues from it")
         return checkpoints

@@ -51,6 +51,12 @@ def test_a_sparse_matrix_is_the_same_graph(convert: type) -> None:
 
 
 @pytest.mark.usefixtures("few_steps_here")
+def test_a_partition_is_shown_without_the_sides_of_all_its_nodes() -> None:
+    shown = repr(derandomized_cut(nx.path_graph(300), seed=0))
+    assert "cut_value=299" in shown
+    assert len(shown) < 500
+
+
 def test_the_weight_attribute_may_have_another_name() -> None:
     graph = nx.Graph()
     graph.add_edge(0, 1, strength=3.0)

@@ -102,3 +102,13 @@ def test_a_table_with_a_broken_header_or_cell_is_one_line(
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         main(Config(data=path, target="a", quiet=True))
+
+
+def test_labels_of_noise_are_said_to_be_explained_no_better_than_by_a_constant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator = np.random.default_rng(0)
+    table = generator.standard_normal((120, 4))
+    np.save(tmp_path / "noise.npy", table)
+    main(Config(data=tmp_path / "noise.npy", target="4", output_dir=tmp_path / "o", figures=False))
+    assert "no better than a constant" in " ".join(capsys.readouterr().out.split())

@@ -36,7 +36,10 @@ def test_what_is_said_about_edges_without_weights() -> None:
         f"no edge has a weight 'weight', {reason}; choose the numbers under 'cost' by "
         "weight='cost' (--weight 'cost')"
     )
-    assert warning_of("cost", {}, {"colour": "red"}) == f"no edge has a weight 'cost', {reason}"
+    with pytest.raises(ValueError, match=r"^no edge has a weight 'cost'$"):
+        warning_of("cost", {}, {"colour": "red"})
+    with pytest.raises(ValueError, match="'cost'; choose the numbers under 'price' by weight='pri"):
+        warning_of("cost", {}, {"price": 2})
     assert len(warning_of("weight", {"c" * 10**5: 2})) < 500
 
 

@@ -416,8 +416,8 @@ def test_weights_under_another_name(tmp_path: Path, name: str) -> None:
         choose = r"no edge has a weight 'weight', .* under 'value' by weight='value' \(--weight 'v"
         with pytest.warns(UserWarning, match=choose):
             assert read_graph(path).weights.tolist() == [1, 1]
-    with pytest.warns(UserWarning, match="no edge has a weight 'nothing'"):
-        assert read_graph(path, weight="nothing").weights.tolist() == [1, 1]
+    with pytest.raises(ValueError, match=f"{name}: no edge has a weight 'nothing'"):
+        read_graph(path, weight="nothing")
 
 
 PARTLY = {

@@ -80,12 +80,14 @@ def test_help_names_the_command_as_it_was_called(
     [
         (["--rate", "-1"], "rate is -1.0: it must be a finite number above 0"),
         (["--seed", "-1"], f"seed is -1: it must lie between 0 and {2**63 - 1}"),
-        (["--rate", "fast"], "Error parsing --rate: could not convert string to float: 'fast'"),
+        (["--rate", "fast"], "--rate is 'fast': it must be a number"),
+        (["--seed", "1.5"], "--seed is '1.5': it must be an integer"),
+        (["--quiet=yes"], "--quiet takes no value: write --quiet alone"),
+        (["--no-quiet=0"], "--no-quiet takes no value: write --no-quiet alone"),
         (["--rate"], "Missing value for argument '--rate'. Expected 1 values."),
         (
             ["--estimator", "guess"],
-            "invalid choice 'guess' for argument '--estimator'. "
-            "Expected one of ('exact', 'sampled').",
+            "--estimator is 'guess': it must be one of exact, sampled",
         ),
         (["--colour", "red"], "unrecognized option --colour: --help lists the options"),
         (["--ratte=1"], "unrecognized option --ratte: did you mean --rate?"),
