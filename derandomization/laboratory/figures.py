@@ -155,7 +155,7 @@ def description(figure: Figure) -> str:
         axis = f"{y} against {x}" if x and y else x or y
         sentence = "; ".join(each for each in (title, axis, names and f"shown: {names}") if each)
         parts += [" ".join(sentence.split())] if sentence else []
-    return ". ".join(parts)
+    return re.sub(r"\$\^\{(.*?)\}\$", r"^\1", ". ".join(parts))  # as before ``typeset``
 
 
 def typeset(text: str) -> str:

@@ -176,3 +176,10 @@ def test_a_frame_of_an_animation_is_the_whole_figure_though_what_is_still_is_dra
             canvas.draw()
             whole = np.asarray(canvas.buffer_rgba())[:, :, :3].astype(int)
             assert np.abs(np.asarray(gif.convert("RGB")) - whole).max() < 32
+
+
+def test_a_description_writes_exponents_as_plain_text() -> None:
+    figure, (axes,) = figures.new_figure()
+    axes.plot([1, 2], [1, 4], label=figures.typeset("∝ ρ^−1.5"))
+    figures.label(axes, x="ρ", y="steps")
+    assert figures.description(figure) == "steps against ρ; shown: ∝ ρ^−1.5"
