@@ -16,6 +16,9 @@ MAX_ROWS = 40  # of a table that is shown
 # a sign that there is no such place.
 LOSING = re.compile(r"\b(another|lost|drawn|better|faster|equal)\b")
 NOWHERE = ("none", "–")
+# In tables with one of these columns all methods compute the same, so that less time is better.
+SAME_RESULT = ("level", "solver", "parameters")
+WHICH = ("method", "solver", "level", "n", "parameters")  # columns that name such a row
 INTRODUCTION = (
     "`python benchmarks/run.py` measures this and `python -m benchmarks.page` writes it. Ratios "
     "are of processor times: the median, lowest and highest of several rounds. Whole numbers are "
@@ -118,7 +121,7 @@ def is_losing(note: str) -> bool:
 
 
 def _where_others_win(records: Mapping[str, Record]) -> Iterator[str]:
-    """Every target that is not met, and every note on where others are as good or better."""
+    """Every unmet target, every note on where others are as good, and every row that is faster."""
     yield from ("## Where other tools do as well or better", "")
     targets = [
         [PARTS[name][0], *_target(target)[:3]]
@@ -132,13 +135,30 @@ def _where_others_win(records: Mapping[str, Record]) -> Iterator[str]:
         for note in record["notes"]
         if is_losing(note)
     ]
+    faster = [
+        f"- {PARTS[name][0]}, {_text(title)}: {each}"
+        for name, record in records.items()
+        for title, rows in record["tables"].items()
+        for each in _faster(rows)
+    ]
     if targets:
         yield from ("Targets that are not met:", "")
         yield from markdown_table(("part", "target", "wanted", "measured"), targets)
     if notes:
-        yield from ("", "Where another method is as good, better or faster:", "", *notes)
-    if not targets and not notes:
-        yield "Every target is met, and no note names a better tool."
+        yield from ("", "Where another method is as good or better:", "", *notes)
+    if faster:
+        yield from ("", "Where another method needs less processor time for the same:", "", *faster)
+    if not (targets or notes or faster):
+        yield "Every target is met, and no other tool is as good or faster."
+
+
+def _faster(rows: Sequence[Record]) -> Iterator[str]:
+    """The rows of methods that compute the same in less time than the one compared with."""
+    for row in rows:
+        ratio = row.get("ratio")
+        if ratio is not None and ratio < 1 and any(column in row for column in SAME_RESULT):
+            which = ", ".join(f"{column} {_cell(row[column])}" for column in WHICH if column in row)
+            yield f"{which}: ratio {_cell(ratio)}"
 
 
 def _section(name: str, record: Record) -> Iterator[str]:

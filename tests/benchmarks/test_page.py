@@ -50,6 +50,19 @@ def test_what_is_lost_comes_first() -> None:
     assert all(f"- {note}" in gset for note in notes)
 
 
+def test_a_method_that_needs_less_time_for_the_same_comes_first() -> None:
+    rows = [
+        {"method": "ours", "level": 0.1, "ratio": 1.0},
+        {"method": "theirs", "level": 0.1, "ratio": 0.48371},
+        {"method": "theirs", "level": 0.01, "ratio": None},
+    ]
+    other = [{"embedding": "theirs, which is worse", "ratio": 0.1}]
+    first, _ = sections({"core": made_up(tables={"a race": rows, "distortions": other})})
+    assert [line for line in first.splitlines() if "ratio" in line] == [
+        "- Optimizer and eigenvalue, a race: method theirs, level 0.1: ratio 0.4837"
+    ]
+
+
 def test_where_nothing_is_lost_it_says_so() -> None:
     first, _ = sections({"core": made_up()})
     assert "Every target is met" in first
