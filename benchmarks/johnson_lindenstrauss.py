@@ -10,22 +10,21 @@ from sklearn.decomposition import PCA
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 from torch import Tensor
 
-from benchmarks.measure import Turns, fastest_step, fitted_exponent, footprint, in_turn, now, ratio
+from benchmarks.measure import Turns, in_turn, now, ratio
 from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
-from benchmarks.report import Effort, Report, Row, growth_panel
-from derandomization import DerandomizationObjective, PerturbedGradientDescent
+from benchmarks.report import Effort, Report, Row
+from derandomization import DerandomizationObjective
 from derandomization.expectations import standard_normal
 from derandomization.laboratory.figures import Panel
 from JohnsonLindenstrauss.model import (
     BATCH_SIZE,
     ExpectedDistortion,
-    PairDistortion,
     SampledDistortion,
     UnitVectorEmbedding,
     cube_points,
     max_distortion,
 )
-from JohnsonLindenstrauss.pairs import PairBlocks, exact_ratio_range, span
+from JohnsonLindenstrauss.pairs import exact_ratio_range
 from JohnsonLindenstrauss.train import SETTINGS, train_pairs
 
 POINTS, DIMENSION, COMPONENTS = 100, 500, 30  # figure 6's
@@ -35,24 +34,13 @@ SPAN = "batches of 20 draws, in the points' span"
 MARGIN = 50.0  # batches over exact, at least
 PAIR_COMPONENTS = (10, 20, 30, 50)
 PAIR_STEPS = 900  # a quarter of the usual: what the study takes
-NUM_POINTS = (500, 1_000, 2_000, 4_000)
-NUM_COMPONENTS = (25, 50, 100, 200)
-DIMENSIONS = (125, 250, 500, 1_000)
-MANY_POINTS = 5_000  # 12.5 million pairs
 
 
 def measure(effort: Effort) -> Report:
-    """The race of figure 6, then all pairs, growth and memory."""
+    """The race of figure 6, then all pairs."""
     report = Report()
     _race(report, effort)
     _pairs(report, effort)
-    _growth(report, effort)
-    many = 200 if effort.quick else MANY_POINTS
-    row: Row = {
-        "pairs": many * (many - 1) / 2,
-        **footprint(pair_steps, many, 50, DIMENSION, 5).row(),
-    }
-    report.tables["memory of five steps over all pairs, k = 50, d = 500"] = [row]
     return report
 
 
@@ -185,77 +173,3 @@ def _gaussian_until(points: Tensor, k: int, seconds: float) -> float:
         best = min(best, exact_ratio_range(torch.from_numpy(matrix), points).distortion)
         seed += 1
     return float(best)
-
-
-def pair_objective(num_points: int, num_components: int, dimension: int) -> PairDistortion:
-    """All pairs of Gaussian points, in float32 as in training."""
-    generator = torch.Generator().manual_seed(0)
-    drawn = torch.randn(num_points, dimension, generator=generator, dtype=torch.float64)
-    coordinates = span(drawn / dimension**0.5).coordinates
-    blocks = PairBlocks(coordinates, dtype=torch.float32)
-    objective = PairDistortion(coordinates.float(), num_components, blocks, sharpness=30.0)
-    with torch.no_grad():
-        objective.mean.normal_(0, num_components**-0.5, generator=generator)
-        objective.scale.fill_(0.1)
-    return objective
-
-
-def pair_steps(num_points: int, num_components: int, dimension: int, count: int) -> None:
-    """Some steps over all pairs."""
-    step = _pair_step(pair_objective(num_points, num_components, dimension))
-    for _ in range(count):
-        step()
-
-
-def _pair_step(objective: PairDistortion) -> Callable[[], object]:
-    optimizer = PerturbedGradientDescent(
-        objective.parameters(),
-        lr=1e-6,
-        momentum=0.9,
-        gradient_threshold=0.0,
-        perturbation_radius=1e-3,
-        perturbation_interval=100,
-        decrease_threshold=0.0,
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = objective()
-        value.backward()
-        return value
-
-    return lambda: optimizer.step(closure)
-
-
-def _growth(report: Report, effort: Effort) -> None:
-    if effort.quick:
-        shapes = {"n": [(50, 10, 20), (100, 10, 20)], "k": [(50, 10, 20), (50, 20, 20)]}
-    else:
-        shapes = {
-            "n": [(n, 50, 250) for n in NUM_POINTS],
-            "k": [(2_000, k, 250) for k in NUM_COMPONENTS],
-            "d": [(1_000, 50, d) for d in DIMENSIONS],
-        }
-    found: list[Row] = []
-    sizes: list[float] = []
-    seconds: list[float] = []
-    for along, several in shapes.items():
-        for n, k, d in several:
-            least = 0.01 if effort.quick else 0.3
-            step = _pair_step(pair_objective(n, k, d))
-            once = fastest_step(step, repeats=effort.repeats, at_least=least)
-            found.append({"along": along, "n": n, "k": k, "d": d, "CPU s a step": once})
-            if along != "d":
-                sizes.append(float(n) ** 2 * k)
-                seconds.append(once)
-    report.tables["a step over all pairs"] = found
-    report.linear("n²k", fitted_exponent(sizes, seconds))
-    order = np.argsort(sizes)
-    report.panels.append(
-        growth_panel(
-            [sizes[i] for i in order],
-            np.array(seconds)[order, None],
-            x_label="n²k",
-            title="What a step over all pairs costs",
-        )
-    )

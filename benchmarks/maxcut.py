@@ -1,21 +1,19 @@
-"""The SDP, the paper's graph, cuts over time and the growth of a step."""
+"""The SDP, the paper's graph and cuts over time."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 
-import networkx as nx
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from benchmarks import relaxation
-from benchmarks.cutters import ALL, bound, derandomized
-from benchmarks.measure import fitted_exponent, footprint, in_turn
+from benchmarks.cutters import ALL, bound
+from benchmarks.measure import in_turn
 from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
-from benchmarks.report import Effort, Report, Row, growth_panel
-from derandomization import DerandomizationObjective, descend
+from benchmarks.report import Effort, Report, Row
+from derandomization import DerandomizationObjective
 from derandomization.laboratory.figures import Panel
 from MAXCUT.expected_cut import ExpectedCut, ScoreFunction
 from MAXCUT.graph import Graph
@@ -37,9 +35,6 @@ MARGIN = 100.0  # score function over exact, at least
 BUDGETS = (0.5, 1.0, 2.0)  # CPU seconds
 # networkx scores every vertex by all edges: at 400 vertices one exchange takes a minute.
 VERTICES, PROBABILITY = 150, 0.1
-# Of the graphs on which a step is timed.
-EDGES = (1_000, 3_000, 10_000, 30_000, 100_000)
-MEAN_DEGREE, RANK, NUM_STEPS = 10, 24, 20
 
 
 def measure(effort: Effort) -> Report:
@@ -48,39 +43,7 @@ def measure(effort: Effort) -> Report:
     _paper_graph(report, effort)
     relaxation.compare(report, effort)
     _over_time(report, effort)
-    _growth(report, effort)
-    edges = 1_000 if effort.quick else EDGES[-1]
-    vertices = 50 if effort.quick else 1_000
-    memory: list[Row] = [
-        {"what": f"20 steps, {edges} edges", **footprint(time_descent_step, edges, 0).row()},
-        {"what": f"a whole cut, {vertices} vertices", **footprint(whole, vertices).row()},
-    ]
-    report.tables["memory"] = memory
     return report
-
-
-def time_descent_step(num_edges: int, seed: int) -> float:
-    """CPU seconds of a step of plain descent from random unit vectors, on which it does not depend.
-
-    The graph is random, of mean degree 10.
-    """
-    rng = np.random.default_rng(seed)
-    drawn = nx.gnm_random_graph(2 * num_edges // MEAN_DEGREE, num_edges, seed=seed)
-    vectors = rng.standard_normal((drawn.number_of_nodes(), RANK))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    graph = Graph.from_networkx(drawn)
-    objective = ExpectedCut(graph, vectors, smoothing=0.05, regularization=0.01)
-    optimizer = torch.optim.SGD(objective.parameters(), lr=0.3, momentum=0.9)
-    descend(objective, optimizer, max_steps=2)  # allocates all memory
-    started = time.process_time()
-    descend(objective, optimizer, max_steps=NUM_STEPS)
-    return (time.process_time() - started) / NUM_STEPS
-
-
-def whole(num_vertices: int) -> None:
-    """A cut from SDP to certificate, at mean degree 20."""
-    graph = Graph.from_networkx(random_graph(num_vertices, 20 / num_vertices, seed=0))
-    derandomized(graph, 0, 0)
 
 
 class DrawByDraw(ScoreFunction):
@@ -206,17 +169,3 @@ def _cut_row(
         "lowest": f"{min(cuts):g}",
         "highest": f"{max(cuts):g}",
     }
-
-
-def _growth(report: Report, effort: Effort) -> None:
-    """The time of a descent step against the number of edges."""
-    sizes = EDGES[:2] if effort.quick else EDGES
-    seconds = [
-        [time_descent_step(edges, seed) for seed in range(effort.repeats)] for edges in sizes
-    ]
-    fastest = [min(each) for each in seconds]
-    report.tables["a step against the number of edges"] = [
-        {"edges": edges, "CPU s a step": each} for edges, each in zip(sizes, fastest, strict=True)
-    ]
-    report.linear("edges", fitted_exponent(sizes, fastest))
-    report.panels.append(growth_panel(sizes, np.array(seconds), x_label="edges"))

@@ -1,15 +1,13 @@
-"""Figure 3's problem: seconds until W⊥ has vanished, and what a step costs as networks grow."""
+"""Figure 3's problem: seconds until W⊥ has vanished."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import torch
-from torch.optim import LBFGS, Adam, Optimizer
+from torch.optim import LBFGS, Adam
 
-from benchmarks.measure import fastest_step, fitted_exponent, footprint
 from benchmarks.race import Problem, Racer, against, levels_panel, race, rows
-from benchmarks.report import Effort, Report, Row, growth_panel
+from benchmarks.report import Effort, Report
 from derandomization import DerandomizationObjective, Expectation, MonteCarlo
 from NeuralNetworks.expectations import exact_expectation
 from NeuralNetworks.model import Student, Teacher
@@ -22,20 +20,13 @@ LEVELS = (1e-1, 1e-2, 1e-4, 1e-6)  # ‖W⊥‖/‖W‖
 REGULARIZATION = 1e-5  # the paper's
 WIDTH = 1_000
 EXACT, SAMPLED = "PGD, exact risk", "PGD, batches of 50 (published)"
-WIDTHS = (100, 1_000, 10_000, 100_000)
-DIMENSIONS = (5, 10, 20, 40, 80)
 MARGIN = 20.0  # sampled over exact, at least
 
 
 def measure(effort: Effort) -> Report:
-    """The race to each level, then growth with h and d, then memory."""
+    """The race to each level."""
     report = Report()
     _race(report, effort)
-    _growth(report, effort)
-    widths = (100,) if effort.quick else (WIDTH, 100_000)
-    report.tables["memory of ten steps of exact PGD, d = 2"] = [
-        {"h": width, **footprint(steps, width, 2, 10).row()} for width in widths
-    ]
     return report
 
 
@@ -53,30 +44,10 @@ def problem(
     return PopulationRisk(student, Population(teacher, rule), REGULARIZATION), generator
 
 
-def steps(width: int, dimension: int, count: int) -> None:
-    """Some steps of exact PGD."""
-    objective, generator = problem("exact", width, dimension)
-    optimizer = descent_optimizer(objective, DEFAULTS["exact"], generator)
-    for _ in range(count):
-        optimizer.step(_closure(objective, optimizer))
-
-
 def relative_norm(objective: DerandomizationObjective) -> float:
     """‖W⊥‖_F/‖W‖_F."""
     assert isinstance(objective, PopulationRisk)
     return objective.weight_norm() / float(objective.student.weight.detach().norm())
-
-
-def _closure(
-    objective: DerandomizationObjective, optimizer: Optimizer
-) -> Callable[[], torch.Tensor]:
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        value = objective()
-        value.backward()
-        return value
-
-    return closure
 
 
 def _pgd(estimator: RiskEvaluation, width: int) -> Problem:
@@ -129,45 +100,3 @@ def _race(report: Report, effort: Effort) -> None:
 
 def _trained(objective: PopulationRisk) -> list[torch.nn.Parameter]:
     return [parameter for parameter in objective.parameters() if parameter.requires_grad]
-
-
-def _growth(report: Report, effort: Effort) -> None:
-    widths = (100, 200, 400) if effort.quick else WIDTHS
-    dimensions = (5, 10) if effort.quick else DIMENSIONS
-    by_width, sizes = _step_seconds([(width, 2) for width in widths], effort)
-    report.tables["a step of exact PGD against the width h, d = 2"] = [
-        {"h": width, "CPU s a step": seconds}
-        for width, seconds in zip(widths, by_width, strict=True)
-    ]
-    report.linear("h", fitted_exponent(widths, by_width))
-    by_dimension, sizes = _step_seconds([(WIDTH, d) for d in dimensions], effort)
-    found: list[Row] = [
-        {"d": d, "points × weights": size, "CPU s a step": seconds}
-        for d, size, seconds in zip(dimensions, sizes, by_dimension, strict=True)
-    ]
-    report.tables[f"a step of exact PGD against the dimension d, h = {WIDTH}"] = found
-    report.linear("points × weights", fitted_exponent(sizes, by_dimension))
-    report.panels.append(
-        growth_panel(widths, np.array(by_width)[:, None], x_label="units h", name="one step, d = 2")
-    )
-
-
-def _step_seconds(
-    shapes: Sequence[tuple[int, int]], effort: Effort
-) -> tuple[list[float], list[float]]:
-    """CPU seconds of a step for each (h, d), and points × weights there."""
-    seconds, sizes = [], []
-    for width, dimension in shapes:
-        objective, generator = problem("exact", width, dimension)
-        optimizer = descent_optimizer(objective, DEFAULTS["exact"], generator, learning_rate=1e-3)
-        closure = _closure(objective, optimizer)
-        seconds.append(
-            fastest_step(
-                partial(optimizer.step, closure),
-                repeats=effort.repeats,
-                at_least=0.01 if effort.quick else 0.3,
-            )
-        )
-        inputs, _, _ = objective.examples()
-        sizes.append(float(len(inputs) * objective.student.weight.numel()))
-    return seconds, sizes

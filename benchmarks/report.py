@@ -91,21 +91,21 @@ class Report:
 
 def growth_panel(
     sizes: Sequence[float],
-    seconds: Float[np.ndarray, "sizes rounds"],
+    values: Float[np.ndarray, "sizes rounds"],
     *,
     x_label: str,
-    name: str = "one step",
-    title: str = "What a step costs",
+    title: str,
+    y_label: str = "CPU seconds",
 ) -> Panel:
-    """CPU seconds against size, beside a line in proportion to it through the last fastest one."""
+    """A step's seconds or memory against size, with a line in proportion through the last least."""
     x = np.array(sizes, dtype=float)
     return Panel(
-        series={name: seconds},
+        series={"one step": values},
         x=sizes,
         x_label=x_label,
-        y_label="CPU seconds",
+        y_label=y_label,
         title=title,
         log_x=True,
-        references={"in proportion": seconds[-1].min() * x / x[-1]},
+        references={"in proportion": values[-1].min() * x / x[-1]},
         repetition="rounds",
     )

@@ -35,6 +35,7 @@ from derandomization.laboratory.settings import NotWith
 
 PARTS = (
     "core",
+    "growth",
     "startup",
     "neural_networks",
     "directions",

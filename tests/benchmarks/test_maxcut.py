@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from benchmarks.maxcut import DrawByDraw, time_descent_step
+from benchmarks.maxcut import DrawByDraw
 from MAXCUT.expected_cut import ExpectedCut, ScoreFunction
 from MAXCUT.graph import Graph
 from MAXCUT.sdp import solve_sdp
@@ -25,10 +25,3 @@ def test_draw_by_draw_is_the_same_estimate() -> None:
     assert value == expected
     for gradient, its_gradient in zip(gradients, its_gradients, strict=True):
         torch.testing.assert_close(gradient, its_gradient)
-
-
-def test_a_step_is_timed_and_takes_longer_with_more_edges() -> None:
-    few, many = (
-        min(time_descent_step(edges, seed) for seed in range(2)) for edges in (1_000, 30_000)
-    )
-    assert 0 < few < many
