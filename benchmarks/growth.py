@@ -190,9 +190,7 @@ def stepper(objective: DerandomizationObjective) -> Callable[[], object]:
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        value = objective()
-        value.backward()
-        return value
+        return objective.backpropagate()
 
     return lambda: optimizer.step(closure)
 

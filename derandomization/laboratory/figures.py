@@ -342,7 +342,7 @@ def _name_positions(axes: Axes, panel: Panel) -> None:
         axes.xaxis.set_major_locator(FixedLocator(list(positions)))
         axes.xaxis.set_minor_locator(NullLocator())
         turned = 45 if len(positions) > MAX_TICKS else 0
-        axes.set_xticklabels([f"{x:g}" for x in positions], rotation=turned)
+        axes.set_xticklabels([f"{x:.4g}" for x in positions], rotation=turned)
 
 
 def _median(values: Float[np.ndarray, " seeds"]) -> float:
