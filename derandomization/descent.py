@@ -231,6 +231,10 @@ class Descent:
                 if curvature.lower_end >= -allowed:
                     return "second-order stationary"
                 found = f"the curvature there is {curvature.value:.3g}, below −λ = {-allowed:.3g}"
+                if curvature.value >= -allowed:
+                    found = (
+                        f"the curvature there is only known to be above {curvature.lower_end:.3g}"
+                    )
         warnings.warn(
             f"the optimizer stopped by its own rule at step {len(self._columns['value']) - 1}, "
             f"but {found}: W need not be small there. "

@@ -1,31 +1,41 @@
 """The smallest eigenvalue of a symmetric operator, with a bound on its error."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse.linalg as spla
 from jaxtyping import Float
+from scipy.sparse import csr_array
 
 # Up to this size a dense solve costs no more than Lanczos, and it misses no eigenvalue.
 DENSE_SIZE = 128
 # The basis of Lanczos is all orthogonalised again: it may take these bytes, but has some vectors.
-BASIS_BYTES, FEWEST_VECTORS, MOST_VECTORS = 2**28, 20, 400
-FEWEST_STEPS = 20  # an eigenvector almost orthogonal to the start would be missed by fewer
+BASIS_BYTES, FEWEST_VECTORS, MOST_VECTORS = 2**28, 20, 150
 MAX_STEPS = 20_000
+FEWEST_STEPS, FURTHER_STEPS = 200, 20  # before another method is tried
+SPREAD_MARGIN = 1.1  # the largest Ritz value may be below the largest eigenvalue
+# The vectors span an invariant subspace if a step leaves this fraction of the largest product.
+INVARIANT = 1e-12
+# The probability that the random start vector hides an eigenvalue below ``lower_end``.
+FAILURE = 1e-3
 
 
 class LanczosError(ValueError):
-    """Lanczos did not converge to the tolerance asked for."""
+    """A product with the operator is not finite."""
 
 
 @dataclass(frozen=True)
 class Eigenvalue:
-    """An approximate eigenvalue; an exact one lies within ``residual`` of ``value``.
+    """An approximate smallest eigenvalue, and how far it may be from the exact one.
 
     Attributes:
         value, vector: vᵀAv and the unit vector v.
-        residual: ‖Av − value·v‖ plus a bound on its rounding error.
+        residual: λ_min lies within this of ``value``: for a dense solve certainly, for Lanczos with
+            a probability of 99.9% over its random start.
     """
 
     value: float
@@ -49,39 +59,50 @@ def smallest_eigenvalue(
 ) -> Eigenvalue:
     """λ_min of a symmetric operator: dense up to ``dense_size`` rows, else by Lanczos.
 
-    The dense answer is certain. Lanczos ends at a residual of ``tolerance`` in the operator's
-    units, or raises ``LanczosError``. It may miss an eigenvalue whose eigenvector is almost
-    orthogonal to the seeded start vector: the smaller the tolerance, the less likely.
-    Cost: one product per Lanczos step, or one per row when dense; one more for the residual.
-    ``rough`` is the same operator with cheaper, less accurate products: Lanczos then uses them
-    first, and goes on with the accurate ones only where the residual is above ``tolerance``.
+    Lanczos ends at a residual of ``tolerance`` in the operator's units, or at a larger one after
+    ``MAX_STEPS`` steps. It costs one product per step, the dense solve one per row.
+    ``rough`` is the same operator with cheaper, less accurate products. Lanczos takes it if its
+    errors are small compared with ``tolerance``, and adds them to the residual.
+
+    Raises:
+        LanczosError: a product is not finite.
     """
     size = operator.shape[0]
     if size <= dense_size:
         return _measured(operator, *_by_dense_solve(operator))
     start = np.random.default_rng(seed).standard_normal(size)
-    if rough is not None:
-        start, scale, _ = _by_lanczos(rough, tolerance, start)
-        found = _measured(operator, start, scale)
-        if found.residual <= tolerance:
-            return found
-    vector, scale, residual = _by_lanczos(operator, tolerance, start)
-    if residual > tolerance:
-        raise LanczosError(
-            f"Lanczos found no smallest eigenvalue of a {size}×{size} operator to "
-            f"{tolerance:g}: its residual is {residual:.2g} after {MAX_STEPS} steps"
-        )
-    return _measured(operator, vector, scale)
+    start /= np.linalg.norm(start)
+    if rough is not None and 8 * _difference(operator, rough, start) <= tolerance:
+        vector, scale, doubt = _by_lanczos(rough, tolerance / 2, start)
+        doubt += 2 * _difference(operator, rough, vector)
+        if doubt <= tolerance:
+            return _measured(operator, vector, scale, doubt)
+    return _measured(operator, *_by_lanczos(operator, tolerance, start))
+
+
+def _difference(
+    operator: spla.LinearOperator, rough: spla.LinearOperator, vector: Float[np.ndarray, " size"]
+) -> float:
+    """How far apart the products with a unit vector are; infinite if one is not finite."""
+    difference = float(np.linalg.norm(operator @ vector - rough @ vector))
+    return difference if np.isfinite(difference) else np.inf
 
 
 def _measured(
-    operator: spla.LinearOperator, vector: Float[np.ndarray, " size"], scale: float
+    operator: spla.LinearOperator,
+    vector: Float[np.ndarray, " size"],
+    scale: float,
+    doubt: float | None = None,
 ) -> Eigenvalue:
-    """The eigenvalue of an approximate unit eigenvector, with rounding relative to a scale."""
+    """The eigenvalue of an approximate eigenvector, with rounding relative to a scale.
+
+    ``doubt`` is how much lower λ_min may be; by default the residual of the vector.
+    """
     image = operator @ vector
     value = float(vector @ image)
+    residual = float(np.linalg.norm(image - value * vector)) if doubt is None else doubt
     rounding = len(vector) * float(np.finfo(float).eps) * scale
-    return Eigenvalue(value, float(np.linalg.norm(image - value * vector)) + rounding, vector)
+    return Eigenvalue(value, residual + rounding, vector)
 
 
 def _by_dense_solve(operator: spla.LinearOperator) -> tuple[np.ndarray, float]:
@@ -95,23 +116,34 @@ def _by_dense_solve(operator: spla.LinearOperator) -> tuple[np.ndarray, float]:
 def _by_lanczos(
     operator: spla.LinearOperator, tolerance: float, start: Float[np.ndarray, " size"]
 ) -> tuple[np.ndarray, float, float]:
-    """The unit eigenvector, an estimate of the operator's norm, and one of the residual.
+    """The unit Ritz vector, an estimate of the operator's norm, and how much lower λ_min may be.
 
     Each vector is made orthogonal to the whole basis, twice: the projected matrix is then also
-    right after a restart, which keeps half of the Ritz vectors (thick restart). All is computed in
-    the operator's dtype.
+    right after a restart, which keeps half of the Ritz vectors (thick restart).
+
+    A small residual r does not mean that no eigenvalue is lower: the Ritz vector y may be a mixture
+    that has not yet separated. But y = p(A)q for the start vector q and a polynomial p with its
+    zeros above the Ritz value θ and p(θ) = 1/⟨q, y⟩. So for a unit eigenvector u of λ < θ,
+    |⟨u, y⟩| ≥ |⟨u, q⟩|/|⟨q, y⟩|, and ⟨u, y⟩(θ − λ) is at most r: θ − λ ≤ r·|⟨q, y⟩|/|⟨u, q⟩|. For
+    a random q, |⟨u, q⟩| is below c/√n with a probability below c. After a restart, which only
+    raises the share of low eigenvectors, this holds to first order in r.
+
+    Where many eigenvalues lie close to the smallest, r has to be far below the tolerance for this.
+    Then ``smallest_ritz_value`` takes fewer steps.
 
     References:
         Wu, Simon, *Thick-restart Lanczos method for large symmetric eigenvalue problems*, SIAM J.
         Matrix Anal. Appl. 22 (2000).
     """
-    size, dtype = operator.shape[0], operator.dtype
-    vectors = BASIS_BYTES // (size * dtype.itemsize)
+    size = len(start)
+    is_single = operator.dtype == np.float32
+    dtype, rounding = (np.float32, 2.0**-23) if is_single else (np.float64, 2.0**-52)
+    vectors = BASIS_BYTES // (size * (4 if is_single else 8))
     vectors = min(size, max(FEWEST_VECTORS, min(MOST_VECTORS, vectors)))
     basis = np.empty((vectors + 1, size), dtype)
-    basis[0] = start / np.linalg.norm(start)
+    basis[0] = start
     projected = np.zeros((vectors, vectors))
-    count, check, scale = 0, FEWEST_STEPS, 0.0
+    count, check, small_at, scale = 0, 1, 0, 0.0
     for step in range(1, MAX_STEPS + 1):
         known = basis[: count + 1]
         image = operator @ known[-1]
@@ -125,13 +157,22 @@ def _by_lanczos(
         if not np.isfinite(length):
             raise LanczosError(f"a product of the {size}×{size} operator is not finite")
         scale = max(scale, float(np.linalg.norm(inner + again)))
-        exhausted = length <= np.finfo(dtype).eps * scale
+        # Less is rounding alone: the basis spans an invariant subspace.
+        exhausted = length <= rounding * size**0.5 * scale
         if exhausted or step in (check, MAX_STEPS) or count == vectors:
             check = step + max(1, step // 20)
             values, rotation = np.linalg.eigh(projected[:count, :count])
             scale = max(scale, float(np.abs(values).max()))
             residual = 0.0 if exhausted else length * abs(float(rotation[-1, 0]))
-            if residual <= tolerance or step == MAX_STEPS:
+            if residual <= tolerance:
+                small_at = small_at or step
+                doubt = residual * max(1.0, _hidden(rotation, basis, start))
+                if doubt <= tolerance:
+                    return _ritz_vector(rotation, basis), scale, doubt
+            spread = SPREAD_MARGIN * float(values[-1] - values[0])
+            relative = tolerance / 2 / spread if spread else 1.0
+            waited = small_at and step >= 2 * small_at + FURTHER_STEPS
+            if waited or step >= max(FEWEST_STEPS, _steps(relative, size, FAILURE)):
                 break
         basis[count] = image / length
         if count == vectors:
@@ -140,5 +181,90 @@ def _by_lanczos(
             basis[count] = basis[vectors]
             projected[:] = 0
             np.fill_diagonal(projected[:count, :count], values[:count])
-    vector = (rotation[:, 0].astype(dtype) @ basis[: len(rotation)]).astype(np.float64)
-    return vector / np.linalg.norm(vector), scale, residual
+    value = float(values[0])
+    ritz, doubt = smallest_ritz_value(
+        operator, start, relative=relative, largest=value + spread, failure=FAILURE
+    )
+    return _ritz_vector(rotation, basis), scale, max(0.0, value - ritz) + doubt
+
+
+def _ritz_vector(
+    rotation: Float[np.ndarray, "count count"], basis: Float[np.ndarray, "vectors size"]
+) -> Float[np.ndarray, " size"]:
+    """The unit vector of the smallest Ritz value, in float64."""
+    vector = (rotation[:, 0].astype(basis.dtype) @ basis[: len(rotation)]).astype(np.float64)
+    return vector / np.linalg.norm(vector)
+
+
+def _hidden(
+    rotation: Float[np.ndarray, "count count"],
+    basis: Float[np.ndarray, "vectors size"],
+    start: Float[np.ndarray, " size"],
+) -> float:
+    """|⟨q, y⟩|√n/c: a lower eigenvalue may be this many residuals away."""
+    overlap = abs(float(_ritz_vector(rotation, basis) @ start))
+    return overlap * len(start) ** 0.5 / FAILURE
+
+
+def smallest_ritz_value(
+    operator: spla.LinearOperator | np.ndarray | csr_array,
+    start: Float[np.ndarray, " size"],
+    *,
+    relative: float,
+    largest: float,
+    failure: float,
+) -> tuple[float, float]:
+    """The smallest Ritz value of a symmetric operator, and by how much λ_min may be below it.
+
+    From a start vector that is uniform on the sphere, Lanczos misses the smallest eigenvalue by a
+    fraction ε of the spread of the eigenvalues with a probability of at most
+    1.648√n·exp(−√ε(2k − 1)) after k steps, whatever the eigenvalues are. It makes as many steps as
+    an ε of ``relative`` needs with a probability of ``failure``, at most ``MAX_STEPS``; ``largest``
+    is at least λ_max.
+
+    References:
+        Kuczyński, Woźniakowski, *Estimating the largest eigenvalue by the power and Lanczos
+        algorithms with a random start*, SIAM J. Matrix Anal. Appl. 13 (1992).
+    """
+    steps = _steps(relative, len(start), failure)
+    diagonal, beside = np.array(list(islice(_tridiagonal(operator, start), steps))).T
+    ritz = scipy.linalg.eigh_tridiagonal(
+        diagonal, beside[:-1], eigvals_only=True, select="i", select_range=(0, 0)
+    )[0]
+    ended = len(diagonal) < steps
+    reached = INVARIANT if ended else (_log(len(start), failure) / (2 * steps - 1)) ** 2
+    if reached >= 1:  # nothing is known after so few steps
+        return float(ritz), math.inf
+    return float(ritz), float((largest - ritz) * reached / (1 - reached))
+
+
+def _log(size: int, failure: float) -> float:
+    return math.log(1.648 * math.sqrt(size) / failure)
+
+
+def _steps(relative: float, size: int, failure: float) -> int:
+    """As many steps as an error of ``relative`` needs, or ``MAX_STEPS``."""
+    if relative <= (_log(size, failure) / (2 * MAX_STEPS)) ** 2:
+        return MAX_STEPS
+    return math.ceil(_log(size, failure) / (2 * math.sqrt(relative))) + 1
+
+
+def _tridiagonal(
+    operator: spla.LinearOperator | np.ndarray | csr_array, start: Float[np.ndarray, " size"]
+) -> Iterator[tuple[float, float]]:
+    """The entries of Lanczos' tridiagonal matrix, on and beside its diagonal, row by row.
+
+    The basis is neither kept nor made orthogonal again: this repeats eigenvalues, and moves the
+    smallest by no more than rounding errors.
+    """
+    vector, before, length, scale = start, np.zeros_like(start), 0.0, 0.0
+    while True:
+        image = operator @ vector - length * before
+        projection = float(vector @ image)
+        image -= projection * vector
+        length = float(np.linalg.norm(image))
+        yield projection, length
+        scale = max(scale, abs(projection) + length)
+        if length <= INVARIANT * scale:
+            return
+        before, vector = vector, image / length

@@ -30,8 +30,14 @@ ConfigT = TypeVar("ConfigT")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # tyro's messages about values that an option does not accept.
 WRONG_VALUES = {
-    "an integer": r"Error parsing (?P<option>\S+): invalid literal for int.*: (?P<value>'.*')",
-    "a number": r"Error parsing (?P<option>\S+): could not convert .* float: (?P<value>'.*')",
+    "an integer": (
+        r"invalid literal for int.*: (?P<value>['\"].*['\"])",
+        r"no type matching .*INT could be instantiated from \[(?P<value>.*?)\]\..*",
+    ),
+    "a number": (
+        r"could not convert .* float: (?P<value>['\"].*['\"])",
+        r"no type matching .*FLOAT could be instantiated from \[(?P<value>.*?)\]\..*",
+    ),
 }
 WRONG_CHOICE = (
     r"invalid choice '(?P<value>.*)' for argument '(?P<option>.*)'\. "
@@ -193,12 +199,13 @@ def _given(config_type: Any, arguments: list[str]) -> list[str]:
 
 def _in_plain_words(sentence: str) -> str:
     """tyro's message about a value, as the option, its value and what is allowed."""
-    for kind, pattern in WRONG_VALUES.items():
-        if found := re.fullmatch(pattern, sentence):
-            return f"{found['option']} is {found['value']}: it must be {kind}"
+    for kind, patterns in WRONG_VALUES.items():
+        for pattern in patterns:
+            if found := re.fullmatch(rf"Error parsing (?P<option>\S+): {pattern}", sentence):
+                return f"{found['option']} is {found['value']}: it must be {kind}"
     if found := re.fullmatch(WRONG_CHOICE, sentence):
         choices = [choice.strip("' ") for choice in found["choices"].rstrip(",").split(",")]
-        allowed = f"it must be one of {', '.join(choices)}"
+        allowed = f"it must be one of {', '.join(sorted(set(choices) - {'None'}))}"
         return f"{found['option']} is {found['value']!r}: {allowed}"
     return sentence
 

@@ -82,6 +82,7 @@ def test_help_names_the_command_as_it_was_called(
         (["--seed", "-1"], f"seed is -1: it must lie between 0 and {2**63 - 1}"),
         (["--rate", "fast"], "--rate is 'fast': it must be a number"),
         (["--seed", "1.5"], "--seed is '1.5': it must be an integer"),
+        (["--seed", "it's"], '--seed is "it\'s": it must be an integer'),
         (["--quiet=yes"], "--quiet takes no value: write --quiet alone"),
         (["--no-quiet=0"], "--no-quiet takes no value: write --no-quiet alone"),
         (["--rate"], "Missing value for argument '--rate'. Expected 1 values."),
