@@ -58,8 +58,8 @@ class Certificate(Bounds):
 
     Attributes:
         gradient_norm, min_curvature: ‖∇f‖₂ and λ_min(∇²f) over all trainable parameters.
-        min_curvature_residual: the exact λ_min lies within this of ``min_curvature``; with more than
-            128 parameters with a probability of 99.9% over the start of Lanczos.
+        min_curvature_residual: the exact λ_min lies within this of ``min_curvature``; with more
+            than 128 parameters with a probability of 99.9% over the start of Lanczos.
         hessian_lipschitz: K, a Lipschitz constant: of ∇²g everywhere if the objective defines
             ``hessian_lipschitz``, else an estimate for ∇²f near this point. An estimate may be too
             small, which changes ρ and ``weight_bound``, not ``sharp_weight_bound``.

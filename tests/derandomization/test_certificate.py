@@ -321,3 +321,45 @@ def test_a_single_precision_objective_is_certified_in_double() -> None:
     single = certify(copy.deepcopy(objective).float())
     assert single.gradient_norm == pytest.approx(exact.gradient_norm, rel=1e-14)
     assert single.min_curvature == pytest.approx(exact.min_curvature, rel=1e-12)
+
+
+class Parabola(DerandomizationObjective):
+    """½ curvature (‖b‖² + ‖W‖²) + a constant: K is 0, and λ_min is the curvature."""
+
+    def __init__(self, curvature: float, constant: float = 0.0) -> None:
+        super().__init__(regularization=0.5)
+        self.curvature, self.constant = curvature, constant
+        self.w = nn.Parameter(torch.zeros(3, 1, dtype=torch.float64))
+        self.b = nn.Parameter(torch.full((3,), 0.25, dtype=torch.float64))
+
+    def expected_value(self) -> Tensor:
+        squares = self.b.square().sum() + self.w.square().sum()
+        return self.curvature * squares / 2 + self.constant
+
+    def random_weights(self) -> Tensor:
+        return self.w
+
+    def bias(self) -> Tensor:
+        return self.b
+
+
+def test_a_constant_hessian_without_negative_curvature_is_stationary_to_the_gradient() -> None:
+    certificate = certify(Parabola(0.0))
+    assert certificate.hessian_lipschitz == 0
+    assert certificate.min_curvature_residual > 0  # so that λ_min may be below 0 by rounding
+    assert certificate.rho == certificate.gradient_norm
+    assert certificate.weight_bound is not None
+
+
+def test_a_constant_hessian_with_negative_curvature_is_never_stationary() -> None:
+    certificate = certify(Parabola(-0.1))
+    assert certificate.hessian_lipschitz == 0
+    assert certificate.rho == math.inf
+    assert certificate.weight_bound is None
+
+
+@pytest.mark.parametrize("curvature", [0.0, 3.0])
+def test_the_rounding_of_f_limits_the_sharp_bound(curvature: float) -> None:
+    certificate = certify(Parabola(curvature, constant=1e8))
+    least = torch.finfo(torch.float64).eps * 1e8 / (1 + curvature)
+    assert certificate.sharp_weight_bound == pytest.approx(least, rel=1e-6)
