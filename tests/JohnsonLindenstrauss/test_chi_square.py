@@ -1,6 +1,7 @@
 """Tails and densities against scipy, exact cases and sampling, in every regime."""
 
 import math
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -41,6 +42,23 @@ def test_the_saddle_point_agrees_where_it_takes_over(df: int, upper: bool) -> No
     reference = (stats.ncx2.sf if upper else stats.ncx2.cdf)(x, df, lam)
     found = np.exp(chi_square._saddle_point(x, df, lam, upper))
     np.testing.assert_allclose(found, reference, rtol=2e-5)
+
+
+@pytest.mark.parametrize("df", DEGREES)
+@pytest.mark.parametrize("lam", [0.0, 3.0, 1e3])
+def test_the_saddle_point_is_smooth_at_the_mean(df: int, lam: float) -> None:
+    # At the mean w is 0, and close to it δ + log(1 − δ) is summed as a series.
+    spread = math.sqrt(2 * df + 4 * lam)
+    x = df + lam + spread * np.array([-2e-3, -1e-3, 0.0, 1e-3, 2e-3])
+    found = chi_square._saddle_point(x, df, np.full(5, lam), upper=True)
+    line = np.polynomial.Polynomial.fit(x[[0, 1, 3, 4]], found[[0, 1, 3, 4]], 2)
+    np.testing.assert_allclose(found, line(x), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("delta", [-0.9e-3, -1e-5, 1e-5, 0.9e-3])
+def test_the_series_of_the_remainder_is_that_of_the_logarithm(delta: float) -> None:
+    exact = (Decimal(delta) + (1 - Decimal(delta)).ln()) / Decimal(delta) ** 2
+    assert chi_square._log_remainder(np.array(delta)) == pytest.approx(float(exact), rel=1e-13)
 
 
 @pytest.mark.parametrize("shift", [-40.0, -3.0, -1e-9, 0.0, 1e-9, 3.0, 40.0])
