@@ -150,9 +150,10 @@ def cut_graph_figure(graph: Graph, signs: Signs) -> Figure:
         axes.add_collection(lines)
     labelled = graph.num_vertices <= MAX_LABELLED_VERTICES
     size = 260 if labelled else 700 / graph.num_vertices**0.6
-    for side, colour in ((signs == signs[0], SKY), (signs != signs[0], ORANGE)):
+    sides = ((signs == signs[0], SKY, "one side"), (signs != signs[0], ORANGE, "the other"))
+    for side, colour, name in sides:
         x, y = places[side].T
-        text = f"{side.sum()} vertices"
+        text = f"{side.sum()} vertices on {name}"
         axes.scatter(x, y, s=size, color=colour, edgecolor="white", zorder=3, label=text)
     names = [_shortened(str(vertex)) for vertex in graph.labels]
     wide = max(map(len, names), default=0) > MAX_INSIDE

@@ -188,7 +188,7 @@ def features_figure(
     rows = np.arange(len(order))
     left.barh(rows, importances[order], color=BLUE)
     left.set_yticks(rows, [names[feature] for feature in order])
-    label(left, x="importance (sum 1)", y="", title="Features that the labels depend on")
+    label(left, x="importance (sum 1)", y="", title="How much each feature matters to the network")
     height = 0.8 / len(weights)
     for number, row in enumerate(weights):
         shifted = rows + 0.4 - (number + 0.5) * height

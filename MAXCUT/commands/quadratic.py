@@ -30,8 +30,9 @@ class QuadraticConfig(MinimizerConfig):
 class QuboConfig(QuadraticConfig):
     """Minimise a quadratic function of bits, with a proven lower bound on the minimum.
 
-    Reads .qubo (n m, then i j q from 1: off-diagonal entries count twice), COO text (.coo, .txt)
-    and BQM JSON of dimod. Writes assignment.csv.
+    Reads .qubo (n m, then i j q from 1: off-diagonal entries count twice; or p qubo 0 n nodes
+    couplers, then i j q from 0, each pair once), COO text (.coo, .txt) and BQM JSON of dimod.
+    Writes assignment.csv.
     """
 
     output_dir: Path = Path("results/MAXCUT/qubo")

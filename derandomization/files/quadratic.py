@@ -62,7 +62,9 @@ def read_quadratic_file(
     format  suffix      content
     ======  ==========  ===================================================================
     qubo    .qubo       ``n m``, then m lines ``i j q`` with i ≤ j from 1 to n: the function
-                        Σ q_ii x_i + 2 Σ q_ij x_i x_j of bits (the Biq Mac library)
+                        Σ q_ii x_i + 2 Σ q_ij x_i x_j of bits (the Biq Mac library); or
+                        ``p qubo 0 n nodes couplers``, then lines ``i j q`` with i ≤ j from 0 to
+                        n − 1: the function Σ q_ij x_i x_j, each pair once (qbsolv)
     coo     .coo .txt   ``i j bias``, and ``i i bias`` for linear terms; a comment with
                         ``vartype=SPIN`` or BINARY says which (dimod's COO text); labels are
                         integers
@@ -96,6 +98,8 @@ def _checked(content: FileContent, terms: QuadraticTerms) -> QuadraticTerms:
 
 
 def _read_qubo(content: FileContent, _: bool) -> QuadraticTerms:
+    if re.match(rb"(\s*c\b[^\r\n]*[\r\n]+)*\s*p\s", content.data):
+        return _read_qbsolv(content)
     lines = NumberLines(content, ("variables", "entries"))
     num_variables, num_entries = lines.header
     most = most_vertices(content)
@@ -113,6 +117,53 @@ def _read_qubo(content: FileContent, _: bool) -> QuadraticTerms:
     with np.errstate(over="ignore"):
         values = twice * entries[:, 2]
     return QuadraticTerms(tuple(range(1, num_variables + 1)), ends - 1, values, False)
+
+
+def _read_qbsolv(content: FileContent) -> QuadraticTerms:
+    """``p qubo topology n nodes couplers``, nodes lines ``i i q``, couplers lines ``i j q``."""
+    sizes: list[int] = []
+    pairs: list[tuple[int, int]] = []
+    values: list[float] = []
+    for number, line in enumerate(io.StringIO(content.text(), newline=None), start=1):
+        fields = line.split()
+        if not fields or fields[0].lower() in ("c", "#"):
+            continue
+        if not sizes:
+            known = len(fields) == 6 and [each.lower() for each in fields[:2]] == ["p", "qubo"]
+            if not known or not all(map(_is_count, fields[3:])):
+                raise content.error("the header must be p qubo 0 n nodes couplers", number, line)
+            sizes = [int(field) for field in fields[3:]]
+            most = most_vertices(content)
+            if not 1 <= sizes[0] <= most:
+                reason = f"a file of this size may have 1 to {most} variables"
+                raise content.error(reason, number, line)
+            continue
+        if len(fields) != 3 or not all(map(_is_count, fields[:2])):
+            raise content.error("the line must be i j q", number, line)
+        i, j = int(fields[0]), int(fields[1])
+        value = parse_number(fields[2])
+        if not i <= j < sizes[0]:
+            reason = f"the variables must be 0 to {sizes[0] - 1}, the first at most the second"
+            raise content.error(reason, number, line)
+        if not math.isfinite(value):
+            raise content.error("the coefficient must be a finite number", number, line)
+        pairs.append((i, j))
+        values.append(value)
+    n, num_nodes, num_couplers = sizes
+    ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    linear = ends[:, 0] == ends[:, 1]
+    found = int(linear.sum()), int((~linear).sum())
+    if found != (num_nodes, num_couplers):
+        raise content.error(
+            f"the header counts {num_nodes} nodes and {num_couplers} couplers, "
+            f"and the file has {found[0]} and {found[1]}"
+        )
+    ends[linear, 1] = n
+    return QuadraticTerms(tuple(range(n)), ends, np.array(values, dtype=np.float64), False)
+
+
+def _is_count(field: str) -> bool:
+    return field.isascii() and field.isdecimal() and len(field) <= _LONGEST_LABEL
 
 
 def _read_coo(content: FileContent, spin: bool) -> QuadraticTerms:
@@ -133,7 +184,7 @@ def _read_coo(content: FileContent, spin: bool) -> QuadraticTerms:
         if len(fields) != 3:
             raise content.error("the line must be i j bias", number, line)
         for field in fields[:2]:
-            if not (field.isascii() and field.isdecimal() and len(field) <= _LONGEST_LABEL):
+            if not _is_count(field):
                 digits = f"at most {_LONGEST_LABEL} digits"
                 raise content.error(f"a label must be an integer of {digits}", number, line)
         value = parse_number(fields[2])

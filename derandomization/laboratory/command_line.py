@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
@@ -59,6 +60,7 @@ def launch(
     ``studies`` names for each subcommand the ``module`` or ``module:object`` that it runs instead;
     this has a ``main`` and a ``Config`` and is imported only when asked for.
     """
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     with reporting_stdout():
         _launch(experiment, config_type, studies or {})
 

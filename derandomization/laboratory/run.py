@@ -101,7 +101,7 @@ class Run:
         )
         if config.resume and not checkpoints.resumed:
             ended = (self.folder / "results.json").is_file()
-            reason = "an earlier run ended here" if ended else f"there is no {path}"
+            reason = f"the run in {self.folder} is complete" if ended else f"there is no {path}"
             self.say(f"resume: {reason}, so the run starts from the beginning")
         elif path.exists() and not config.resume:
             self.say(f"{path}: left by an interrupted run; --resume continues from it")

@@ -40,6 +40,15 @@ def test_entries_beside_the_diagonal_of_a_qubo_file_count_twice(tmp_path: Path) 
     assert not terms.spin
 
 
+def test_qbsolvs_qubo_files_count_each_pair_once_and_from_0(tmp_path: Path) -> None:
+    path = tmp_path / "model.qubo"
+    path.write_text("c of qbsolv\n\np qubo 0 4 2 2\n0 0 -2\nc more\n2 2 1e0\n0 2 1.5\n0 2 1\n")
+    terms = read(path)
+    assert terms.labels == (0, 1, 2, 3)
+    assert coefficients(terms) == {(0,): -2, (2,): 1, (0, 2): 2.5}
+    assert not terms.spin
+
+
 @pytest.mark.parametrize("vartype", ["SPIN", "BINARY"])
 def test_the_text_of_dimod_is_read(vartype: str, tmp_path: Path) -> None:
     model = dimod.BinaryQuadraticModel({3: 1.5, 10: 0}, {(3, 10): -2}, 0, vartype)
@@ -144,6 +153,13 @@ MODEL = {
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
+        ("m.qubo", "c\np qubo 0 2 1\n", ", line 2: .*header must be p qubo 0 n nodes couplers"),
+        ("m.qubo", "p qubo 0 2 1 1\n0 0 1\n", "counts 1 nodes and 1 couplers, .* has 1 and 0"),
+        ("m.qubo", "p qubo 0 2 1 0\n0 0\n", ", line 2: .*the line must be i j q"),
+        ("m.qubo", "p qubo 0 2 1 0\n2 2 1\n", ", line 2: .*the variables must be 0 to 1"),
+        ("m.qubo", "p qubo 0 2 0 1\n1 0 1\n", "the first at most the second"),
+        ("m.qubo", "p qubo 0 2 1 0\n0 0 inf\n", "the coefficient must be a finite number"),
+        ("m.qubo", "p qubo 0 999999999 1 0\n0 0 1\n", "a file of this size may have 1 to"),
         ("m.qubo", "2\n1 1 1\n", ": the header must hold 2 integers: variables, entries"),
         ("m.qubo", "2 1\n2 1 1\n", r": the entry \(2, 1\) is below the diagonal"),
         ("m.qubo", "2 1\n1 3 1\n", ", line 2: .*the variable must be an integer from 1 to 2"),
