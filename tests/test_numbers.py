@@ -236,7 +236,7 @@ def test_the_ratios_are_those_of_the_benchmarks() -> None:
         (solvers["cvxpy + SCS"], solvers["Burer–Monteiro, L-BFGS"]),
     ]
     page = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = page.split("| exact descent compared with |")[1].split("\n\n")[0].splitlines()[2:]
+    table = page.split("| compared with the exact descent |")[1].split("\n\n")[0].splitlines()[2:]
     assert [row.split("|")[-2].strip() for row in table] == [
         ", ".join(f"{ratio:.0f}" for ratio in ratios) for ratios in expected
     ]
