@@ -1,25 +1,18 @@
 """The smallest eigenvalue of a symmetric operator, with a bound on its error."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse.linalg as spla
 from jaxtyping import Float
-from scipy.sparse import csr_array
 
 # Up to this size a dense solve costs no more than Lanczos, and it misses no eigenvalue.
 DENSE_SIZE = 128
 # The basis of Lanczos is all orthogonalised again: it may take these bytes, but has some vectors.
 BASIS_BYTES, FEWEST_VECTORS, MOST_VECTORS = 2**28, 20, 150
 MAX_STEPS = 20_000
-FEWEST_STEPS, FURTHER_STEPS = 200, 20  # before another method is tried
-SPREAD_MARGIN = 1.1  # the largest Ritz value may be below the largest eigenvalue
-# The vectors span an invariant subspace if a step leaves this fraction of the largest product.
-INVARIANT = 1e-12
 # The probability that the random start vector hides an eigenvalue below ``lower_end``.
 FAILURE = 1e-3
 
@@ -122,14 +115,12 @@ def _by_lanczos(
     right after a restart, which keeps half of the Ritz vectors (thick restart).
 
     A small residual r does not mean that no eigenvalue is lower: the Ritz vector y may be a mixture
-    that has not yet separated. But y = p(A)q for the start vector q and a polynomial p with its
-    zeros above the Ritz value θ and p(θ) = 1/⟨q, y⟩. So for a unit eigenvector u of λ < θ,
-    |⟨u, y⟩| ≥ |⟨u, q⟩|/|⟨q, y⟩|, and ⟨u, y⟩(θ − λ) is at most r: θ − λ ≤ r·|⟨q, y⟩|/|⟨u, q⟩|. For
-    a random q, |⟨u, q⟩| is below c/√n with a probability below c. After a restart, which only
-    raises the share of low eigenvectors, this holds to first order in r.
-
-    Where many eigenvalues lie close to the smallest, r has to be far below the tolerance for this.
-    Then ``smallest_ritz_value`` takes fewer steps.
+    that has not yet separated. But y = p(A)q for the start vector q and a polynomial p whose zeros
+    z are the other Ritz values and those that restarts have dropped, and p(θ) = 1/⟨q, y⟩ at the
+    Ritz value θ. A unit eigenvector u of λ < θ has |⟨u, y⟩| = |p(λ)||⟨u, q⟩|, and |⟨u, y⟩|(θ − λ)
+    is at most r. So d = θ − λ fulfils d·Π(1 + d/(z − θ)) ≤ r·|⟨q, y⟩|/|⟨u, q⟩|. For a random q,
+    |⟨u, q⟩| is below c/√n with a probability below c. After a restart this holds to first order
+    in r.
 
     References:
         Wu, Simon, *Thick-restart Lanczos method for large symmetric eigenvalue problems*, SIAM J.
@@ -143,7 +134,8 @@ def _by_lanczos(
     basis = np.empty((vectors + 1, size), dtype)
     basis[0] = start
     projected = np.zeros((vectors, vectors))
-    count, check, small_at, scale = 0, 1, 0, 0.0
+    dropped: list[np.ndarray] = []
+    count, check, scale = 0, 1, 0.0
     for step in range(1, MAX_STEPS + 1):
         known = basis[: count + 1]
         image = operator @ known[-1]
@@ -164,28 +156,23 @@ def _by_lanczos(
             values, rotation = np.linalg.eigh(projected[:count, :count])
             scale = max(scale, float(np.abs(values).max()))
             residual = 0.0 if exhausted else length * abs(float(rotation[-1, 0]))
-            if residual <= tolerance:
-                small_at = small_at or step
-                doubt = residual * max(1.0, _hidden(rotation, basis, start))
-                if doubt <= tolerance:
-                    return _ritz_vector(rotation, basis), scale, doubt
-            spread = SPREAD_MARGIN * float(values[-1] - values[0])
-            relative = tolerance / 2 / spread if spread else 1.0
-            waited = small_at and step >= 2 * small_at + FURTHER_STEPS
-            if waited or step >= max(FEWEST_STEPS, _steps(relative, size, FAILURE)):
-                break
+            if residual <= tolerance or step == MAX_STEPS:
+                vector = _ritz_vector(rotation, basis)
+                zeros = np.concatenate([values[1:], *dropped]) - values[0]
+                hidden = abs(float(vector @ start)) * size**0.5 / FAILURE
+                least = rounding * size**0.5 * scale
+                doubt = _deepest(residual, hidden, np.maximum(zeros, least))
+                if doubt <= tolerance or step == MAX_STEPS:
+                    break
         basis[count] = image / length
         if count == vectors:
             count = vectors // 2
+            dropped.append(values[count:])
             basis[:count] = rotation[:, :count].T.astype(dtype) @ basis[:vectors]
             basis[count] = basis[vectors]
             projected[:] = 0
             np.fill_diagonal(projected[:count, :count], values[:count])
-    value = float(values[0])
-    ritz, doubt = smallest_ritz_value(
-        operator, start, relative=relative, largest=value + spread, failure=FAILURE
-    )
-    return _ritz_vector(rotation, basis), scale, max(0.0, value - ritz) + doubt
+    return vector, scale, doubt
 
 
 def _ritz_vector(
@@ -196,75 +183,14 @@ def _ritz_vector(
     return vector / np.linalg.norm(vector)
 
 
-def _hidden(
-    rotation: Float[np.ndarray, "count count"],
-    basis: Float[np.ndarray, "vectors size"],
-    start: Float[np.ndarray, " size"],
-) -> float:
-    """|⟨q, y⟩|√n/c: a lower eigenvalue may be this many residuals away."""
-    overlap = abs(float(_ritz_vector(rotation, basis) @ start))
-    return overlap * len(start) ** 0.5 / FAILURE
-
-
-def smallest_ritz_value(
-    operator: spla.LinearOperator | np.ndarray | csr_array,
-    start: Float[np.ndarray, " size"],
-    *,
-    relative: float,
-    largest: float,
-    failure: float,
-) -> tuple[float, float]:
-    """The smallest Ritz value of a symmetric operator, and by how much λ_min may be below it.
-
-    From a start vector that is uniform on the sphere, Lanczos misses the smallest eigenvalue by a
-    fraction ε of the spread of the eigenvalues with a probability of at most
-    1.648√n·exp(−√ε(2k − 1)) after k steps, whatever the eigenvalues are. It makes as many steps as
-    an ε of ``relative`` needs with a probability of ``failure``, at most ``MAX_STEPS``; ``largest``
-    is at least λ_max.
-
-    References:
-        Kuczyński, Woźniakowski, *Estimating the largest eigenvalue by the power and Lanczos
-        algorithms with a random start*, SIAM J. Matrix Anal. Appl. 13 (1992).
-    """
-    steps = _steps(relative, len(start), failure)
-    diagonal, beside = np.array(list(islice(_tridiagonal(operator, start), steps))).T
-    ritz = scipy.linalg.eigh_tridiagonal(
-        diagonal, beside[:-1], eigvals_only=True, select="i", select_range=(0, 0)
-    )[0]
-    ended = len(diagonal) < steps
-    reached = INVARIANT if ended else (_log(len(start), failure) / (2 * steps - 1)) ** 2
-    if reached >= 1:  # nothing is known after so few steps
-        return float(ritz), math.inf
-    return float(ritz), float((largest - ritz) * reached / (1 - reached))
-
-
-def _log(size: int, failure: float) -> float:
-    return math.log(1.648 * math.sqrt(size) / failure)
-
-
-def _steps(relative: float, size: int, failure: float) -> int:
-    """As many steps as an error of ``relative`` needs, or ``MAX_STEPS``."""
-    if relative <= (_log(size, failure) / (2 * MAX_STEPS)) ** 2:
-        return MAX_STEPS
-    return math.ceil(_log(size, failure) / (2 * math.sqrt(relative))) + 1
-
-
-def _tridiagonal(
-    operator: spla.LinearOperator | np.ndarray | csr_array, start: Float[np.ndarray, " size"]
-) -> Iterator[tuple[float, float]]:
-    """The entries of Lanczos' tridiagonal matrix, on and beside its diagonal, row by row.
-
-    The basis is neither kept nor made orthogonal again: this repeats eigenvalues, and moves the
-    smallest by no more than rounding errors.
-    """
-    vector, before, length, scale = start, np.zeros_like(start), 0.0, 0.0
-    while True:
-        image = operator @ vector - length * before
-        projection = float(vector @ image)
-        image -= projection * vector
-        length = float(np.linalg.norm(image))
-        yield projection, length
-        scale = max(scale, abs(projection) + length)
-        if length <= INVARIANT * scale:
-            return
-        before, vector = vector, image / length
+def _deepest(residual: float, hidden: float, zeros: Float[np.ndarray, " zeros"]) -> float:
+    """The largest d with d·Π(1 + d/z) ≤ residual·hidden, at least the residual."""
+    low, high = 0.0, residual * hidden
+    limit = math.log(high) if high else -math.inf
+    for _ in range(60):
+        middle = (low + high) / 2
+        if middle and math.log(middle) + float(np.log1p(middle / zeros).sum()) <= limit:
+            low = middle
+        else:
+            high = middle
+    return max(residual, high)

@@ -1,6 +1,5 @@
 """smallest_eigenvalue against numpy's dense solver, on both of its paths."""
 
-import math
 import tracemalloc
 
 import numpy as np
@@ -170,7 +169,7 @@ def test_a_tolerance_that_takes_too_long_leaves_a_larger_residual_that_is_true(
     assert TOLERANCE < result.residual < 4
     assert result.lower_end <= -1 <= result.value
     monkeypatch.setattr(eigenvalues, "MAX_STEPS", 3)
-    assert found(with_spectrum(np.linspace(-1, 3, LANCZOS))).lower_end == -math.inf
+    assert found(with_spectrum(np.linspace(-1, 3, LANCZOS))).lower_end < -1
 
 
 def test_a_product_that_is_not_finite_is_an_error() -> None:
