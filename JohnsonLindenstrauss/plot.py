@@ -56,7 +56,7 @@ def pair_distortion_figure(
     figure, (axes,) = new_figure(height=4.2)
     _draw_baseline(axes, random, ORANGE, "Gaussian draws")
     axes.axhline(pca, color=GREEN, label=f"PCA, rescaled, {pca:.2f}")
-    if steps[0] > 0:
+    if len(steps) and steps[0] > 0:
         text = "σ falls to 0 (figure 7); M is first measured after it"
         axes.axvspan(0, steps[0], color=GREY, alpha=0.12, linewidth=0, label=text)
     axes.plot(steps, distortion, ".-", color=BLUE, label="M, rescaled")
