@@ -164,12 +164,12 @@ def _reader_for(path: Path) -> Reader:
 
 def _read_detected(content: FileContent, weight: str) -> GraphContent:
     """Read the format that the start of the file tells; else rudy, or METIS if only that fits."""
-    if b"\0" in content.data[:1000]:
-        raise content.error("the file is not text: of binary formats, only .npz is read as a graph")
     start = content.data[:1000].removeprefix(codecs.BOM_UTF8).lstrip()
     for signature, format in SIGNATURES.items():
         if re.match(signature, start, re.IGNORECASE):
             return FORMATS[format].read(content, weight)
+    if b"\0" in content.data[:1000]:
+        raise content.error("the file is not text: of binary formats, only .npz is read as a graph")
     try:
         edges = _rudy_edges(content)
     except MalformedFileError as problem:
