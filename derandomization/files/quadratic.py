@@ -97,8 +97,12 @@ def _checked(content: FileContent, terms: QuadraticTerms) -> QuadraticTerms:
     return terms
 
 
+LOOKED_AT = 2**16  # bytes in which qbsolv's header follows its comments
+
+
 def _read_qubo(content: FileContent, _: bool) -> QuadraticTerms:
-    if re.match(rb"(\s*c\b[^\r\n]*[\r\n]+)*\s*p\s", content.data):
+    words = (line.split()[:1] for line in content.data[:LOOKED_AT].splitlines())
+    if next((each for each in words if each and each[0].lower() not in (b"c", b"#")), []) == [b"p"]:
         return _read_qbsolv(content)
     lines = NumberLines(content, ("variables", "entries"))
     num_variables, num_entries = lines.header

@@ -40,6 +40,13 @@ def test_entries_beside_the_diagonal_of_a_qubo_file_count_twice(tmp_path: Path) 
     assert not terms.spin
 
 
+def test_many_comments_without_a_header_are_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "model.qubo"
+    path.write_text("c\n\n" * 5_000)
+    with pytest.raises(ValueError, match="the header must hold 2 integers"):
+        read(path)
+
+
 def test_qbsolvs_qubo_files_count_each_pair_once_and_from_0(tmp_path: Path) -> None:
     path = tmp_path / "model.qubo"
     path.write_text("c of qbsolv\n\np qubo 0 4 2 2\n0 0 -2\nc more\n2 2 1e0\n0 2 1.5\n0 2 1\n")
