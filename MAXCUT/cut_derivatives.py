@@ -15,7 +15,7 @@ from torch import Tensor
 from MAXCUT.crossing import density, dependence, first_derivatives, second_derivatives
 from MAXCUT.edge_products import EdgeProducts
 
-BLOCK = 2**14  # edges whose quadrature fits into the cache
+BLOCK_BYTES = 2**17  # of one number per edge: the quadrature of a block fits into the cache
 
 
 class Standardised(NamedTuple):
@@ -56,20 +56,22 @@ def cut_and_gradient(
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "vertices rank"], Float[Tensor, " vertices"]]:
     """E[cut] and its gradient by V and by μ, which share what an edge needs.
 
-    They take O(edges · (rank + quadrature nodes)) time and O(edges + vertices · rank) memory.
+    They take O(edges · (rank + quadrature nodes)) time and O(edges + vertices · rank) memory, and
+    are computed in the dtype of the arguments; the sum over the edges is always in float64.
     """
     inverse, level, units = standardise(vectors, mean, noise)
     # The probability of a positive sign is Φ(a_i).
     vertices = torch.stack([level, torch.special.ndtr(level), density(level)])
     by_correlation = products.inner(units, units)  # r_ij, replaced block by block
-    by_level, value = torch.zeros_like(mean), mean.new_zeros(())
-    blocks = (by_correlation.split(BLOCK), weights.split(BLOCK), products.ends.split(BLOCK, 1))
+    by_level, value = torch.zeros_like(mean), mean.new_zeros((), dtype=torch.float64)
+    size = BLOCK_BYTES // weights.element_size()
+    blocks = (by_correlation.split(size), weights.split(size), products.ends.split(size, 1))
     for correlation, weight, ends in zip(*blocks, strict=True):
         flat = ends.reshape(-1)
         levels, positive, densities = vertices.index_select(1, flat).view(3, 2, -1)
         first, second = positive
         both = dependence(levels, densities, correlation).addcmul_(first, second)
-        value += weight @ (first + second).sub_(both, alpha=2)
+        value += weight.double() @ (first + second).sub_(both, alpha=2).double()
         by_levels, derivative = first_derivatives(levels, densities, correlation)
         by_level.index_add_(0, flat, by_levels.mul_(weight).view(-1))
         torch.mul(derivative, weight, out=correlation)

@@ -37,7 +37,8 @@ class ExpectedCut(DerandomizationObjective):
 
     E[cut] and its gradient are computed together, in one pass over the edges; second derivatives
     are ``bias_hessian`` and ``hessian_product``. ``evaluation`` replaces the exact E[cut]:
-    ``ScoreFunction`` estimates it from samples.
+    ``ScoreFunction`` estimates it from samples. ``gradient_dtype`` is that of the gradients which
+    ``backpropagate`` computes; float32 takes two thirds of the time on large graphs.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ExpectedCut(DerandomizationObjective):
         self.vectors = nn.Parameter(torch.from_numpy(vectors.copy()))
         self.mean = nn.Parameter(torch.zeros(graph.num_vertices, dtype=torch.float64))
         self.evaluation: nn.Module | None = None
+        self.gradient_dtype = torch.float64
         scales = np.ones(graph.num_vertices) if vertex_scales is None else vertex_scales
         self.noise = nn.Buffer(torch.from_numpy(self.smoothing * scales))  # ε t_i
         self.products = EdgeProducts(graph)
@@ -76,14 +78,15 @@ class ExpectedCut(DerandomizationObjective):
         if self.evaluation is not None or not trained:
             return super().backpropagate()
         with torch.no_grad():
-            cut, by_vectors, by_mean = cut_and_gradient(
-                self.vectors, self.mean, self.noise, self.weights, self.products
-            )
-            by_vectors.mul_(-self.scale).add_(self.vectors, alpha=2 * self.regularization)
-            by_mean.mul_(-self.scale)
+            # Scaled first: float32 does not hold every weight, but every share of their sum.
+            point = (self.vectors, self.mean, self.noise, -self.scale * self.weights)
+            vectors, mean, noise, weights = (each.to(self.gradient_dtype) for each in point)
+            value, *gradients = cut_and_gradient(vectors, mean, noise, weights, self.products)
+            by_vectors, by_mean = (gradient.to(self.mean.dtype) for gradient in gradients)
+            by_vectors.add_(self.vectors, alpha=2 * self.regularization)
             for parameter, gradient in ((self.vectors, by_vectors), (self.mean, by_mean)):
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-            return self.regularization * self.vectors.square().sum() - self.scale * cut
+            return self.regularization * self.vectors.square().sum() + value
 
     @property
     def ends(self) -> Int[Tensor, "2 edges"]:

@@ -66,6 +66,25 @@ def test_the_gradient_without_autograd_is_added_to_what_is_there(at_random: AtRa
             torch.testing.assert_close(parameter.grad, times * its, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("weight", [1.0, 1e-300, 1e300])
+@pytest.mark.parametrize("size", [30.0, 1.0, 1e-4, 1e-30])
+def test_gradients_in_float32_differ_by_rounding(
+    size: float, weight: float, at_random: AtRandom
+) -> None:
+    objective = at_random(size)
+    objective.weights *= weight
+    objective.scale /= weight
+    exact = torch.autograd.grad(objective(), [objective.vectors, objective.mean])
+    objective.gradient_dtype = torch.float32
+    value = objective.backpropagate()
+    assert value.dtype == torch.float64
+    assert float(value) == pytest.approx(float(objective().detach()), rel=1e-6)
+    for parameter, its in zip([objective.vectors, objective.mean], exact, strict=True):
+        assert parameter.grad is not None
+        assert parameter.grad.dtype == torch.float64
+        torch.testing.assert_close(parameter.grad, its, rtol=1e-4, atol=1e-6)
+
+
 def test_a_frozen_parameter_gets_no_gradient(at_random: AtRandom) -> None:
     objective = at_random(0.3)
     objective.mean.requires_grad_(False)

@@ -9,7 +9,7 @@ import MAXCUT.optimizer
 from derandomization import PerturbedGradientDescent, descend
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.graph import Graph
-from MAXCUT.optimizer import EXACT, SAMPLED, DerandomizedCut, derandomize
+from MAXCUT.optimizer import EXACT, SAMPLED, DerandomizedCut, derandomize, settings_for
 from MAXCUT.sdp import GUARANTEED_RATIO, hyperplane_expectation, solve_sdp
 from MAXCUT.utilities import maximum_cut, random_graph
 
@@ -48,6 +48,20 @@ def test_negative_and_fractional_weights() -> None:
     # Where a vertex may as well be on either side, f is flat and the lemma has no bound.
     bounds = cut.certificate.weight_bound, cut.certificate.sharp_weight_bound
     assert cut.certificate.weight_norm <= min(bound for bound in bounds if bound is not None)
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e-30, 1e30])
+def test_a_descent_with_gradients_in_float32_removes_the_randomness_too(weight: float) -> None:
+    graph = Graph.from_networkx(random_graph(300, 0.3, 0))
+    graph = replace(graph, weights=weight * graph.weights)
+    assert settings_for(graph, "exact").gradient_dtype == torch.float32
+    cut = cut_of(graph, 0)
+    assert not cut.not_converged
+    assert cut.guaranteed is not None
+    assert cut.guaranteed <= cut.derandomized_cut_value
+    sharp = cut.certificate.sharp_weight_bound
+    assert sharp is None or cut.certificate.weight_norm <= sharp
+    assert cut.certificate.gradient_norm <= 1e-3
 
 
 def test_a_cut_below_the_mean_hyperplane_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
