@@ -74,7 +74,7 @@ def ctrl_c() -> Iterator[Callable[[float], list[float]]]:
 
         def wait() -> None:
             # A parent of workers computes nothing while it waits for them.
-            latest = time.monotonic() + 20 * seconds
+            latest = time.monotonic() + 3 * seconds
             while time.process_time() < until and time.monotonic() < latest:
                 if ended.wait(0.005):
                     return

@@ -140,7 +140,7 @@ def label(axes: Axes, *, x: str, y: str, title: str = "", legend: bool = True) -
     """Name the axes, set the title on the left, and draw a legend of labelled artists."""
     axes.set_xlabel(x, fontsize=NORMAL)
     axes.set_ylabel(y, fontsize=NORMAL)
-    width = int(72 * _width(axes.figure) / (CHARACTER * LARGE)) - 8  # characters, less the margins
+    width = int(72 * _width(axes.figure) / (CHARACTER * LARGE)) - 12  # characters, less the margins
     axes.set_title(textwrap.fill(title, width), loc="left", fontsize=LARGE)
     if legend and axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=SMALL, framealpha=0.9, edgecolor="none")
@@ -335,7 +335,7 @@ def _name_positions(axes: Axes, panel: Panel) -> None:
         axes.set_xticks(
             positions,
             [str(x) for x in panel.x],
-            rotation=25 if crowded else 0,
+            rotation=0 if not crowded else 25 if len(positions) <= MAX_TICKS else 60,
             ha="right" if crowded else "center",
         )
     elif len(positions) <= MAX_TICKS or panel.intervals:

@@ -1,6 +1,7 @@
 """Objectives of the sizes that are asked for, exponents of the upper decades, and the tables."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,11 +12,12 @@ from benchmarks.growth import (
     cut_objective,
     measure,
     network_objective,
+    one_step,
     pair_objective,
     stepper,
     upper_exponent,
 )
-from benchmarks.measure import fastest_step
+from benchmarks.measure import Footprint, fastest_step, footprint
 from benchmarks.report import Effort
 
 
@@ -61,7 +63,19 @@ def test_pairs_cover_four_decades_and_two_of_them_are_fitted() -> None:
     assert sum(each >= pairs[-1] / 100 for each in pairs) == 5
 
 
-def test_every_series_has_a_table_with_time_and_memory_and_a_target() -> None:
+def test_the_memory_of_a_step_is_that_of_a_process_of_its_own() -> None:
+    memory = footprint(one_step, network_objective, 8, 2).row()
+    assert not memory["peak MB"] < memory["of which imports MB"]
+
+
+def test_every_series_has_a_table_with_time_and_memory_and_a_target(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def in_this_process(function: Callable[..., object], *arguments: object) -> Footprint:
+        function(*arguments)
+        return Footprint(50.0, 100.0)
+
+    monkeypatch.setattr("benchmarks.growth.footprint", in_this_process)  # 3 s for a process
     report = measure(Effort(1, quick=True))
     assert list(report.tables)[:-1] == [series.title for series in ALL]
     for series in ALL:
