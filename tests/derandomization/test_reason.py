@@ -75,6 +75,15 @@ def test_settings_that_follow_from_the_objective_reach_w_zero(
     assert objective.weight_norm() < 1e-6
 
 
+@pytest.mark.parametrize("accuracy", [1e-2, 1e-6])
+def test_perturbations_begin_where_the_gradient_is_that_of_w_at_the_accuracy(
+    accuracy: float,
+) -> None:
+    optimizer = PerturbedGradientDescent.for_objective(Ripple(1e-2), accuracy=accuracy)
+    threshold = optimizer.param_groups[0]["gradient_threshold"]
+    assert threshold == pytest.approx(2 * 1e-2 * accuracy)
+
+
 def test_they_fail_where_no_perturbation_is_made() -> None:
     objective = Ripple(1e-2)
     optimizer = PerturbedGradientDescent.for_objective(objective)
