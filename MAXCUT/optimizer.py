@@ -46,6 +46,13 @@ class DescentSettings:
     initial_level: float = 0.0  # |μ_i| / (ε t_i), with the signs of a hyperplane's cut
     gradient_dtype: torch.dtype = torch.float64
 
+    def __post_init__(self) -> None:
+        if self.gradient_dtype == torch.float32 and self.smoothing < FLOAT32_SMOOTHING:
+            raise ValueError(
+                f"smoothing is {self.smoothing:g}: with gradients in float32 it must be at least "
+                f"{FLOAT32_SMOOTHING:g}"
+            )
+
 
 # With these settings 596 of 600 graphs of 15 vertices end at the optimum (study ``guarantee``). K
 # grows as 1/ε³: with half this ε the lemma gives a bound on fewer graphs.
@@ -75,9 +82,10 @@ EXACT_LARGE = replace(
     initial_level=1.0,
 )
 LARGE_GRAPH = 100  # vertices
-# From here on gradients are in float32. Below, its rounding errors do not cancel well enough in f
-# for the test of its decrease, and most of the time is overhead.
-FLOAT32_EDGES = 10_000
+# From here on gradients are in float32. On graphs of fewer edges its rounding errors cancel less in
+# f, whose decrease is tested, and most of the time is overhead. Sums over more neighbours than this
+# would lose too many digits, and with a smaller ε so would 1 − r² (it is 0 from 3e-4 on).
+FLOAT32_EDGES, FLOAT32_DEGREE, FLOAT32_SMOOTHING = 10_000, 10_000, 0.01
 # The published code's run: 5 000 plain steps of 100 samples with noise of deviation 0.5. With twice
 # the learning rate the variance of the estimate dominates, and V no longer shrinks steadily.
 SAMPLED = replace(
@@ -94,6 +102,8 @@ NUM_SAMPLES = 100
 # are almost antipodal in the SDP's solution, the curvature is 1/ε and more: 18 on G48, 30 on G70.
 MAX_RELATIVE_STEP = 3.0
 CURVATURE_ITERATIONS = 10  # within 5% of the curvature on the G-set
+# On dense graphs the curvature may grow on the way, until f rises: such a descent starts again.
+MOST_HALVINGS = 3  # of its learning rate
 # ‖∇f‖/√vertices is 0.07 at an SDP solution, so the saddle at μ = 0 is perturbed at once.
 GRADIENT_THRESHOLD = 0.1
 # Initial μ_i/ε, with V = 0, of the descent that starts at a cut of the restarts: signs of 0.95.
@@ -116,8 +126,13 @@ def settings_for(graph: Graph, estimator: Estimator) -> DescentSettings:
         return SAMPLED
     if graph.num_vertices < LARGE_GRAPH:
         return EXACT
-    is_single = len(graph.weights) >= FLOAT32_EDGES
+    is_single = len(graph.weights) >= FLOAT32_EDGES and _largest_degree(graph) <= FLOAT32_DEGREE
     return replace(EXACT_LARGE, gradient_dtype=torch.float32 if is_single else torch.float64)
+
+
+def _largest_degree(graph: Graph) -> int:
+    """The most neighbours of a vertex."""
+    return int(np.bincount(graph.ends.ravel()).max())
 
 
 def stable_settings(settings: DescentSettings, objective: ExpectedCut) -> DescentSettings:
@@ -127,6 +142,17 @@ def stable_settings(settings: DescentSettings, objective: ExpectedCut) -> Descen
     rate = min(settings.learning_rate, MAX_RELATIVE_STEP / curvature)
     interval = round(settings.perturbation_interval * settings.learning_rate / rate)
     return replace(settings, learning_rate=rate, perturbation_interval=interval)
+
+
+def _half_as_fast(settings: DescentSettings) -> DescentSettings:
+    """Half of the learning rate for twice the steps, with gradients in float64."""
+    return replace(
+        settings,
+        max_steps=2 * settings.max_steps,
+        learning_rate=settings.learning_rate / 2,
+        perturbation_interval=2 * settings.perturbation_interval,
+        gradient_dtype=torch.float64,
+    )
 
 
 @dataclass(frozen=True)
@@ -167,7 +193,7 @@ class DerandomizedCut:
     def not_converged(self) -> str:
         """Why the first descent did not remove the randomness; empty if it did."""
         norms = self.history.weight_norm
-        if norms[-1] <= VANISHED * norms[0]:
+        if _has_vanished(self.history):
             return ""
         return (
             f"after {self.history.num_steps} steps ‖V‖ is {norms[-1] / norms[0]:.2g} of its start, "
@@ -224,9 +250,15 @@ def derandomize(
     draws = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     hyperplane = good_hyperplane(graph, solution.vectors, draws)
     levels = settings.initial_level * torch.from_numpy(hyperplane).to(objective.mean)
-    objective.mean.data.copy_(objective.noise * levels)
-    descend = partial(_descend, graph, objective, evaluation, settings, generator, limits)
-    history, watch = descend(progress=progress, checkpoints=checkpoints)
+    descend = partial(_descend, graph, objective, evaluation, generator=generator, limits=limits)
+    for _ in range(1 + MOST_HALVINGS):
+        objective.vectors.data.copy_(torch.from_numpy(start))
+        objective.mean.data.copy_(objective.noise * levels)
+        history, watch = descend(settings, progress=progress, checkpoints=checkpoints)
+        has_stopped = history.reason == "no decrease" and limits.stopped_by is None
+        if _has_vanished(history) or not has_stopped:
+            break
+        settings = _half_as_fast(settings)
     descent_seconds = limits.seconds
     guaranteed = objective.guaranteed_cut(start)
     derandomized = conditional_rounding(graph, objective.mean_signs())
@@ -261,7 +293,7 @@ def derandomize(
         objective.vectors.data.zero_()
         levels = FOUND_LEVEL * torch.from_numpy(best).to(objective.mean)
         objective.mean.data.copy_(objective.noise * levels)
-        descend(checkpoints=checkpoints)
+        descend(settings, checkpoints=checkpoints)
         reached = one_flip_optimum(graph, conditional_rounding(graph, objective.mean_signs()))
         best = max(best, reached, key=graph.cut_value)
     return DerandomizedCut(
@@ -285,9 +317,9 @@ def _descend(
     objective: ExpectedCut,
     evaluation: nn.Module | None,
     settings: DescentSettings,
+    *,
     generator: torch.Generator,
     limits: Limits,
-    *,
     progress: StepCallback | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> tuple[History, "_Watch"]:
@@ -315,6 +347,11 @@ def _descend(
     )
     objective.evaluation = None
     return history, watch
+
+
+def _has_vanished(history: History) -> bool:
+    """Whether V became small beside its start."""
+    return bool(history.weight_norm[-1] <= VANISHED * history.weight_norm[0])
 
 
 def _even_steps(max_steps: int, most: int, size: int) -> range:

@@ -85,7 +85,8 @@ def search(
     random and have their own rounds, each around the family's best cut. The families are combined,
     and the last rounds start around the best cut. The result is at least as good as ``signs``.
 
-    A search costs 12 400 steps of O(16 · edges), and up to 44 400 below 5 000 edges.
+    A search costs 12 400 steps of O(16 · edges), and up to 44 400 if there are at most 4 000
+    edges.
 
     Args:
         graph: The graph to cut.

@@ -24,6 +24,17 @@ def signed_graph() -> Callable[..., Graph]:
     return build
 
 
+@pytest.fixture(scope="session")
+def two_blocks() -> Graph:
+    """Complete, of weight 1 between two halves and 0.75 within each; the optimum parts them.
+
+    The curvature grows so much on the way from the relaxation that the first descent fails.
+    """
+    ends = np.stack(np.triu_indices(100, 1), axis=1)
+    crosses = (ends[:, 0] < 50) != (ends[:, 1] < 50)
+    return Graph(100, ends, np.where(crosses, 1.0, 0.75))
+
+
 @pytest.fixture
 def short_descents(monkeypatch: pytest.MonkeyPatch) -> None:
     """Descents that wait a fifth as long after a perturbation and end by their rule all the same.

@@ -9,6 +9,7 @@ import MAXCUT.optimizer
 from derandomization import PerturbedGradientDescent, descend
 from MAXCUT.expected_cut import ExpectedCut
 from MAXCUT.graph import Graph
+from MAXCUT.limits import Limits
 from MAXCUT.optimizer import EXACT, SAMPLED, DerandomizedCut, derandomize, settings_for
 from MAXCUT.sdp import GUARANTEED_RATIO, hyperplane_expectation, solve_sdp
 from MAXCUT.utilities import maximum_cut, random_graph
@@ -62,6 +63,46 @@ def test_a_descent_with_gradients_in_float32_removes_the_randomness_too(weight: 
     sharp = cut.certificate.sharp_weight_bound
     assert sharp is None or cut.certificate.weight_norm <= sharp
     assert cut.certificate.gradient_norm <= 1e-3
+
+
+def test_a_descent_whose_steps_were_too_long_starts_again_with_shorter_ones(
+    two_blocks: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = cut_of(two_blocks, 0)
+    assert not cut.not_converged
+    assert cut.derandomized_cut_value == 50 * 50
+    monkeypatch.setattr(MAXCUT.optimizer, "MOST_HALVINGS", 0)
+    cut = cut_of(two_blocks, 0)
+    assert "of its start, above 0.001" in cut.not_converged
+    assert cut.derandomized_cut_value < 50 * 50
+
+
+@pytest.mark.parametrize("limit", [{"target": 1.0}, {"time_limit": 0.1}])
+def test_a_descent_that_a_limit_ends_does_not_start_again(
+    two_blocks: Graph, limit: dict[str, float]
+) -> None:
+    starts: list[int] = []
+    cut_of(
+        two_blocks,
+        0,
+        limits=Limits(**limit),
+        progress=lambda step, value, norm: starts.append(step) if step == 0 else None,
+    )
+    assert len(starts) == 1
+
+
+def test_gradients_are_in_float32_where_that_keeps_enough_digits() -> None:
+    def dtype(graph: Graph) -> torch.dtype:
+        return settings_for(graph, "exact").gradient_dtype
+
+    leaves = np.arange(1, 10_002)
+    star = Graph(10_002, np.stack([np.zeros_like(leaves), leaves], axis=1), np.ones(10_001))
+    assert dtype(star) == torch.float64
+    assert dtype(Graph.from_networkx(random_graph(150, 0.9, 0))) == torch.float32
+    assert dtype(Graph.from_networkx(random_graph(130, 0.9, 0))) == torch.float64
+    settings = settings_for(Graph.from_networkx(random_graph(150, 0.9, 0)), "exact")
+    with pytest.raises(ValueError, match=r"smoothing is 0\.001: .* it must be at least 0\.01"):
+        replace(settings, smoothing=1e-3)
 
 
 def test_a_cut_below_the_mean_hyperplane_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

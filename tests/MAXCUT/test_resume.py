@@ -124,6 +124,26 @@ def test_a_descent_resumes_with_what_it_saw_before(
         np.testing.assert_array_equal(found.vertex_norms[at], norms, strict=True)
 
 
+@pytest.mark.parametrize("step", [20, 300])
+def test_a_descent_that_started_again_resumes(tmp_path: Path, two_blocks: Graph, step: int) -> None:
+    def descend(checkpoints: Checkpoints | None, stop: int | None) -> DerandomizedCut:
+        return derandomize(
+            two_blocks,
+            solve_sdp(two_blocks, np.random.default_rng(0)),
+            generator=torch.Generator().manual_seed(0),
+            progress=stop_at(stop or 0, stop is not None),
+            checkpoints=checkpoints,
+        )
+
+    expected = descend(None, None)
+    assert expected.history.num_steps > 300  # of the second; the first has fewer
+    with pytest.raises(Interrupted):
+        descend(Checkpoints(tmp_path / NAME), step)
+    found = descend(Checkpoints(tmp_path / NAME, resume=True), None)
+    np.testing.assert_array_equal(found.history.value, expected.history.value)
+    np.testing.assert_array_equal(found.signs, expected.signs)
+
+
 def test_a_descent_that_a_target_has_ended_stays_ended(tmp_path: Path, signed_graph: Build) -> None:
     graph = signed_graph(25, 1)
     checkpoints = Checkpoints(tmp_path / NAME)
