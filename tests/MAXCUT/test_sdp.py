@@ -311,6 +311,22 @@ def test_a_factorization_finds_the_eigenvalue_that_lanczos_missed(
     assert right <= dual_bound(graph, vectors) <= 10 * right
 
 
+def test_what_lanczos_may_be_off_by_is_charged_after_few_steps_too() -> None:
+    matrix = nx.adjacency_matrix(nx.path_graph(2_000)).astype(float)
+    exact = 2 * np.cos(np.pi * 2_000 / 2_001)
+    for error in (0.3, 0.1):  # 24 and 41 steps
+        ritz, uncertainty = MAXCUT.sdp._smallest_ritz_value(matrix, error)
+        assert ritz > exact + 1e-4
+        assert ritz - uncertainty <= exact
+
+
+def test_what_rounding_may_hide_from_a_factorization_grows_with_the_matrix() -> None:
+    matrix = scipy.sparse.eye_array(100).tocsr()
+    hidden = MAXCUT.sdp._hidden_by_rounding(matrix)
+    assert hidden >= 100 * np.finfo(float).eps
+    assert MAXCUT.sdp._hidden_by_rounding(8 * matrix) == pytest.approx(8 * hidden)
+
+
 def test_lanczos_ends_where_few_eigenvalues_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, limit in LIMITS["Lanczos"].items():
         monkeypatch.setattr(MAXCUT.sdp, name, limit)
