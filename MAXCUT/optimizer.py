@@ -251,10 +251,12 @@ def derandomize(
     hyperplane = good_hyperplane(graph, solution.vectors, draws)
     levels = settings.initial_level * torch.from_numpy(hyperplane).to(objective.mean)
     descend = partial(_descend, graph, objective, evaluation, generator=generator, limits=limits)
+    seen: list[Signs] = []  # the best of each descent: a limit's callback was told of them
     for _ in range(1 + MOST_HALVINGS):
         objective.vectors.data.copy_(torch.from_numpy(start))
         objective.mean.data.copy_(objective.noise * levels)
         history, watch = descend(settings, progress=progress, checkpoints=checkpoints)
+        seen.append(watch.best)
         has_stopped = history.reason == "no decrease" and limits.stopped_by is None
         if _has_vanished(history) or not has_stopped:
             break
@@ -263,7 +265,7 @@ def derandomize(
     guaranteed = objective.guaranteed_cut(start)
     derandomized = conditional_rounding(graph, objective.mean_signs())
     polished = one_flip_optimum(graph, derandomized)
-    pool = [polished, hyperplane, np.ones(graph.num_vertices), watch.best, *initial_cuts]
+    pool = [polished, hyperplane, np.ones(graph.num_vertices), *seen, *initial_cuts]
     combined = POLISHED_VERTICES // graph.num_vertices
     combined = min(max(combined, FEWEST_HYPERPLANES), MOST_HYPERPLANES)
     wanted = max(combined, HYPERPLANES_PER_CUT * (num_cuts - 1))
@@ -293,9 +295,9 @@ def derandomize(
         objective.vectors.data.zero_()
         levels = FOUND_LEVEL * torch.from_numpy(best).to(objective.mean)
         objective.mean.data.copy_(objective.noise * levels)
-        descend(settings, checkpoints=checkpoints)
+        _, second_watch = descend(settings, checkpoints=checkpoints)
         reached = one_flip_optimum(graph, conditional_rounding(graph, objective.mean_signs()))
-        best = max(best, reached, key=graph.cut_value)
+        best = max(best, reached, second_watch.best, key=graph.cut_value)
     return DerandomizedCut(
         signs=best,
         cut_value=float(graph.cut_value(best)),

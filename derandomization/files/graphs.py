@@ -177,7 +177,10 @@ def _read_detected(content: FileContent, weight: str) -> GraphContent:
             return read_edge_list(content, weight)
         with suppress(MalformedFileError):
             return _read_metis(content, weight)
-        hint = "the file is read as rudy; choose any other format by format= or --format"
+        hint = (
+            "the file is read as rudy; choose any other format by format= or --format: edgelist if "
+            "its lines are u v [weight]"
+        )
         raise MalformedFileError(f"{problem} ({hint})") from problem
     if len(edges.weights) == len(edges.labels) and _is_metis(content):
         reason = "the lines are edges in rudy's format and lists of neighbours in that of METIS"

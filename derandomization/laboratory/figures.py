@@ -332,10 +332,11 @@ def _name_positions(axes: Axes, panel: Panel) -> None:
     positions = panel.positions()
     if panel.is_named:
         crowded = len(positions) > MAX_NAMES
+        turned = 25 if len(positions) <= MAX_TICKS else 60
         axes.set_xticks(
             positions,
             [str(x) for x in panel.x],
-            rotation=0 if not crowded else 25 if len(positions) <= MAX_TICKS else 60,
+            rotation=turned if crowded else 0,
             ha="right" if crowded else "center",
         )
     elif len(positions) <= MAX_TICKS or panel.intervals:

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import json
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -323,16 +322,16 @@ def _follow_descent(
         yield None
         return
     steps = TextColumn("step {task.completed}/{task.total}")
-    numbers = TextColumn("f {task.fields[value]:.6g}  ‖W‖ {task.fields[norm]:.3g}")
+    numbers = TextColumn("{task.fields[numbers]}")
     columns = (TextColumn("{task.description}"), BarColumn(), steps, numbers, TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(description, total=max_steps, value=math.nan, norm=math.nan)
+        task = bar.add_task(description, total=max_steps, numbers="")
         refreshed = 0.0
         latest: dict[str, Any] = {}
 
         def report(step: int, value: float, weight_norm: float) -> None:
             nonlocal refreshed
-            latest.update(completed=step + 1, value=value, norm=weight_norm)
+            latest.update(completed=step + 1, numbers=f"f {value:.6g}  ‖W‖ {weight_norm:.3g}")
             if (now := time.perf_counter()) - refreshed > REFRESH_SECONDS:
                 refreshed = now
                 bar.update(task, **latest)

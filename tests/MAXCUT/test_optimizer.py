@@ -1,3 +1,5 @@
+import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import networkx as nx
@@ -89,6 +91,31 @@ def test_a_descent_that_a_limit_ends_does_not_start_again(
         progress=lambda step, value, norm: starts.append(step) if step == 0 else None,
     )
     assert len(starts) == 1
+
+
+def test_the_best_cut_of_a_descent_that_failed_is_not_lost(
+    signed_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = signed_graph(12, 0)
+    pairs = np.array(list(itertools.product([-1.0, 1.0], repeat=graph.num_vertices)))
+    optimum = pairs[graph.cut_value(pairs).argmax()]
+    ones = np.ones(graph.num_vertices)
+    whole, descents = MAXCUT.optimizer._descend, []
+
+    def only_the_first_sees_it(*parts: object, **more: object) -> object:
+        history, watch = whole(*parts, **more)
+        watch.best = ones if descents else optimum
+        descents.append(history)
+        return replace(history, reason="no decrease"), watch
+
+    monkeypatch.setattr(MAXCUT.optimizer, "_descend", only_the_first_sees_it)
+    monkeypatch.setattr(MAXCUT.optimizer, "good_hyperplane", lambda *_: ones)
+    monkeypatch.setattr(MAXCUT.optimizer, "conditional_rounding", lambda *_: ones)
+    monkeypatch.setattr(MAXCUT.optimizer, "one_flip_optimum", lambda *_: ones)
+    monkeypatch.setattr(MAXCUT.optimizer, "_polished_hyperplanes", lambda *_: [])
+    cut = cut_of(graph, 0, settings=replace(EXACT, max_steps=1))
+    assert len(descents) == 1 + MAXCUT.optimizer.MOST_HALVINGS
+    assert cut.cut_value == graph.cut_value(optimum)
 
 
 def test_gradients_are_in_float32_where_that_keeps_enough_digits() -> None:

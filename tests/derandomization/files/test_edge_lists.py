@@ -233,7 +233,10 @@ def test_snaps_files(tmp_path: Path, name: str) -> None:
 
 
 def test_what_no_format_fits_asks_for_one(tmp_path: Path) -> None:
-    hint = "(the file is read as rudy; choose any other format by format= or --format)"
+    hint = (
+        "(the file is read as rudy; choose any other format by format= or --format: edgelist if "
+        "its lines are u v [weight])"
+    )
     for name in ("graph.txt", "graph.v2", "graph"):
         assert refusal(tmp_path, name, "0 7\n7 9\n") == (
             f', line 1: "0 7": the number of vertices must be from 1 to 10000000 {hint}'

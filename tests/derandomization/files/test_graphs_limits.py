@@ -183,7 +183,8 @@ def test_unknown_suffixes(tmp_path: Path, name: str) -> None:
     message = refusal(path, pack(b"2 2\n1 2\n"))
     assert message == (
         ', line 1: "2 2": the header promises 2 edges, the file has 1 '
-        "(the file is read as rudy; choose any other format by format= or --format)"
+        "(the file is read as rudy; choose any other format by format= or --format: edgelist if "
+        "its lines are u v [weight])"
     )
 
 
